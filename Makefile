@@ -1,0 +1,47 @@
+# Two commands do everything on a machine with Python 3.11, pip and make:
+#   make demo    install, fit bodies to a picture (PHOTO=path for your own), say where the results are
+#   make test    install, lint, type-check, run the tests
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PHOTO ?= examples/demo.jpg
+OUT ?= runs/demo
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint types unit format clean
+
+demo: .venv/.product
+	@mkdir -p "$(OUT)"
+	$(BIN)/nbf predict "$(PHOTO)" -o "$(OUT)"
+	@echo "Results in $(OUT):"
+	@ls -1 "$(OUT)" | sed 's/^/  /'
+
+test: lint types unit
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/pyright
+
+unit: .venv/.dev
+	$(BIN)/python -m pytest
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs/demo build src/*.egg-info
+
+# Stamps are newer than what they were made from, so a second call costs nothing.
+.venv/bin/python:
+	"$(PYTHON)" -m venv .venv
+
+.venv/.product: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e ".[dev]"
+	@touch .venv/.product $@

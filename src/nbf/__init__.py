@@ -1,0 +1,63 @@
+"""Neural Body Fitting: one photo in, full 3D human body meshes out.
+
+    import nbf
+    people = nbf.load().predict("photo.jpg")
+    people[0].export("body.glb")
+
+The names below load on first use, so that `import nbf` costs milliseconds and a small tool that needs only the body
+model does not pay for the networks.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbf.body.files import load_body
+    from nbf.body.model import BodyModel
+    from nbf.errors import DataError, InputError, ModelFileError, NbfError
+    from nbf.geometry.camera import Camera
+    from nbf.people import People, Person
+    from nbf.predictor import Predictor, load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BodyModel": "nbf.body.model",
+    "Camera": "nbf.geometry.camera",
+    "DataError": "nbf.errors",
+    "InputError": "nbf.errors",
+    "ModelFileError": "nbf.errors",
+    "NbfError": "nbf.errors",
+    "People": "nbf.people",
+    "Person": "nbf.people",
+    "Predictor": "nbf.predictor",
+    "load": "nbf.predictor",
+    "load_body": "nbf.body.files",
+}
+
+__all__ = [
+    "BodyModel",
+    "Camera",
+    "DataError",
+    "InputError",
+    "ModelFileError",
+    "NbfError",
+    "People",
+    "Person",
+    "Predictor",
+    "__version__",
+    "load",
+    "load_body",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nbf' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

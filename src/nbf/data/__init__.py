@@ -1,0 +1,1 @@
+"""Adapters from data on disk to training and evaluation batches."""
