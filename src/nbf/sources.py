@@ -1,0 +1,231 @@
+"""Everything a user may call a picture -> one upright RGB array.
+
+Files, folders and globs, numpy arrays, PIL images and torch tensors all end as a `Picture`. Whatever is wrong with one
+is said here, once, as an `InputError` that names the picture and the remedy; the rest of the library trusts its pixels.
+"""
+
+import glob
+import math
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from nbf.errors import InputError
+
+PictureLike: TypeAlias = Any
+"""A path (str or Path), a numpy array, a PIL image or a torch tensor; see `read_picture`."""
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
+)
+"""What a folder is searched for. A file named outright is opened whatever its suffix."""
+
+MIN_SIDE = 16
+"""Pixels. Below this there is nothing for a network to see (its finest map has one cell for 4 crop pixels)."""
+
+MAX_PIXELS = 80_000_000
+"""Pictures are decoded to 3 bytes a pixel, so this bounds one picture to 240 MB; larger ones are bombs or scans."""
+
+DIAGONAL_35MM = math.hypot(36.0, 24.0)
+"""Millimetres: diagonal of the frame that a "35 mm equivalent" focal length refers to (CIPA DCG-001)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright picture.
+
+    Attributes:
+        pixels: (height, width, 3) RGB.
+        name: what the user knows it by: its path, or "array", "image", "tensor".
+        focal: focal length in pixels by the camera's own record (EXIF), None where there is none.
+    """
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    name: str
+    focal: float | None = None
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+
+def read_picture(source: PictureLike) -> Picture:
+    """Any kind of picture -> upright RGB.
+
+    Args:
+        source: a path; a PIL image; a numpy array (height, width), (height, width, 1 | 3 | 4) of uint8 or uint16; or a
+            torch tensor (1 | 3 | 4, height, width), uint8 or floating point in [0, 1]. Four channels are RGB and
+            opacity; what is transparent becomes white.
+
+    Raises:
+        InputError: the file is missing, damaged, too small, too large or not a picture.
+    """
+    if isinstance(source, Picture):
+        return source
+    if isinstance(source, str | Path):
+        return _read_file(Path(source))
+    if isinstance(source, Image.Image):
+        return _from_pil(source, getattr(source, "filename", "") or "image")
+    if isinstance(source, np.ndarray):
+        return _from_array(source, "array")
+    if hasattr(source, "detach") and hasattr(source, "cpu"):
+        return _from_tensor(source)
+    raise InputError(
+        f"picture: expected a path, a numpy array, a PIL image or a torch tensor, got {type(source).__name__}; "
+        "for several pictures call predict_many"
+    )
+
+
+def find_photos(patterns: Iterable[str | Path]) -> list[Path]:
+    """Files, folders and globs -> the picture files they mean, in order, each once.
+
+    A folder gives the pictures directly in it, sorted. What matches nothing stays in the list as it is, so that reading
+    it reports the mistake beside the pictures that are fine.
+    """
+    found: dict[Path, Path] = {}
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if path.is_dir():
+            matches = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()) or [path]
+        elif path.exists() or not glob.has_magic(str(path)):
+            matches = [path]
+        else:
+            hits = (Path(hit) for hit in sorted(glob.glob(str(path), recursive=True)))
+            matches = [hit for hit in hits if hit.is_file()] or [path]
+        for match in matches:
+            found.setdefault(match.resolve(), match)
+    return list(found.values())
+
+
+def _read_file(path: Path) -> Picture:
+    if path.is_dir():
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise InputError(
+            f"{path}: a folder without pictures ({kinds}); for deeper folders give a pattern: '{path}/**/*'"
+        )
+    if not path.exists():
+        if glob.has_magic(str(path)):
+            raise InputError(f"{path}: no file matches this pattern; check the spelling and the folder you are in")
+        raise InputError(f"{path}: no such file; check the spelling and the folder you are in")
+    try:
+        with warnings.catch_warnings():
+            # The size is checked below with a lower limit and a clearer message than Pillow's warning.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _from_pil(image, str(path))
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        raise _too_large(str(path), "far over") from None
+    except Image.UnidentifiedImageError:
+        size = path.stat().st_size
+        what = "the file is empty" if size == 0 else f"its {size} bytes are not a picture in a known format"
+        raise InputError(f"{path}: {what}; expected a JPEG, PNG, WebP, TIFF, BMP or GIF file") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read this file; change its permissions or copy it") from None
+    # Decoders of damaged files raise whatever their parsers happen to meet (OSError, SyntaxError, struct.error,
+    # EOFError, zlib.error ...), and one such file must not end a batch.
+    except Exception as error:
+        raise InputError(
+            f"{path}: the picture is damaged or cut short ({error}); get a fresh copy, or open and save it again"
+        ) from error
+
+
+def _from_pil(image: Image.Image, name: str) -> Picture:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(
+            name, f"{image.width} x {image.height} = {image.width * image.height / 1e6:.0f} megapixels, over"
+        )
+    exif = image.getexif()
+    focal = _focal_pixels(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm), image.size)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        pixels = _sixteen_to_eight(np.asarray(image))
+        return _checked(np.repeat(pixels[..., None], 3, axis=-1), name, focal)
+    if image.mode == "F":
+        raise InputError(f"{name}: floating-point picture (mode F); save it with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    # np.array copies: the pixels outlive the file, and Pillow's own buffer is read-only.
+    return _checked(np.array(image.convert("RGB")), name, focal)
+
+
+def _from_array(array: np.ndarray, name: str) -> Picture:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
+        hint = (
+            "; move the channels last: array.transpose(1, 2, 0)" if array.ndim == 3 and array.shape[0] in (1, 3) else ""
+        )
+        raise InputError(
+            f"{name}: expected shape (height, width, 1 | 3 | 4) or (height, width), got {array.shape}{hint}"
+        )
+    if array.dtype == np.uint16:
+        array = _sixteen_to_eight(array)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"{name}: expected uint8 values 0..255, got {array.dtype}; convert: (array * 255).round().astype('uint8') "
+            "if its values lie in [0, 1]"
+        )
+    if array.shape[-1] == 1:
+        array = np.repeat(array, 3, axis=-1)
+    elif array.shape[-1] == 4:
+        opacity = array[..., 3:].astype(np.float32) / 255
+        array = (array[..., :3] * opacity + 255 * (1 - opacity)).round().astype(np.uint8)
+    return _checked(np.ascontiguousarray(array), name, None)
+
+
+def _from_tensor(tensor: Any) -> Picture:
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise InputError(f"tensor: expected shape (1 | 3 | 4, height, width), got {tuple(tensor.shape)}")
+    array = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        array = array.float().numpy()
+        if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
+            raise InputError(
+                f"tensor: expected floating-point values in [0, 1], got {array.min():.3g} .. {array.max():.3g}; "
+                "undo any mean and standard deviation, or pass uint8"
+            )
+        array = (array.clip(0, 1) * 255).round().astype(np.uint8)
+    else:
+        array = array.numpy()
+    return _from_array(array.transpose(1, 2, 0), "tensor")
+
+
+def _checked(pixels: np.ndarray, name: str, focal: float | None) -> Picture:
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"{name}: {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels a side")
+    return Picture(pixels, name, focal)
+
+
+def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
+    """16-bit values (also in 32-bit containers, as Pillow's mode I) -> uint8, full range to full range."""
+    return (values.astype(np.float32).clip(0, 65535) / 257).round().astype(np.uint8)
+
+
+def _focal_pixels(focal_35mm: Any, size: tuple[int, int]) -> float | None:
+    """EXIF's 35 mm equivalent (0 = unknown; files also hold nonsense) -> pixels by equal diagonals."""
+    try:
+        millimetres = float(focal_35mm)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return millimetres * math.hypot(*size) / DIAGONAL_35MM if 5 <= millimetres <= 2000 else None
+
+
+def _too_large(name: str, how: str) -> InputError:
+    limit = MAX_PIXELS // 1_000_000
+    return InputError(
+        f"{name}: {how} the limit of {limit} megapixels; make it smaller first (a few megapixels are plenty)"
+    )

@@ -1,0 +1,177 @@
+"""Whatever a user calls a picture becomes upright RGB, or one clear error that names it."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import ExifTags, Image
+
+from nbf import sources
+from nbf.errors import InputError
+from nbf.sources import find_photos, read_picture
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    """A picture with four different corners, so that a turn or a flip shows."""
+    pixels = np.full((40, 30, 3), 128, np.uint8)
+    pixels[:20, :15] = (255, 0, 0)
+    pixels[:20, 15:] = (0, 255, 0)
+    pixels[20:, :15] = (0, 0, 255)
+    return pixels
+
+
+def test_path_array_pil_and_tensors_agree(photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    tensor = torch.from_numpy(photo).permute(2, 0, 1)
+    for source in (
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        photo,
+        photo.astype(np.uint16) * 257,
+        Image.fromarray(photo),
+        tensor,
+        tensor.float() / 255,
+    ):
+        np.testing.assert_array_equal(read_picture(source).pixels, photo)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr", "RGBA", "LA", "RGB"])
+def test_every_pillow_mode_becomes_rgb(photo, mode):
+    image = Image.fromarray(photo).convert(mode)
+    np.testing.assert_array_equal(read_picture(image).pixels, np.asarray(image.convert("RGB")))
+
+
+def test_grey_gives_three_equal_channels(photo):
+    grey = photo[..., 0]
+    for source in (grey, grey[..., None], Image.fromarray(grey), torch.from_numpy(grey)[None]):
+        np.testing.assert_array_equal(read_picture(source).pixels, np.repeat(grey[..., None], 3, axis=-1))
+
+
+def test_transparent_becomes_white(photo):
+    rgba = np.concatenate([photo, np.zeros_like(photo[..., :1])], axis=-1)
+    rgba[0, 0, 3] = 255
+    for source in (rgba, Image.fromarray(rgba), torch.from_numpy(rgba).permute(2, 0, 1)):
+        pixels = read_picture(source).pixels
+        assert (pixels[0, 0] == photo[0, 0]).all()
+        assert (pixels[1:] == 255).all()
+
+
+def test_transparent_palette_colour_becomes_white(tmp_path):
+    image = Image.new("P", (20, 20), 1)
+    image.putpalette([0, 0, 0, 200, 10, 10])
+    image.putpixel((3, 4), 0)
+    image.save(tmp_path / "p.png", transparency=0)
+    pixels = read_picture(tmp_path / "p.png").pixels
+    assert tuple(pixels[4, 3]) == (255, 255, 255)
+    assert tuple(pixels[0, 0]) == (200, 10, 10)
+
+
+def test_sixteen_bit_grey_keeps_its_range(tmp_path):
+    values = np.linspace(0, 65535, 20 * 20).astype(np.uint16).reshape(20, 20)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    expected = np.round(values / 257).astype(np.uint8)
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep.png").pixels[..., 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "undo"),
+    [(1, lambda a: a), (3, lambda a: np.rot90(a, 2)), (6, lambda a: np.rot90(a, 1)), (8, lambda a: np.rot90(a, -1))],
+)
+def test_exif_orientation_is_honoured(photo, tmp_path, orientation, undo):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(np.ascontiguousarray(undo(photo))).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_picture(tmp_path / "turned.png").pixels, photo)
+
+
+@pytest.mark.parametrize(("recorded", "expected"), [(43, 50 * 43 / 43.2666), (0, None), (60000, None)])
+def test_focal_length_in_pixels_from_exif(tmp_path, recorded, expected):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = recorded
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    focal = read_picture(tmp_path / "a.jpg").focal
+    assert focal == (None if expected is None else pytest.approx(expected, rel=1e-4))
+
+
+def _bad_files(folder, photo):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(folder / "whole.jpg")
+    whole = (folder / "whole.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "words.jpg").write_text("this is not a picture")
+    (folder / "empty.png").touch()
+    Image.new("RGB", (1, 1)).save(folder / "dot.png")
+    Image.new("F", (20, 20)).save(folder / "float.tiff")
+    Image.fromarray(photo).save(folder / "whole.png")
+    whole = (folder / "whole.png").read_bytes()
+    (folder / "broken.png").write_bytes(whole[:50] + b"\0" * 20 + whole[70:])
+    (folder / "folder").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing.jpg", "no such file"),
+        ("*.xyz", "no file matches"),
+        ("truncated.jpg", "cut short"),
+        ("broken.png", "damaged"),
+        ("words.jpg", "not a picture"),
+        ("empty.png", "empty"),
+        ("dot.png", "too small"),
+        ("float.tiff", "8 or 16 bits"),
+        ("folder", "without pictures"),
+    ],
+)
+def test_bad_files_name_themselves_and_the_remedy(photo, tmp_path, name, words):
+    _bad_files(tmp_path, photo)
+    with pytest.raises(InputError, match=words) as caught:
+        read_picture(tmp_path / name)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_bombs_are_refused_before_they_are_decoded(tmp_path, side):
+    # One bit a pixel: the file is small, its pixels would not be.
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    with pytest.raises(InputError, match=r"bomb\.png.*megapixels.*smaller"):
+        read_picture(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros((40, 30, 3), np.float32),
+        np.zeros((3, 40, 30), np.uint8),
+        np.zeros((2, 40, 30, 3), np.uint8),
+        np.zeros((0, 30, 3), np.uint8),
+        torch.full((3, 40, 30), 255.0),
+        torch.full((3, 40, 30), float("nan")),
+        torch.zeros(40, 30, 3),
+        None,
+        7,
+        ["a.jpg"],
+    ],
+)
+def test_bad_values_are_refused(value):
+    with pytest.raises(InputError):
+        read_picture(value)
+
+
+def test_find_photos_takes_files_folders_and_globs_once_each(tmp_path):
+    for name in ("b.jpg", "a.PNG", "notes.txt", "deep/c.jpeg", "odd[1].jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def names(*patterns):
+        return [p.name for p in find_photos(patterns)]
+
+    assert names(tmp_path) == ["a.PNG", "b.jpg", "odd[1].jpg"]
+    assert names(tmp_path / "b.jpg", tmp_path) == ["b.jpg", "a.PNG", "odd[1].jpg"]
+    assert names(str(tmp_path / "**" / "*.jp*g")) == ["b.jpg", "c.jpeg", "odd[1].jpg"]
+    assert names(tmp_path / "odd[1].jpg") == ["odd[1].jpg"]
+    assert names(tmp_path / "notes.txt", tmp_path / "gone.jpg") == ["notes.txt", "gone.jpg"]
+    assert names(tmp_path / "*.gif") == ["*.gif"]
+
+
+def test_every_listed_suffix_can_be_read():
+    Image.init()
+    assert sources.SUFFIXES <= set(Image.registered_extensions())
