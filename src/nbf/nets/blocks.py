@@ -1,0 +1,84 @@
+"""Convolution blocks that the networks share, and the folding that makes them fast at inference."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, batch norm, activation: the unit that `for_inference` folds into one convolution."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
+        activation: nn.Module | None = None,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        padding = kernel // 2 if padding is None else padding
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=eps, momentum=momentum)
+        self.activation = nn.Identity() if activation is None else activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
+        return self.activation(self.norm(self.conv(x)))
+
+    def fold(self) -> None:
+        """Absorb the batch norm's running statistics into the convolution. The module must be in eval mode."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a short cut (He et al. 2016, "Deep residual learning", figure 2)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, stride=stride, activation=nn.ReLU(inplace=True))
+        self.second = ConvNorm(outputs, outputs)
+        same = inputs == outputs and stride == 1
+        self.short_cut = nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride=stride)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
+        return F.relu(self.second(self.first(x)) + self.short_cut(x))
+
+
+class MergeUp(nn.Module):
+    """One step of a U-shaped decoder: double the coarse map, add the finer one through a 1x1, mix by 3x3 convolutions.
+
+    Lin et al. 2017, "Feature pyramid networks", figure 3, with more than one mixing convolution.
+    """
+
+    def __init__(self, coarse: int, fine: int, outputs: int, mixers: int = 2) -> None:
+        super().__init__()
+        self.reduce = nn.Identity() if coarse == outputs else ConvNorm(coarse, outputs, 1)
+        self.lateral = ConvNorm(fine, outputs, 1)
+        self.mix = nn.Sequential(*(ConvNorm(outputs, outputs, activation=nn.ReLU(inplace=True)) for _ in range(mixers)))
+
+    def forward(self, coarse: Float[Tensor, "b c h w"], fine: Float[Tensor, "b d i j"]) -> Float[Tensor, "b e i j"]:
+        doubled = F.interpolate(self.reduce(coarse), scale_factor=2.0, mode="nearest")
+        return self.mix(F.relu(doubled + self.lateral(fine)))
+
+
+def for_inference(network: ModuleT) -> ModuleT:
+    """A copy in eval mode, batch norms folded, channels last, without gradients: the same function, faster."""
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            module.fold()
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,105 @@
+"""The locator: a whole picture -> boxes around people."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nbf.nets.blocks import ConvNorm, MergeUp
+from nbf.nets.trunk import Trunk
+
+INPUT_SIZE = 256
+STRIDE = 8
+# Prior probability of a centre at the start of training: Lin et al. 2017, "Focal loss", section 3.3.
+CENTER_PRIOR = 0.01
+MAX_PEOPLE = 100
+
+
+class LocatorOutput(NamedTuple):
+    """center: logits of "a person's box has its centre in this cell". box: distances from the cell's centre to the
+    left, top, right and bottom side of that person's box, in units of the input's side."""
+
+    center: Float[Tensor, "b 1 h w"]
+    box: Float[Tensor, "b 4 h w"]
+
+
+class Locator(nn.Module):
+    """EfficientNet-Lite0 to stride 16, one step up to stride 8, centre map and box distances per cell.
+
+    Zhou et al. 2019, "Objects as points" (centres), with FCOS's box distances (Tian et al. 2019). Takes RGB in [0, 1],
+    `(b, 3, h, w)`, sides multiples of 16 (trained at 256, the picture padded to a square).
+    """
+
+    def __init__(self, width: int = 96) -> None:
+        super().__init__()
+        self.arguments = {"width": width}
+        self.trunk = Trunk(stride=16)
+        _, at8, at16 = self.trunk.channels
+        self.context = nn.Sequential(
+            ConvNorm(at16, width, 1, activation=nn.ReLU(inplace=True)),
+            ConvNorm(width, width, activation=nn.ReLU(inplace=True)),
+        )
+        self.to8 = MergeUp(width, at8, width, mixers=1)
+        self.head = nn.Conv2d(width, 5, 1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        prior = math.log(CENTER_PRIOR / (1.0 - CENTER_PRIOR))
+        self.head.bias = nn.Parameter(torch.tensor([prior, -1.0, -1.0, -1.0, -1.0]))
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> LocatorOutput:
+        _, at8, at16 = self.trunk(image)
+        center, box = self.head(self.to8(self.context(at16), at8)).float().split((1, 4), dim=1)
+        return LocatorOutput(center, F.softplus(box))
+
+
+def cell_centers(height: int, width: int, device: torch.device | None = None) -> Float[Tensor, "2 h w"]:
+    """x, y of every cell's centre in units of the input's width and height."""
+    y = (torch.arange(height, device=device) + 0.5) / height
+    x = (torch.arange(width, device=device) + 0.5) / width
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+
+
+def boxes_from_distances(box: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 4 h w"]:
+    """Distances l, t, r, b -> x0, y0, x1, y1 in units of the input's side."""
+    center = cell_centers(*box.shape[-2:], device=box.device)
+    return torch.cat([center - box[:, :2], center + box[:, 2:]], dim=1)
+
+
+def decode(
+    output: LocatorOutput, threshold: float = 0.3, *, overlap: float = 0.55
+) -> list[tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
+    """Boxes (x0, y0, x1, y1 in [0, 1] of the input, best first) and scores of each picture of the batch.
+
+    Cells that are the highest of their 3x3 neighbours and at least `threshold`, then non-maximum suppression of boxes
+    that overlap a better one by more than `overlap` (intersection over union).
+    """
+    score = output.center.sigmoid()
+    peak = (score == F.max_pool2d(score, 3, 1, 1)) & (score >= threshold)
+    boxes = boxes_from_distances(output.box).clamp(0.0, 1.0)
+    people = []
+    for kept, scores, corners in zip(peak[:, 0], score[:, 0], boxes, strict=True):
+        best, order = scores[kept].sort(descending=True, stable=True)
+        candidates = corners[:, kept].T[order][:MAX_PEOPLE]
+        alive = suppress(candidates, overlap)
+        people.append((candidates[alive], best[:MAX_PEOPLE][alive]))
+    return people
+
+
+def suppress(boxes: Float[Tensor, "n 4"], overlap: float) -> Tensor:
+    """Mask (n,) of the boxes, sorted best first, that no better surviving box overlaps by more than `overlap`."""
+    covers = box_iou(boxes, boxes) > overlap
+    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    for index in range(len(boxes)):
+        alive[index + 1 :] &= ~(covers[index, index + 1 :] & alive[index])
+    return alive
+
+
+def box_iou(a: Float[Tensor, "n 4"], b: Float[Tensor, "m 4"]) -> Float[Tensor, "n m"]:
+    """Intersection over union of every pair of boxes x0, y0, x1, y1."""
+    low = torch.maximum(a[:, None, :2], b[None, :, :2])
+    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area = lambda box: (box[:, 2:] - box[:, :2]).clamp(min=0).prod(-1)  # noqa: E731
+    return shared / (area(a)[:, None] + area(b)[None] - shared).clamp(min=1e-9)

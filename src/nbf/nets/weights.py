@@ -1,0 +1,99 @@
+"""Network <-> file: float16 safetensors beside a JSON that says which network it is and how it was trained."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from nbf.errors import ModelFileError
+from nbf.nets.fitter import Fitter
+from nbf.nets.locator import Locator
+from nbf.nets.segmenter import Segmenter
+
+Network = Segmenter | Locator | Fitter
+CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter)
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
+    """Write `path` (.safetensors, float16) and its .json with class, constructor arguments and the training `record`.
+
+    Raises ModelFileError if a tensor does not survive float16 (not finite), so that no broken file is ever written.
+    """
+    path = Path(path).with_suffix(".safetensors")
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        half = tensor.detach().cpu().contiguous()
+        half = half.half() if half.is_floating_point() else half
+        if half.is_floating_point() and not half.isfinite().all():
+            raise ModelFileError(f"{path}: tensor {name} is not finite in float16; the network is not fit to be saved.")
+        tensors[name] = half
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    card = {"class": type(network).__name__, "arguments": network.arguments, "record": record}
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    return path
+
+
+def load_network(name: str | Path) -> Network:
+    """The network in a file, or the bundled one of that name ("segmenter", "locator", "fitter"): eval, float32, CPU.
+
+    Raises ModelFileError when the file or its .json is missing or damaged, or when they do not belong together.
+    """
+    path = ASSETS / f"{name}.safetensors" if str(name).isidentifier() else Path(name).with_suffix(".safetensors")
+    card = read_card(path)
+    kind = next((kind for kind in CLASSES if kind.__name__ == card.get("class")), None)
+    if kind is None:
+        known = ", ".join(kind.__name__ for kind in CLASSES)
+        raise ModelFileError(f"{path}: network class is {card.get('class')!r}, expected one of {known}.")
+    try:
+        network = kind(**card["arguments"])
+        tensors = load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: not a readable network file ({error}). Reinstall nbf or train it anew."
+        ) from error
+    expected = network.state_dict()
+    wrong = sorted(expected.keys() ^ tensors.keys()) or sorted(
+        key for key in expected if expected[key].shape != tensors[key].shape
+    )
+    if wrong:
+        raise ModelFileError(
+            f"{path}: {len(wrong)} tensors do not fit {kind.__name__}({card['arguments']}), first {wrong[0]!r}. "
+            "The file belongs to another version of nbf: reinstall nbf or train it anew."
+        )
+    network.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
+    return network.eval()
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The JSON beside a network file. Raises ModelFileError when either file is missing or the JSON is damaged."""
+    card_path = path.with_suffix(".json")
+    for needed in (path, card_path):
+        if not needed.is_file():
+            raise ModelFileError(
+                f"{needed}: no such file; expected a network file with its .json. Reinstall nbf or train it anew."
+            )
+    try:
+        card = json.loads(card_path.read_text())
+    except ValueError as error:
+        raise ModelFileError(
+            f"{card_path}: not valid JSON ({error}). Reinstall nbf or train the network anew."
+        ) from error
+    if not isinstance(card, dict):
+        raise ModelFileError(f"{card_path}: expected a JSON object, got {type(card).__name__}.")
+    return card
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trained numbers in a network."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def weights_bytes(network: nn.Module) -> int:
+    """Size of the network on disk in float16."""
+    return 2 * sum(tensor.numel() for tensor in network.state_dict().values() if torch.is_floating_point(tensor))

