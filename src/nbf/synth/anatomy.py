@@ -1,0 +1,165 @@
+"""Anatomical angles of the 24 joints, and how far each of them goes.
+
+A local rotation R is split as R = swing * twist: the twist turns the child bone about its own rest axis (x for the arms,
+y for everything else), the swing then tips that axis the short way. Their rotation vectors are perpendicular, so
+their sum is one 3-vector, the joint's *angles*, whose x, y and z components are turns about the rest frame's axes and read as in a
+clinic: flexion, abduction, axial rotation. No gimbal lock until a bone points backwards along its rest direction.
+"""
+
+import math
+from functools import cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+MIRROR = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22)
+_X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
+
+# Degrees about the rest axes x, y, z; the left side, the right one is its mirror image. Signs: hip, knee and ankle bend about
+# x (knee flexion, hip extension and plantar flexion positive), the trunk flexes about +x; an arm comes forward about -y, rises
+# about +z and turns inwards (forearm: pronates) about +x. Ranges follow the AAOS tables of joint motion (Greene & Heckman 1994), widened
+# for dancers and climbers, and because one joint here stands for several (a collar for the whole shoulder girdle).
+LIMITS_DEGREES: dict[int, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
+    0: ((-180, 180), (-180, 180), (-180, 180)),
+    1: ((-140, 40), (-50, 60), (-40, 85)),
+    3: ((-25, 45), (-25, 25), (-25, 25)),
+    4: ((-3, 155), (-25, 25), (-6, 6)),
+    6: ((-20, 35), (-25, 25), (-20, 20)),
+    7: ((-35, 60), (-30, 30), (-30, 30)),
+    9: ((-20, 35), (-25, 25), (-20, 20)),
+    10: ((-60, 35), (-8, 8), (-8, 8)),
+    12: ((-40, 45), (-45, 45), (-35, 35)),
+    13: ((-15, 15), (-35, 25), (-15, 40)),
+    15: ((-40, 40), (-45, 45), (-30, 30)),
+    16: ((-95, 95), (-140, 60), (-105, 115)),
+    18: ((-85, 85), (-155, 3), (-8, 8)),
+    20: ((-60, 60), (-35, 35), (-80, 75)),
+    22: ((-5, 5), (-10, 10), (-40, 10)),
+}
+
+
+@cache
+def _limits() -> Tensor:
+    table = torch.zeros(24, 3, 2)
+    for joint, ranges in LIMITS_DEGREES.items():
+        table[joint] = torch.tensor(ranges)
+        if MIRROR[joint] != joint:
+            x, (y0, y1), (z0, z1) = ranges
+            table[MIRROR[joint]] = torch.tensor((x, (-y1, -y0), (-z1, -z0)))
+    return torch.deg2rad(table)
+
+
+def limits(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Float[Tensor, "24 3 2"]:
+    """Lower and upper bound of every anatomical angle, in radians, for both sides."""
+    return _limits().to(device, dtype)
+
+
+def twist_axes(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Float[Tensor, "24 3"]:
+    """The rest axis about which each joint twists."""
+    axes = torch.zeros(24, 3, device=device, dtype=dtype)
+    axes[:, 1] = 1
+    axes[list(_X_TWIST)] = torch.tensor([1.0, 0, 0], device=device, dtype=dtype)
+    return axes
+
+
+def skew(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
+    """The matrix of `v x .`."""
+    x, y, z = v.unbind(-1)
+    o = torch.zeros_like(x)
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+
+
+def quaternion(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions, real part first."""
+    half = axis_angle.norm(dim=-1, keepdim=True) / 2
+    return torch.cat([torch.cos(half), axis_angle * torch.sinc(half / math.pi) / 2], -1)
+
+
+def multiply(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """Hamilton product, real part first."""
+    w, u = a[..., :1], a[..., 1:]
+    s, v = b[..., :1], b[..., 1:]
+    return torch.cat([w * s - (u * v).sum(-1, keepdim=True), w * v + s * u + torch.cross(u, v, dim=-1)], -1)
+
+
+def matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation matrices of unit quaternions."""
+    w, v = q[..., :1, None], q[..., 1:]
+    eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    k = skew(v)
+    return eye + 2 * (w * k + k @ k)
+
+
+def rotation_vector(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """Axis-angle of unit quaternions, the short way (at most pi)."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    sine = q[..., 1:].norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, q[..., :1])
+    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-7), 2.0)
+
+
+def quaternion_from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions of rotation matrices, by the largest of the four candidates (Shepperd 1978)."""
+    d = torch.diagonal(m, dim1=-2, dim2=-1)
+    x, y, z = d.unbind(-1)
+    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    e, f, g = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    rows = [[1 + x + y + z, a, b, c], [a, 1 + x - y - z, e, f], [b, e, 1 - x + y - z, g], [c, f, g, 1 - x - y + z]]
+    candidates = torch.stack([torch.stack(row, -1) for row in rows], -2)
+    best = torch.diagonal(candidates, dim1=-2, dim2=-1).argmax(-1)
+    picked = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    return torch.nn.functional.normalize(picked, dim=-1)
+
+
+def angles_from_quaternion(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3"]:
+    """Anatomical angles in radians; see the module's text."""
+    axes = twist_axes(q.device, q.dtype)
+    p = (q[..., 1:] * axes).sum(-1, keepdim=True)
+    size = torch.hypot(q[..., :1], p).clamp_min(1e-12)
+    untwist = torch.cat([q[..., :1] / size, -p / size * axes], -1)
+    twist = 2 * torch.atan2(p, q[..., :1])
+    twist = twist - 2 * math.pi * torch.round(twist / (2 * math.pi))
+    return rotation_vector(multiply(q, untwist)) + twist * axes
+
+
+def quaternion_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b 24 4"]:
+    """The inverse of `angles_from_quaternion`."""
+    axes = twist_axes(angles.device, angles.dtype)
+    twist = (angles * axes).sum(-1, keepdim=True) * axes
+    return multiply(quaternion(angles - twist), quaternion(twist))
+
+
+def angles_from_rotations(rotations: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 24 3"]:
+    """Anatomical angles of local joint rotations, in radians."""
+    return angles_from_quaternion(quaternion_from_matrix(rotations))
+
+
+def rotations_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b 24 3 3"]:
+    """Local joint rotations of anatomical angles."""
+    return matrix(quaternion_from_angles(angles))
+
+
+def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
+    """d angles / d delta for R <- R exp(delta), delta in the joint's own (turned) frame.
+
+    Twist by differentiating 2 atan2(q.d, w); swing through the inverse right Jacobian of SO(3) (Chirikjian 2012, 10.86).
+    """
+    axes = twist_axes(q.device, q.dtype)
+    w, v = q[..., :1], q[..., 1:]
+    p = (v * axes).sum(-1, keepdim=True)
+    norm2 = (w * w + p * p).clamp_min(1e-9)
+    spread = axes.expand(v.shape)
+    slope = (w * (w * spread + torch.cross(spread, v, dim=-1)) + p * v) / norm2
+    size = norm2.sqrt()
+    twist = torch.cat([w / size, p / size * spread], -1)
+    s = rotation_vector(multiply(q, twist * twist.new_tensor([1, -1, -1, -1])))
+    angle = s.norm(dim=-1)[..., None, None].clamp_min(1e-3)
+    k = skew(s)
+    eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    # Near a half turn the last coefficient has a removable limit; the clamp only shortens the step there.
+    factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
+    right_inverse = eye + k / 2 + factor * (k @ k)
+    outer = spread[..., :, None] * slope[..., None, :]
+    return right_inverse @ (matrix(twist) @ (eye - outer)) + outer
