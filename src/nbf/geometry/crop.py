@@ -1,0 +1,117 @@
+"""Square crops of a picture: the map between their pixels, their camera, and the resampled crop itself."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from nbf.geometry.camera import Camera
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square, axis-aligned window of a picture, resampled to `resolution` x `resolution` pixels.
+
+    `center` (*b, 2; x, y) and `size` (*b; side) are in pixels of the full picture and may reach beyond it.
+    """
+
+    center: Float[Tensor, "*b 2"]
+    size: Float[Tensor, "*b"]
+    resolution: int
+
+    @classmethod
+    def from_boxes(cls, boxes: Float[Tensor, "*b 4"], resolution: int, margin: float = 1.2) -> "Crop":
+        """Crops around boxes (x0, y0, x1, y1): the longer side of the box times `margin`."""
+        corner, opposite = boxes[..., :2], boxes[..., 2:]
+        return cls((corner + opposite) / 2, (opposite - corner).amax(dim=-1) * margin, resolution)
+
+    def to_crop(self, points: Float[Tensor, "*p n 2"]) -> Float[Tensor, "*q n 2"]:
+        """Pixels of the picture -> pixels of the crop."""
+        return (points - self._origin[..., None, :]) * self._zoom[..., None, None]
+
+    def to_image(self, points: Float[Tensor, "*p n 2"]) -> Float[Tensor, "*q n 2"]:
+        """Pixels of the crop -> pixels of the picture."""
+        return points / self._zoom[..., None, None] + self._origin[..., None, :]
+
+    def camera(self, full: Camera) -> Camera:
+        """The camera of the picture, expressed in pixels of the crop: the same rays, so the same 3D frame."""
+        return Camera(full.focal * self._zoom, (full.center - self._origin) * self._zoom[..., None])
+
+    def to(self, device: torch.device | str) -> "Crop":
+        """The crop with its tensors on `device`."""
+        return Crop(self.center.to(device), self.size.to(device), self.resolution)
+
+    def sample(
+        self, image: Float[Tensor, "*i c h w"] | UInt8[Tensor, "*i c h w"]
+    ) -> Float[Tensor, "b c {self.resolution} {self.resolution}"]:
+        """The crops' pixels: antialiased where they shrink the picture, bilinear where they enlarge it, 0 outside.
+
+        One picture (c, h, w) shared by all crops, or one for each crop (b, c, h, w). uint8 pictures are read as
+        value/255, which spares the conversion of the whole of a large photo.
+        """
+        centers, sizes = self.center.reshape(-1, 2), self.size.reshape(-1)
+        images = image if image.ndim == 4 else image.expand(len(sizes), *image.shape)
+        windows = [
+            _resample(picture, center, size, self.resolution)
+            for picture, center, size in zip(images, centers.tolist(), sizes.tolist(), strict=True)
+        ]
+        if not windows:
+            dtype = image.dtype if image.is_floating_point() else torch.get_default_dtype()
+            return torch.zeros(0, image.shape[-3], self.resolution, self.resolution, dtype=dtype, device=image.device)
+        return torch.stack(windows)
+
+    @property
+    def _origin(self) -> Tensor:
+        return self.center - self.size[..., None] / 2
+
+    @property
+    def _zoom(self) -> Tensor:
+        return self.resolution / self.size
+
+
+def _resample(image: Tensor, center: list[float], size: float, resolution: int) -> Tensor:
+    """One crop by a separable triangle filter, after averaging whole blocks of pixels where it shrinks 4 times or more."""
+    step = size / resolution
+    block = max(1, math.floor(step / 2))
+    columns = _span(center[0] - size / 2, size, step, image.shape[-1])
+    rows = _span(center[1] - size / 2, size, step, image.shape[-2])
+    window = image[:, rows[0] : rows[1], columns[0] : columns[1]]
+    window = window / 255.0 if window.dtype == torch.uint8 else window
+    if window.numel() == 0:
+        return window.new_zeros(image.shape[0], resolution, resolution)
+    if block > 1:
+        # Zeros fill the last blocks, so that every block weighs the same.
+        fill = (-window.shape[-1] % block, -window.shape[-2] % block)
+        window = functional.avg_pool2d(functional.pad(window, (0, fill[0], 0, fill[1])), block)
+    across = _filter(center[0] - size / 2 - columns[0], step, block, resolution, window, window.shape[-1])
+    down = _filter(center[1] - size / 2 - rows[0], step, block, resolution, window, window.shape[-2])
+    return down @ window @ across.mT
+
+
+def _span(origin: float, size: float, step: float, length: int) -> tuple[int, int]:
+    """The pixels [first, last) of the picture that the crop's filters can touch along one axis."""
+    reach = 2.0 * max(step, 1.0)
+    first = min(max(math.floor(origin - reach), 0), length)
+    last = min(max(math.ceil(origin + size + reach), first), length)
+    return first, last
+
+
+def _filter(origin: float, step: float, block: int, resolution: int, like: Tensor, length: int) -> Tensor:
+    """Weights (resolution, length) of the triangle filter along one axis of a window averaged over `block` pixels.
+
+    Row i is centred on the centre of crop pixel i and sums to 1 over an endless picture; pixels outside count 0.
+    """
+    out = torch.arange(resolution, device=like.device, dtype=torch.float64)
+    centers = (origin + (out + 0.5) * step) / block
+    radius = max(step / block, 1.0)
+    # All taps that the triangle covers, also those outside the window: they take part in the normalisation.
+    taps = torch.floor(centers - radius)[:, None] + torch.arange(math.ceil(2 * radius) + 2, device=like.device)
+    weights = (1.0 - (taps + 0.5 - centers[:, None]).abs() / radius).clamp_min(0.0)
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    inside = (taps >= 0) & (taps < length)
+    matrix = torch.zeros(resolution, length, device=like.device, dtype=torch.float64)
+    matrix.scatter_add_(1, taps.clamp(0, length - 1).long(), weights * inside)
+    return matrix.to(like.dtype)

@@ -1,0 +1,22 @@
+"""Similarity alignment of point sets (Procrustes analysis)."""
+
+import roma
+from jaxtyping import Float
+from torch import Tensor
+
+
+def similarity(
+    source: Float[Tensor, "*b n 3"], target: Float[Tensor, "*b n 3"]
+) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b 3 3"], Float[Tensor, "*b 3"]]:
+    """Scale, rotation (determinant +1) and translation that bring `source` nearest to `target` in least squares.
+
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+    """
+    rotation, translation, scale = roma.rigid_points_registration(source, target, compute_scaling=True)
+    return scale, rotation, translation
+
+
+def align(source: Float[Tensor, "*b n 3"], target: Float[Tensor, "*b n 3"]) -> Float[Tensor, "*b n 3"]:
+    """`source` after the best scale, rotation and translation onto `target`: the "PA" of PA-MPJPE. Same units."""
+    scale, rotation, translation = similarity(source, target)
+    return scale[..., None, None] * (source @ rotation.mT) + translation[..., None, :]

@@ -1,0 +1,230 @@
+"""Which face is seen at each pixel: a z-buffer by fragment expansion, for many meshes and pictures in one call.
+
+Every face is expanded into the pixel centres of its bounding box (its candidates); those inside the triangle become
+fragments; a scatter-minimum over (depth, face id) keeps the nearest one at each pixel. Only for those few winners are
+the barycentric coordinates computed, in double precision. Equal depths go to the lowest face id, so the result is the
+same on every device, for every chunking and in every order of execution.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+# Faces with a vertex nearer than this (metres), or behind the camera, are dropped, not clipped.
+_NEAR = 1e-3
+# A pixel centre this far (pixels) outside of an edge still counts as inside: float32 rounding must not open a gap
+# between two faces that share the edge. Where both claim the pixel, the depth test decides.
+_EDGE_SLACK = 1e-4
+# Candidates expanded at once, which bounds memory (about 60 bytes each). A CPU is fastest when they fit its cache.
+_CHUNK_CPU = 1 << 17
+_CHUNK_GPU = 1 << 22
+_EMPTY = torch.iinfo(torch.int64).max
+_FACE_BITS = 32
+_FACE_MASK = (1 << _FACE_BITS) - 1
+
+Keep = Callable[[Int64[Tensor, " k"], Float[Tensor, "k 3"]], Bool[Tensor, " k"]]
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What each pixel of a batch of pictures sees. Not differentiable.
+
+    `face` is the index of the face seen, -1 where nothing is; `barycentrics` are perspective correct (weights of the
+    face's three vertices in 3D), 0 where nothing is; `depth` is z in metres, infinite where nothing is.
+    """
+
+    face: Int64[Tensor, "b h w"]
+    barycentrics: Float[Tensor, "b h w 3"]
+    depth: Float[Tensor, "b h w"]
+
+    @property
+    def mask(self) -> Bool[Tensor, "b h w"]:
+        """True where a face is seen."""
+        return self.face >= 0
+
+
+def rasterize(
+    pixels_depth: Float[Tensor, "b v 3"],
+    faces: Int64[Tensor, "f 3"],
+    height: int,
+    width: int,
+    *,
+    cull: bool | Bool[Tensor, " f"] = True,
+) -> Fragments:
+    """Rasterise one mesh in b poses into b pictures.
+
+    `pixels_depth` holds (x px, y px, z m) of each vertex: `Camera.pixels_depth`. `cull` drops faces seen from behind:
+    outward normals are counter-clockwise as in OBJ and glTF. `Fragments.face` indexes `faces`.
+    """
+    count, vertices = pixels_depth.shape[:2]
+    pictures = torch.arange(count, device=faces.device)
+    fragments = rasterize_packed(
+        pixels_depth.reshape(-1, 3),
+        (faces + pictures[:, None, None] * vertices).reshape(-1, 3),
+        pictures.repeat_interleave(len(faces)),
+        count,
+        height,
+        width,
+        cull=cull if isinstance(cull, bool) else cull.repeat(count),
+    )
+    face = torch.where(fragments.mask, fragments.face % max(len(faces), 1), -1)
+    return Fragments(face, fragments.barycentrics, fragments.depth)
+
+
+def rasterize_packed(
+    points: Float[Tensor, "n 3"],
+    faces: Int64[Tensor, "f 3"],
+    image: Int64[Tensor, " f"],
+    count: int,
+    height: int,
+    width: int,
+    *,
+    cull: bool | Bool[Tensor, " f"] = True,
+    keep: Keep | None = None,
+) -> Fragments:
+    """Rasterise any number of meshes into `count` pictures at once.
+
+    `points` are (x px, y px, z m) of the vertices of all meshes, `faces` index them, and `image` names the picture
+    (0 .. count-1) of each face. `cull` drops faces seen from behind: for all faces, or face by face (False keeps
+    both sides of hair and cloth). `keep(face, barycentrics)` is an alpha test: fragments for which it says False are
+    transparent and do not hide what is behind them. Faces that reach behind the camera are dropped.
+    """
+    points = points.detach().float()
+    key = torch.full((count * height * width,), _EMPTY, dtype=torch.int64, device=points.device)
+    setup = _setup(points, faces, image, height, width, cull)
+    for part, candidates in _chunks(setup.area):
+        slot, pixel, depth = _expand(setup, part, candidates, width)
+        face = setup.face[slot]
+        if keep is not None:
+            opaque = keep(face, _barycentrics(points, faces[face], pixel, height, width)[0])
+            face, pixel, depth = face[opaque], pixel[opaque], depth[opaque]
+        # The bits of a positive float sort like the float itself.
+        key.scatter_reduce_(0, pixel, (depth.view(torch.int32).long() << _FACE_BITS) | face, "amin")
+    return _resolve(key, points, faces, (count, height, width))
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """The m faces worth expanding. Affine functions (value, slope along x, slope along y) start at the centre of the
+    first pixel of the bounding box, which keeps their rounding errors as small as the face itself."""
+
+    face: Tensor  # (m) index into the caller's faces
+    distance: Tensor  # (9, m) three affine functions: signed distance in pixels to each edge, positive inside
+    inverse_depth: Tensor  # (5, m) affine function 1/z, and its least and greatest value on the face
+    first_pixel: Tensor  # (m) index of the first pixel among all pixels of all pictures
+    width: Tensor  # (m) columns of the bounding box
+    area: Tensor  # (m) pixels of the bounding box
+
+
+def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int, cull: bool | Tensor) -> _Setup:
+    """Drop faces that cannot be seen; prepare the rest."""
+    x, y, z = (points[:, axis].contiguous()[faces.T] for axis in range(3))  # each (3, f)
+    twice_area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    # Pixel centres are at half-integers: column c is inside when min(x) <= c + 0.5 <= max(x).
+    left, right = _columns(x, width)
+    top, bottom = _columns(y, height)
+    # With y down and z forward, a counter-clockwise face that looks at the camera has negative area.
+    visible = (z.amin(dim=0) > _NEAR) & (right >= left) & (bottom >= top) & (twice_area != 0) & twice_area.isfinite()
+    if not isinstance(cull, bool):
+        visible &= (twice_area < 0) | ~cull
+    elif cull:
+        visible &= twice_area < 0
+    face = visible.nonzero()[:, 0]
+    x, y, z = x[:, face], y[:, face], z[:, face]
+    left, right, top, bottom, twice_area = (t[face] for t in (left, right, top, bottom, twice_area))
+    from_x, from_y = left + 0.5 - x, top + 0.5 - y
+    distance = []
+    inverse_depth = torch.zeros(3, len(face), dtype=x.dtype, device=x.device)
+    for vertex in range(3):
+        # The edge that faces this vertex; its cross product with (pixel - end of the edge) is twice_area at the vertex.
+        a, b = (vertex + 1) % 3, (vertex + 2) % 3
+        edge_x, edge_y = x[b] - x[a], y[b] - y[a]
+        cross = torch.stack([edge_x * from_y[a] - edge_y * from_x[a], -edge_y, edge_x])
+        distance.append(cross * (torch.sign(twice_area) / torch.hypot(edge_x, edge_y)))
+        inverse_depth += cross / (twice_area * z[vertex])
+    columns = (right - left).long() + 1
+    return _Setup(
+        face=face,
+        distance=torch.cat(distance),
+        inverse_depth=torch.cat([inverse_depth, 1.0 / z.amax(dim=0)[None], 1.0 / z.amin(dim=0)[None]]),
+        first_pixel=(image[face] * height + top.long()) * width + left.long(),
+        width=columns,
+        area=columns * ((bottom - top).long() + 1),
+    )
+
+
+def _columns(x: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First and last column (or row) of a picture whose pixel centres lie within the extent of x (3, f)."""
+    first = torch.ceil(x.amin(dim=0) - 0.5).clamp(0.0, float(width))
+    last = torch.floor(x.amax(dim=0) - 0.5).clamp(-1.0, float(width - 1))
+    return first, last
+
+
+def _chunks(area: Tensor) -> Iterator[tuple[slice, int]]:
+    """Runs of faces that have about a chunk of candidates together (one huge face may have more), and how many."""
+    size = _CHUNK_CPU if area.device.type == "cpu" else _CHUNK_GPU
+    ends = torch.cumsum(area, dim=0)
+    total = int(ends[-1]) if len(ends) else 0
+    cuts = torch.searchsorted(ends, torch.arange(size, max(total, size), size, device=area.device))
+    cuts = torch.nn.functional.pad(cuts, (1, 1))
+    cuts[-1] = len(area)
+    at = torch.nn.functional.pad(ends, (1, 0))[cuts]
+    cuts, at = torch.stack([cuts, at]).tolist()
+    for k in range(len(cuts) - 1):
+        if at[k + 1] > at[k]:
+            yield slice(cuts[k], cuts[k + 1]), at[k + 1] - at[k]
+
+
+def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Fragments of a run of faces: slot in the setup, pixel among those of all pictures, depth."""
+    area = setup.area[part]
+    slot = torch.repeat_interleave(
+        torch.arange(part.start, part.stop, device=area.device), area, output_size=candidates
+    )
+    first = torch.cumsum(area, dim=0) - area
+    order = torch.arange(candidates, device=area.device) - first[slot - part.start]
+    columns = setup.width[slot]
+    row = torch.div(order, columns, rounding_mode="floor")
+    column = order - row * columns
+    x, y = column.to(setup.distance.dtype), row.to(setup.distance.dtype)
+    inside = None
+    for k in range(0, 9, 3):
+        value, along_x, along_y = (setup.distance[k + i][slot] for i in range(3))
+        within = value + along_x * x + along_y * y >= -_EDGE_SLACK
+        inside = within if inside is None else inside & within
+    hit = inside.nonzero()[:, 0]
+    slot, column, row, x, y = slot[hit], column[hit], row[hit], x[hit], y[hit]
+    value, along_x, along_y, least, greatest = (t[slot] for t in setup.inverse_depth)
+    depth = 1.0 / torch.minimum(torch.maximum(value + along_x * x + along_y * y, least), greatest)
+    return slot, setup.first_pixel[slot] + row * width + column, depth
+
+
+def _resolve(key: Tensor, points: Tensor, faces: Tensor, shape: tuple[int, int, int]) -> Fragments:
+    """Unpack the winning faces and compute their barycentrics."""
+    count, height, width = shape
+    face = torch.where(key == _EMPTY, -1, key & _FACE_MASK)
+    pixel = (face >= 0).nonzero()[:, 0]
+    weights, z = _barycentrics(points, faces[face[pixel]], pixel, height, width)
+    barycentrics = torch.zeros(len(key), 3, device=key.device)
+    barycentrics[pixel] = weights
+    depth = torch.full((len(key),), torch.inf, device=key.device)
+    depth[pixel] = z
+    return Fragments(face.reshape(shape), barycentrics.reshape(*shape, 3), depth.reshape(shape))
+
+
+def _barycentrics(points: Tensor, faces: Tensor, pixel: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Perspective-correct weights (k, 3) of the vertices of faces (k, 3) at pixels (k), and the depth there (k)."""
+    # float64: a sliver's area is a small difference of large products.
+    x, y, z = (points[:, axis].double()[faces.T] for axis in range(3))
+    row = torch.div(pixel, width, rounding_mode="floor")
+    x = x - (pixel - row * width + 0.5)
+    y = y - (row % height + 0.5)
+    weights = torch.stack([x[a] * y[b] - x[b] * y[a] for a, b in ((1, 2), (2, 0), (0, 1))])
+    # Within the slack outside of an edge a weight has the wrong sign: clamp it. Then weigh by 1/z (perspective).
+    weights = (weights * torch.sign(weights.sum(dim=0))).clamp_min(0.0)
+    weights = weights / weights.sum(dim=0) / z
+    total = weights.sum(dim=0)
+    return (weights / total).T.float(), (1.0 / total).float()
