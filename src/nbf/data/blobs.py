@@ -1,0 +1,39 @@
+"""Many small encoded pictures in one npz file: one run of bytes and the offsets where each picture starts."""
+
+import io
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from numpy import ndarray
+from PIL import Image
+
+
+def join(blobs: list[bytes]) -> tuple[UInt8[ndarray, " bytes"], Int64[ndarray, " blobs_plus_1"]]:
+    """Concatenate; blob i is `run[offsets[i]:offsets[i + 1]]`."""
+    offsets = np.concatenate([[0], np.cumsum([len(blob) for blob in blobs])]).astype(np.int64)
+    return np.frombuffer(b"".join(blobs), np.uint8), offsets
+
+
+def cut(run: UInt8[ndarray, " bytes"], offsets: Int64[ndarray, " blobs_plus_1"]) -> list[bytes]:
+    """Inverse of `join`."""
+    return [run[start:stop].tobytes() for start, stop in pairwise(offsets)]
+
+
+def encode(image: Image.Image, kind: str, **options: int | bool) -> bytes:
+    """Encode as `kind` ("JPEG", "WEBP", "PNG") with Pillow's options."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def decode(blob: bytes) -> UInt8[ndarray, "h w *c"]:
+    """(h, w, 3) for colour, (h, w) for grey or label pictures."""
+    return np.asarray(Image.open(io.BytesIO(blob)))
+
+
+def shrink(image: Image.Image, side: int, *, labels: bool = False) -> Image.Image:
+    """At most `side` px on the long side; label pictures take the nearest value, others are antialiased."""
+    scale = min(1.0, side / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS)
