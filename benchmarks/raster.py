@@ -6,13 +6,14 @@ python benchmarks/raster.py [--threads 2] [--batch 16] [--sizes 64 128 256] [--d
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nbf.geometry import Camera
-from nbf.raster import interpolate, rasterize
+from nbf.raster import Fragments, interpolate, rasterize
 
 
 def ellipsoid(rings: int = 30, sectors: int = 40) -> tuple[Tensor, Tensor]:
@@ -43,7 +44,7 @@ def ellipsoid(rings: int = 30, sectors: int = 40) -> tuple[Tensor, Tensor]:
 def mesh(detail: str) -> tuple[Tensor, Tensor, str]:
     """Vertices (body frame), faces and name of the mesh to time."""
     try:
-        from nbf.body import load_body
+        from nbf.body.files import load_body
 
         body = load_body("anny24", detail)
         return body.template.float(), body.faces, f"anny24 {detail}"
@@ -86,7 +87,7 @@ def main() -> None:
 
         fragments = rasterize(pixels_depth, faces, size, size)
 
-        def attributes(fragments=fragments) -> object:  # noqa: ANN001
+        def attributes(fragments: Fragments = fragments) -> object:
             return interpolate(fragments, faces, posed)
 
         covered = float(fragments.mask.float().mean())
@@ -98,7 +99,7 @@ def main() -> None:
         print(line)
 
 
-def timed(task, repeats: int, device: str) -> list[float]:  # noqa: ANN001
+def timed(task: Callable[[], object], repeats: int, device: str) -> list[float]:
     """Seconds of each of `repeats` runs, after two to warm up."""
     times = []
     for k in range(repeats + 2):

@@ -30,11 +30,11 @@ class Camera:
 
     @classmethod
     def default(cls, width: int, height: int) -> "Camera":
-        """A guess for a photo with unknown lens: the focal length is the diagonal, as in CLIFF (Li et al., ECCV 2022)."""
+        """A guess for a photo with unknown lens: focal length = diagonal, as CLIFF (Li et al., ECCV 2022)."""
         return cls(torch.tensor(math.hypot(width, height)), torch.tensor([width / 2.0, height / 2.0]))
 
     def project(self, points: Float[Tensor, "*p n 3"]) -> Float[Tensor, "*q n 2"]:
-        """Pixels (x, y) of points in camera metres. Points at z <= 0 are behind the camera: their pixels mean nothing."""
+        """Pixels (x, y) of points in camera metres. At z <= 0 (behind the camera) they mean nothing."""
         return points[..., :2] / points[..., 2:] * self.focal[..., None, None] + self.center[..., None, :]
 
     def unproject(self, pixels: Float[Tensor, "*p n 2"], depth: Float[Tensor, "*p n"]) -> Float[Tensor, "*q n 3"]:

@@ -59,8 +59,7 @@ class Crop:
             for picture, center, size in zip(images, centers.tolist(), sizes.tolist(), strict=True)
         ]
         if not windows:
-            dtype = image.dtype if image.is_floating_point() else torch.get_default_dtype()
-            return torch.zeros(0, image.shape[-3], self.resolution, self.resolution, dtype=dtype, device=image.device)
+            return torch.zeros(0, image.shape[-3], self.resolution, self.resolution, device=image.device)
         return torch.stack(windows)
 
     @property
@@ -73,22 +72,32 @@ class Crop:
 
 
 def _resample(image: Tensor, center: list[float], size: float, resolution: int) -> Tensor:
-    """One crop by a separable triangle filter, after averaging whole blocks of pixels where it shrinks 4 times or more."""
+    """One crop by a separable triangle filter, after averaging blocks of pixels where it shrinks 4 times or more."""
     step = size / resolution
     block = max(1, math.floor(step / 2))
-    columns = _span(center[0] - size / 2, size, step, image.shape[-1])
-    rows = _span(center[1] - size / 2, size, step, image.shape[-2])
-    window = image[:, rows[0] : rows[1], columns[0] : columns[1]]
-    window = window / 255.0 if window.dtype == torch.uint8 else window
-    if window.numel() == 0:
-        return window.new_zeros(image.shape[0], resolution, resolution)
-    if block > 1:
-        # Zeros fill the last blocks, so that every block weighs the same.
-        fill = (-window.shape[-1] % block, -window.shape[-2] % block)
-        window = functional.avg_pool2d(functional.pad(window, (0, fill[0], 0, fill[1])), block)
-    across = _filter(center[0] - size / 2 - columns[0], step, block, resolution, window, window.shape[-1])
-    down = _filter(center[1] - size / 2 - rows[0], step, block, resolution, window, window.shape[-2])
-    return down @ window @ across.mT
+    left, right = _span(center[0] - size / 2, size, step, image.shape[-1])
+    top, bottom = _span(center[1] - size / 2, size, step, image.shape[-2])
+    dtype = image.dtype if image.is_floating_point() else torch.get_default_dtype()
+    if left == right or top == bottom:
+        return torch.zeros(image.shape[0], resolution, resolution, dtype=dtype, device=image.device)
+    window = _block_sums(image[:, top:bottom, left:right], block, dtype)
+    across = _filter(center[0] - size / 2 - left, step, block, resolution, window.shape[-1]).to(window)
+    down = _filter(center[1] - size / 2 - top, step, block, resolution, window.shape[-2]).to(window)
+    white = 1.0 if image.is_floating_point() else 255.0
+    return down @ window @ (across.mT / (white * block**2))
+
+
+def _block_sums(window: Tensor, block: int, dtype: torch.dtype) -> Tensor:
+    """Sums over block x block pixels; what the last blocks lack counts 0."""
+    if block == 1:
+        return window.to(dtype)
+    # Rows first, a few at a time: a float copy of a large uint8 photo would cost more than all the rest.
+    channels, height, width = window.shape
+    rows = torch.zeros(channels, -(-height // block), width, dtype=dtype, device=window.device)
+    for k in range(min(block, height)):
+        part = window[:, k::block]
+        rows[:, : part.shape[1]] += part
+    return functional.pad(rows, (0, -width % block)).unflatten(-1, (-1, block)).sum(dim=-1)
 
 
 def _span(origin: float, size: float, step: float, length: int) -> tuple[int, int]:
@@ -99,19 +108,17 @@ def _span(origin: float, size: float, step: float, length: int) -> tuple[int, in
     return first, last
 
 
-def _filter(origin: float, step: float, block: int, resolution: int, like: Tensor, length: int) -> Tensor:
+def _filter(origin: float, step: float, block: int, resolution: int, length: int) -> Tensor:
     """Weights (resolution, length) of the triangle filter along one axis of a window averaged over `block` pixels.
 
     Row i is centred on the centre of crop pixel i and sums to 1 over an endless picture; pixels outside count 0.
     """
-    out = torch.arange(resolution, device=like.device, dtype=torch.float64)
-    centers = (origin + (out + 0.5) * step) / block
+    centers = (origin + (torch.arange(resolution, dtype=torch.float64) + 0.5) * step) / block
     radius = max(step / block, 1.0)
     # All taps that the triangle covers, also those outside the window: they take part in the normalisation.
-    taps = torch.floor(centers - radius)[:, None] + torch.arange(math.ceil(2 * radius) + 2, device=like.device)
+    taps = torch.floor(centers - radius)[:, None] + torch.arange(math.ceil(2 * radius) + 2)
     weights = (1.0 - (taps + 0.5 - centers[:, None]).abs() / radius).clamp_min(0.0)
     weights = weights / weights.sum(dim=1, keepdim=True)
     inside = (taps >= 0) & (taps < length)
-    matrix = torch.zeros(resolution, length, device=like.device, dtype=torch.float64)
-    matrix.scatter_add_(1, taps.clamp(0, length - 1).long(), weights * inside)
-    return matrix.to(like.dtype)
+    matrix = torch.zeros(resolution, length, dtype=torch.float64)
+    return matrix.scatter_add_(1, taps.clamp(0, length - 1).long(), weights * inside)

@@ -1,5 +1,7 @@
 """Similarity alignment of point sets (Procrustes analysis)."""
 
+from typing import Any
+
 import roma
 from jaxtyping import Float
 from torch import Tensor
@@ -12,8 +14,9 @@ def similarity(
 
     Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
     """
-    rotation, translation, scale = roma.rigid_points_registration(source, target, compute_scaling=True)
-    return scale, rotation, translation
+    # Indexed, not unpacked: the length of roma's tuple depends on its arguments, which type checkers cannot follow.
+    fit: Any = roma.rigid_points_registration(source, target, compute_scaling=True)
+    return fit[2], fit[0], fit[1]
 
 
 def align(source: Float[Tensor, "*b n 3"], target: Float[Tensor, "*b n 3"]) -> Float[Tensor, "*b n 3"]:

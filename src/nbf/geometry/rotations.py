@@ -26,8 +26,10 @@ def project_to_rotation(matrices: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 
     2020; roma damps the gradient where the nearest rotation is not unique. Half precision is computed in float32.
     """
     if matrices.dtype in (torch.float16, torch.bfloat16):
-        return roma.special_procrustes(matrices.float())
-    return roma.special_procrustes(matrices)
+        matrices = matrices.float()
+    rotations = roma.special_procrustes(matrices)
+    assert isinstance(rotations, Tensor)  # roma also returns singular values when asked
+    return rotations
 
 
 def geodesic_angle(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:

@@ -16,10 +16,10 @@ from nbf.raster.zbuffer import rasterize
 class Light:
     """A distant key light and an even ambient light, both white; their sum is the brightest that a surface gets."""
 
-    to_light: tuple[float, float, float] = (-0.4, -0.6, -0.7)
-    """Towards the light, in camera axes (x right, y down, z forward); the default is above the camera's left shoulder."""
-    key: float = 0.65
-    ambient: float = 0.35
+    to_light: tuple[float, float, float] = (-0.3, -0.5, -0.9)
+    """Towards the light, in camera axes (x right, y down, z forward): by default from over the left shoulder."""
+    key: float = 0.6
+    ambient: float = 0.4
 
 
 def shade(normals: Float[Tensor, "*b 3"], colors: Float[Tensor, "*#b 3"], light: Light) -> Float[Tensor, "*b 3"]:

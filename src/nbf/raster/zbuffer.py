@@ -190,11 +190,10 @@ def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Te
     row = torch.div(order, columns, rounding_mode="floor")
     column = order - row * columns
     x, y = column.to(setup.distance.dtype), row.to(setup.distance.dtype)
-    inside = None
+    inside = torch.ones_like(slot, dtype=torch.bool)
     for k in range(0, 9, 3):
         value, along_x, along_y = (setup.distance[k + i][slot] for i in range(3))
-        within = value + along_x * x + along_y * y >= -_EDGE_SLACK
-        inside = within if inside is None else inside & within
+        inside &= value + along_x * x + along_y * y >= -_EDGE_SLACK
     hit = inside.nonzero()[:, 0]
     slot, column, row, x, y = slot[hit], column[hit], row[hit], x[hit], y[hit]
     value, along_x, along_y, least, greatest = (t[slot] for t in setup.inverse_depth)
@@ -204,10 +203,9 @@ def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Te
 
 def _resolve(key: Tensor, points: Tensor, faces: Tensor, shape: tuple[int, int, int]) -> Fragments:
     """Unpack the winning faces and compute their barycentrics."""
-    count, height, width = shape
     face = torch.where(key == _EMPTY, -1, key & _FACE_MASK)
     pixel = (face >= 0).nonzero()[:, 0]
-    weights, z = _barycentrics(points, faces[face[pixel]], pixel, height, width)
+    weights, z = _barycentrics(points, faces[face[pixel]], pixel, *shape[1:])
     barycentrics = torch.zeros(len(key), 3, device=key.device)
     barycentrics[pixel] = weights
     depth = torch.full((len(key),), torch.inf, device=key.device)
