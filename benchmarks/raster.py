@@ -7,6 +7,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def ellipsoid(rings: int = 30, sectors: int = 40) -> tuple[Tensor, Tensor]:
     return torch.tensor(points * [0.25, 0.85, 0.15], dtype=torch.float32), torch.tensor(faces)
 
 
-def mesh(detail: str) -> tuple[Tensor, Tensor, str]:
+def mesh(detail: Literal["small", "full"]) -> tuple[Tensor, Tensor, str]:
     """Vertices (body frame), faces and name of the mesh to time."""
     try:
         from nbf.body.files import load_body
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--detail", default="small")
+    parser.add_argument("--detail", choices=["small", "full"], default="small")
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

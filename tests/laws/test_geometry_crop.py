@@ -1,4 +1,4 @@
-"""The resampled crop sits where the crop's map of coordinates says: to a twentieth of a pixel, shrinking or enlarging."""
+"""The resampled crop sits where its map of coordinates says: to a twentieth of a pixel, shrinking or enlarging."""
 
 import pytest
 import torch

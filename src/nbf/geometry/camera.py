@@ -48,7 +48,7 @@ class Camera:
         pixels = self.project(points)
         return torch.cat([pixels, points[..., 2:].expand(*pixels.shape[:-1], 1)], dim=-1)
 
-    def scaled(self, factor: float) -> "Camera":
+    def scaled(self, factor: float | int) -> "Camera":
         """The camera of the same picture resized by `factor`."""
         return Camera(self.focal * factor, self.center * factor)
 

@@ -23,7 +23,7 @@ class Crop:
     resolution: int
 
     @classmethod
-    def from_boxes(cls, boxes: Float[Tensor, "*b 4"], resolution: int, margin: float = 1.2) -> "Crop":
+    def from_boxes(cls, boxes: Float[Tensor, "*b 4"], resolution: int, margin: float | int = 1.2) -> "Crop":
         """Crops around boxes (x0, y0, x1, y1): the longer side of the box times `margin`."""
         corner, opposite = boxes[..., :2], boxes[..., 2:]
         return cls((corner + opposite) / 2, (opposite - corner).amax(dim=-1) * margin, resolution)

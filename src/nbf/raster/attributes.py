@@ -9,7 +9,7 @@ from nbf.raster.zbuffer import Fragments
 
 
 def interpolate(
-    fragments: Fragments, faces: Int64[Tensor, "f 3"], values: Float[Tensor, "*b v c"], fill: float = 0.0
+    fragments: Fragments, faces: Int64[Tensor, "f 3"], values: Float[Tensor, "*b v c"], fill: float | int = 0.0
 ) -> Float[Tensor, "i h w c"]:
     """Values of the vertices at each pixel, perspective correct; `fill` where nothing is seen.
 
@@ -24,7 +24,7 @@ def interpolate(
     return result.index_put((picture, row, column), (seen * weights[..., None]).sum(dim=1))
 
 
-def gather_faces(fragments: Fragments, values: Shaped[Tensor, "f *c"], fill: float) -> Shaped[Tensor, "b h w *c"]:
+def gather_faces(fragments: Fragments, values: Shaped[Tensor, "f *c"], fill: float | int) -> Shaped[Tensor, "b h w *c"]:
     """The value of the face seen at each pixel (part label, material, ...); `fill` where nothing is seen."""
     mask = fragments.mask
     result = values.new_full((*mask.shape, *values.shape[1:]), fill)
