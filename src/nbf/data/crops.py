@@ -25,6 +25,8 @@ IGNORED = 255
 MARGIN = 1.2
 """Crop side over box side, as at prediction."""
 _SUBSAMPLES = 2  # labels are read at so many points of an output pixel along each axis, for soft borders
+_TOUCHING = 3.0  # pixels between box and border of the photo, below which the border may cut the person off
+_FAR = 1e6
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,15 @@ class RealCrops:
             keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) all True.
         """
         person = torch.randint(len(self), (count,), generator=generator, device=generator.device)
-        window, frame = self._random_window(person, generator)
+        photo = self.photos.photo[person]
+        replaced = self.photos.clean_mask[photo] & chance(count, self.config.other_background, generator)
+        window, frame = self._random_window(person, replaced, generator)
         batch, points = self._labelled(person, window, frame)
 
-        photo = self.photos.photo[person]
-        image = self._replace_background(self._read_image(photo, points), photo, points, generator)
+        image = self._read_image(photo, points)
+        image = torch.where(
+            replaced[:, None, None, None], self._replace_background(image, photo, points, generator), image
+        )
         hidden = sample_masks(count, RESOLUTION, self.config.occluded, generator)
         image = torch.where(hidden[:, None], self.backgrounds.sample(count, RESOLUTION, generator), image)
         batch["image"] = degrade(image, generator) * within(points, frame)[:, None]
@@ -95,10 +101,15 @@ class RealCrops:
         size = self.photos.size[self.photos.photo[person]]
         return torch.cat([torch.zeros_like(size), size], dim=1)
 
-    def _random_window(self, person: Int64[Tensor, " n"], generator: Generator) -> tuple[Window, Float[Tensor, "n 4"]]:
+    def _random_window(
+        self, person: Int64[Tensor, " n"], replaced: Bool[Tensor, " n"], generator: Generator
+    ) -> tuple[Window, Float[Tensor, "n 4"]]:
         """Which window of the photo becomes the crop, and the frame outside of which nothing is seen."""
         count, config, frame = len(person), self.config, self._frame(person)
         box = clip(self.photos.boxes[person], frame)
+        # Another background reaches as far as one likes, but not past a border of the photo that cuts the person off.
+        touching = (box - frame).abs() < _TOUCHING
+        frame = torch.where(replaced[:, None] & ~touching, frame.new_tensor([-_FAR, -_FAR, _FAR, _FAR]), frame)
         height = box[:, 3] - box[:, 1]
         cut_bottom = chance(count, config.half_length, generator)
         cut_top = ~cut_bottom & chance(count, config.headless, generator)
@@ -154,7 +165,7 @@ class RealCrops:
         others = torch.stack([within(points, boxes) for boxes in self._others[person].unbind(1)]).any(0)
         own = within(points, self.photos.boxes[person])
         labels = torch.where(others & (labels > 0), torch.where(own, IGNORE, 0), labels)
-        return torch.where(within(points, frame), labels, 0)
+        return torch.where(within(points, frame) & within(points, self._frame(person)), labels, 0)
 
     def _replace_background(
         self,
@@ -163,12 +174,9 @@ class RealCrops:
         points: Float[Tensor, "n r r 2"],
         generator: Generator,
     ) -> Float[Tensor, "n 3 r r"]:
-        count = len(image)
         labels = self.photos.labels[photo][:, None]
         alpha = read(((labels > 0) & (labels != IGNORE)).float(), points)
-        behind = self.backgrounds.sample(count, RESOLUTION, generator)
-        replaced = self.photos.clean_mask[photo] & chance(count, self.config.other_background, generator)
-        return torch.where(replaced[:, None, None, None], alpha * image + (1 - alpha) * behind, image)
+        return torch.lerp(self.backgrounds.sample(len(image), RESOLUTION, generator), image, alpha)
 
     @staticmethod
     def _hide(batch: dict[str, Tensor], hidden: Bool[Tensor, "n r r"]) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ COUNTS = (0.25, 0.3, 0.22, 0.13, 0.1)
 """Shares of pasted scenes with 0..4 people."""
 LEAST_SEEN = 0.3
 """A pasted person less visible than this share of its pixels within the picture gets no box."""
-LEAST_PIXELS = 60.0
+LEAST_PIXELS = 150.0
 
 
 class RealScenes:
