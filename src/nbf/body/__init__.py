@@ -1,0 +1,1 @@
+"""The parametric human body: shape and pose in, vertices and joints out."""

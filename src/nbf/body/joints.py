@@ -1,0 +1,110 @@
+"""Names, order, tree and mirror images of the joint sets: SMPL's 24, COCO's 17 and LSP's 14.
+
+Sources: SMPL (Loper et al., SIGGRAPH Asia 2015), COCO keypoints (Lin et al., ECCV 2014), Leeds Sports Pose (Johnson &
+Everingham, BMVC 2010). `left_*` is the person's own left.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SMPL24 = (
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "neck",
+    "left_collar",
+    "right_collar",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+)
+# Parent of each SMPL joint; the root's is -1.
+PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+
+COCO17 = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+
+LSP14 = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+)
+
+JOINT_SETS = {"smpl24": SMPL24, "coco17": COCO17, "lsp14": LSP14}
+
+
+def _mirror(names: tuple[str, ...]) -> tuple[int, ...]:
+    swap = {"left": "right", "right": "left"}
+    partner = ["_".join(swap.get(word, word) for word in name.split("_")) for name in names]
+    return tuple(names.index(name) for name in partner)
+
+
+# MIRROR[kind][k] is the joint that joint k becomes in a mirror.
+MIRROR = {kind: _mirror(names) for kind, names in JOINT_SETS.items()}
+MIRROR_SMPL24, MIRROR_COCO17, MIRROR_LSP14 = MIRROR["smpl24"], MIRROR["coco17"], MIRROR["lsp14"]
+
+
+def _levels() -> tuple[tuple[int, ...], ...]:
+    depth = [0]
+    for parent in PARENTS[1:]:
+        depth.append(depth[parent] + 1)
+    return tuple(tuple(j for j, d in enumerate(depth) if d == level) for level in range(max(depth) + 1))
+
+
+# Joints by distance from the root: all of one level can be posed at once.
+LEVELS = _levels()
+
+
+def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Joint rotations of the mirror image of a pose (through the plane x = 0).
+
+    Left and right swap and R becomes S R S with S = diag(-1, 1, 1). The formula holds for the root in any frame whose x
+    axis flips in the mirror, so also for the OpenCV camera frame.
+    """
+    flip = rotations.new_tensor([-1.0, 1.0, 1.0])
+    order = torch.tensor(MIRROR_SMPL24, device=rotations.device)
+    return rotations.index_select(-3, order) * flip[:, None] * flip

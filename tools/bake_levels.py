@@ -1,0 +1,95 @@
+"""The two levels of detail: which faces of Anny's mesh are kept, and a coarse mesh tied to it by barycentric coordinates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from anny.face_segmentation import get_face_segmentation_mask
+from anny.models.model_transforms import _project_onto_symmetry_plane
+from anny.models.retopology import _load_target_topology_mesh
+from anny.utils.mesh_utils import triangulate_faces
+from anny.utils.warp_mesh_utils import point_to_mesh_distance_and_face_uvs
+from bake_rig import Rig, to_body_frame
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+# Never seen from outside: the body's inner linings and the far side of the eyeballs.
+HIDDEN = ("mouth_cavity", "eye_cavity.L", "eye_cavity.R", "tongue", "eye_back.L", "eye_back.R")
+# Anny's own decimation to 1229 vertices, toes joined.
+COARSE = "notoes_collapse10pc"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A mesh whose vertices are barycentric combinations of base vertices: v vertices, f faces, u texture points."""
+
+    corners: Tensor  # v 3 int64, base vertex ids
+    weights: Tensor  # v 3
+    faces: Tensor  # f 3
+    uv: Tensor  # u 2
+    faces_uv: Tensor  # f 3
+
+    def lift(self, base: Tensor) -> Tensor:
+        """Values at base vertices (19158 ...) -> values at this level's (v ...)."""
+        weights = self.weights.to(base.dtype).reshape(*self.weights.shape, *([1] * (base.ndim - 1)))
+        return (base[self.corners] * weights).sum(1)
+
+
+def full_level(rig: Rig) -> Level:
+    """Anny's mesh less what is hidden."""
+    model = rig.model
+    keep = ~get_face_segmentation_mask(model, list(HIDDEN))
+    vertices, faces = torch.unique(model.faces[keep], return_inverse=True)
+    points, faces_uv = torch.unique(model.face_texture_coordinate_indices[keep], return_inverse=True)
+    weights = torch.tensor([[1.0, 0.0, 0.0]]).repeat(len(vertices), 1)
+    return Level(vertices[:, None].repeat(1, 3), weights, faces, model.texture_coordinates[points].float(), faces_uv)
+
+
+def small_level(rig: Rig, full: Level) -> Level:
+    """Anny's coarse mesh, tied to the full one in Anny's rest pose, with the texture layout carried over chart by chart."""
+    fine = to_body_frame(rig.model.template_vertices)
+    ids = full.corners[:, 0]
+    points, polygons = _load_target_topology_mesh(COARSE)
+    points = to_body_frame(points).float()
+    faces = torch.tensor(triangulate_faces(points, polygons.tolist() if torch.is_tensor(polygons) else polygons))
+    faces = faces.reshape(-1, 3)
+    face, bary = closest(points, fine[ids], full.faces)
+    corners = full.faces[face]
+    middle = points[:, 0].abs() < 1e-6
+    # The nearest point of a dent in the midline is ambiguous (left or right): keep those in the plane, as Anny does.
+    plane, plane_bary, _ = _project_onto_symmetry_plane(points[middle].double(), fine[ids].double(), full.faces, axis=0)
+    corners[middle], bary[middle] = plane, plane_bary.float()
+    level = Level(ids[corners], bary, faces, full.uv[:1], faces)
+    placed = level.lift(fine)
+    chart_of_face = charts(full.faces_uv)
+    centre_face, _ = closest(placed[faces].mean(1), fine[ids], full.faces)
+    wanted = chart_of_face[centre_face]
+    uv: list[Tensor] = []
+    faces_uv = torch.empty_like(faces)
+    for chart in wanted.unique():
+        mine = wanted == chart
+        members = torch.nonzero(chart_of_face == chart)[:, 0]
+        used, local = torch.unique(faces[mine], return_inverse=True)
+        near, near_bary = closest(placed[used], fine[ids], full.faces[members])
+        faces_uv[mine] = local + sum(map(len, uv))
+        uv.append((full.uv[full.faces_uv[members[near]]] * near_bary[..., None]).sum(1))
+    return Level(level.corners, level.weights, faces, torch.cat(uv), faces_uv)
+
+
+def closest(points: Tensor, vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest face (n,) and barycentric coordinates (n 3) on it of each point."""
+    _, face, uv = point_to_mesh_distance_and_face_uvs(
+        points=points.float(), vertices=vertices.float(), faces=faces, max_dist=1000.0
+    )
+    bary = torch.cat([uv, 1 - uv.sum(1, keepdim=True)], 1)
+    return face.long(), bary
+
+
+def charts(faces_uv: Tensor) -> Tensor:
+    """Connected piece of the texture layout that each face lies in."""
+    ends = faces_uv.numpy()
+    rows, columns = ends[:, [0, 1, 2]].ravel(), ends[:, [1, 2, 0]].ravel()
+    size = int(ends.max()) + 1
+    _, piece = connected_components(coo_matrix((np.ones(len(rows)), (rows, columns)), (size, size)), directed=False)
+    return torch.from_numpy(piece).long()[faces_uv[:, 0]]
