@@ -1,0 +1,168 @@
+"""Who wears what: a closet of meshes and textures on one device, and random outfits drawn from it."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from nbf.body.model import BodyModel
+from nbf.synth.paint import paint_clothes
+from nbf.synth.recolor import draw_tints, recolor
+from nbf.synth.scene import Paint, Piece, Wearing
+from nbf.synth.view import chance
+from nbf.synth.wardrobe import Garment, Wardrobe
+
+TEXTURE_SIDE = 512
+_FEMALE = 0.5  # Anny's gender runs from 0 (male) to 1 (female)
+
+# Probabilities, by judgement of street photos: who wears a mesh garment of a kind at all, and colours it anew.
+_PAINTED, _SHOES, _HAIR, _HAT = 0.15, 0.85, 0.92, 0.06
+_OTHER_GENDER = 0.12
+_DYE_SEED = 0
+_VARIANTS = 5
+"""Textures per garment: its own, and recoloured ones."""
+
+
+@dataclass(frozen=True)
+class Closet:
+    """Everything that people of one split can wear. Without a wardrobe only painted bodies can be drawn."""
+
+    body: BodyModel
+    body_piece: Piece
+    garments: tuple[tuple[Garment, Piece], ...]
+    textures: UInt8[Tensor, "t side side 4"]
+    skins: Int[Tensor, " k"]
+    skin_genders: Float[Tensor, " k"]
+
+    @staticmethod
+    def build(body: BodyModel, wardrobe: Wardrobe | None, split: str, device: torch.device | str) -> "Closet":
+        """Move the garments and skins of `split` to `device` beside the full-detail `body`."""
+        body = body.to(device)
+        garments = [g for g in wardrobe.garments if g.split == split] if wardrobe else []
+        skins = wardrobe.pick_skins(split) if wardrobe else []
+        own = [_square(item.texture) for item in [*garments, *skins]]
+        stack = torch.cat([torch.full((1, TEXTURE_SIDE, TEXTURE_SIDE, 4), 200, dtype=torch.uint8), *own]).to(device)
+        dyed = [stack]
+        if garments:
+            cloth = stack[1 : 1 + len(garments)]
+            regions = torch.stack([_square_map(g.region_map) for g in garments]).to(device)
+            generator = Generator(device).manual_seed(_DYE_SEED)
+            dyed += [recolor(cloth, regions, generator) for _ in range(_VARIANTS)]
+        first = 1 + len(garments)
+        genders = [{"male": 0.0, "female": 1.0}[skin.gender] for skin in skins]
+        return Closet(
+            body=body,
+            body_piece=_body_piece(body, wardrobe.body_uv.to(device) if wardrobe else body.uv[body.faces_uv]),
+            garments=tuple((g, _garment_piece(g, device)) for g in garments),
+            textures=torch.cat(dyed),
+            skins=torch.arange(first, first + max(len(skins), 1), device=device) % len(stack),
+            skin_genders=torch.tensor(genders or [0.5], device=device),
+        )
+
+    def dress(self, genders: Float[Tensor, " p"], generator: Generator) -> tuple[list[Wearing], Paint]:
+        """Random outfits and colours for people of the given genders."""
+        count, device = len(genders), generator.device
+        bare = (
+            chance(count, _PAINTED, generator) if self.garments else torch.ones(count, dtype=torch.bool, device=device)
+        )
+        everyone = torch.arange(count, device=device)
+        hidden = torch.zeros(count, len(self.body_piece.faces), dtype=torch.bool, device=device)
+        wearing = []
+        for kinds, share, dressed in (
+            (("suit",), 1.0, ~bare), (("shoes",), _SHOES, ~bare), (("hair", "hat"), _HAIR, torch.ones_like(bare)),
+        ):  # fmt: skip
+            for index, people in self._choose(kinds, share, dressed, genders, generator):
+                garment, piece = self.garments[index]
+                wearing.append(Wearing(piece, people, self._variants(index, len(people), generator)))
+                hidden[people] |= garment.hides.to(device)
+        wearing.insert(0, Wearing(self.body_piece, everyone, self._skins(genders, generator), ~hidden))
+        return wearing, self._paint(bare, generator)
+
+    def _variants(self, garment: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
+        """Texture of each wearer. The stack: grey, the garments' own, the skins, the garments recoloured."""
+        variant = torch.randint(_VARIANTS + 1, (count,), generator=generator, device=generator.device)
+        recolored = 1 + len(self.garments) + len(self.skins) + (variant - 1) * len(self.garments) + garment
+        return torch.where(variant == 0, 1 + garment, recolored)
+
+    def _choose(
+        self,
+        kinds: tuple[str, ...],
+        share: float,
+        dressed: Bool[Tensor, " p"],
+        genders: Float[Tensor, " p"],
+        generator: Generator,
+    ) -> list[tuple[int, Int[Tensor, " w"]]]:
+        """Give each dressed person one garment of the kinds, with probability `share`, mostly of the own gender."""
+        options = [index for index, (garment, _) in enumerate(self.garments) if garment.kind in kinds]
+        if not options:
+            return []
+        weights = torch.ones(len(genders), len(options), device=generator.device)
+        for column, index in enumerate(options):
+            garment, _ = self.garments[index]
+            if garment.gender in ("male", "female"):
+                own = (genders >= _FEMALE) == (garment.gender == "female")
+                weights[:, column] = torch.where(own, 1.0, _OTHER_GENDER)
+            if garment.kind == "hat":
+                weights[:, column] = _HAT
+        pick = torch.multinomial(weights, 1, generator=generator)[:, 0]
+        worn = dressed & chance(len(genders), share, generator)
+        return [(index, (worn & (pick == column)).nonzero()[:, 0]) for column, index in enumerate(options)]
+
+    def _paint(self, bare: Bool[Tensor, " p"], generator: Generator) -> Paint:
+        tint, mix = draw_tints(len(bare), generator)
+        colors = torch.zeros(len(bare), len(self.body_piece.faces), 3, device=generator.device)
+        chosen = bare.nonzero()[:, 0]
+        if len(chosen):
+            colors[chosen] = paint_clothes(self.body, generator, len(chosen)).rgb
+        return Paint(self.textures, tint, mix, bare, colors)
+
+    def _skins(self, genders: Float[Tensor, " p"], generator: Generator) -> Int[Tensor, " p"]:
+        own = 1.05 - (genders[:, None] - self.skin_genders).abs()
+        return self.skins[torch.multinomial(own, 1, generator=generator)[:, 0]]
+
+
+def _square(texture: UInt8[Tensor, "h w 4"]) -> UInt8[Tensor, "1 side side 4"]:
+    planes = texture.permute(2, 0, 1)[None].float()
+    planes = F.interpolate(
+        planes, size=(TEXTURE_SIDE, TEXTURE_SIDE), mode="bilinear", antialias=True, align_corners=False
+    )
+    return planes.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+
+def _square_map(regions: UInt8[Tensor, "h w"]) -> UInt8[Tensor, "side side"]:
+    planes = F.interpolate(regions[None, None].float(), size=(TEXTURE_SIDE, TEXTURE_SIDE), mode="nearest-exact")
+    return planes[0, 0].byte()
+
+
+def _body_piece(body: BodyModel, uv: Float[Tensor, "f 3 2"]) -> Piece:
+    return Piece(
+        rest=body.template,
+        shape_dirs=body.shape_dirs,
+        skin_joints=body.skin_joints,
+        skin_weights=body.skin_weights,
+        faces=body.faces,
+        uv=uv,
+        parts=body.face_parts,
+        regions=torch.zeros_like(body.face_parts),
+        surface=body.surface,
+        double_sided=False,
+        transparent=False,
+    )
+
+
+def _garment_piece(garment: Garment, device: torch.device | str) -> Piece:
+    return Piece(
+        rest=garment.rest.to(device),
+        shape_dirs=garment.shape_dirs.to(device),
+        skin_joints=garment.skin_joints.to(device),
+        skin_weights=garment.skin_weights.to(device),
+        faces=garment.faces.to(device),
+        uv=garment.uv.to(device),
+        parts=garment.parts.to(device),
+        regions=garment.regions.to(device),
+        surface=garment.surface.to(device),
+        double_sided=True,
+        transparent=garment.transparent,
+    )

@@ -1,0 +1,214 @@
+"""Labelled synthetic people, drawn on the training device: poses, shapes, clothes, view and light put together."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel, BodyOutput
+from nbf.geometry.camera import Camera
+from nbf.raster.zbuffer import Fragments
+from nbf.synth import degrade, light, occluders, view
+from nbf.synth.background import Backgrounds
+from nbf.synth.outfit import Closet
+from nbf.synth.poses import PoseLibrary
+from nbf.synth.scene import Soup, draw, pose_crowd, shade, surface_map
+from nbf.synth.view import ViewConfig
+from nbf.synth.wardrobe import Wardrobe
+
+logger = logging.getLogger(__name__)
+
+STRIDE = 4
+"""Label maps are coarser than the picture by this factor."""
+PARTS = 25
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """What the synthetic people look like."""
+
+    resolution: int = 256
+    """Side of the crop in pixels; labels are a quarter of it."""
+    view: ViewConfig = field(default_factory=ViewConfig)
+    """Camera placement and framing."""
+    bystanders: float = 0.35
+    """People beside, behind or before the labelled one, per picture."""
+    occluded: float = 0.3
+    """Probability of a thing in front of the person."""
+    shape_noise: float = 0.15
+    """Standard deviation added to the drawn shape coefficients."""
+
+
+class Sampler:
+    """Draws labelled batches; the same seed, device and arguments give the same batches.
+
+    Batches are dicts with `image (n,3,r,r)`, `parts (n,25,r/4,r/4)` soft one-hot labels, `surface (n,3,r/4,r/4)` with
+    `surface_mask`, `keypoints (n,17,3)` (COCO-17, crop pixels and weight), `betas`, `rotations` cam_from_body,
+    `translation`, `focal` and `center` of the crop camera, `joints_3d` camera metres, `joints_2d` crop pixels, `ignore`
+    (nothing is) and `real` (False).
+    """
+
+    def __init__(
+        self,
+        closet: Closet,
+        poses: PoseLibrary,
+        backgrounds: Backgrounds,
+        split: str,
+        seed: int = 0,
+        config: SamplerConfig = SamplerConfig(),
+    ) -> None:
+        self.closet, self.poses, self.backgrounds = closet, poses, backgrounds
+        self.split, self.config = split, config
+        self.generator = Generator(closet.textures.device).manual_seed(seed)
+
+    @classmethod
+    def load(
+        cls,
+        cache: Path,
+        split: str,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        config: SamplerConfig = SamplerConfig(),
+    ) -> Self:
+        """Sampler over the files that `tools/pack_training.py` leaves in `cache`; what is missing is replaced."""
+        body = load_body("anny24", "full")
+        wardrobe = None
+        if (cache / "wardrobe.npz").is_file():
+            wardrobe = Wardrobe.load(cache / "wardrobe.npz")
+        else:
+            logger.warning("no wardrobe in %s: people wear painted clothes", cache)
+        poses = PoseLibrary.load(cache / "poses.npz", device=device)
+        backgrounds = Backgrounds.load(cache / "backgrounds.npz", split, device)
+        return cls(Closet.build(body, wardrobe, split, device), poses, backgrounds, split, seed, config)
+
+    @property
+    def body(self) -> BodyModel:
+        """The full-detail body whose parameters the samples carry."""
+        return self.closet.body
+
+    def sample(self, count: int, picture: bool = True) -> dict[str, Tensor]:
+        """A batch of `count` labelled people; without `picture` only the labels are drawn, at half the resolution."""
+        generator, config = self.generator, self.config
+        extra = round(config.bystanders * count)
+        betas, info = self.draw_shapes(count + extra)
+        image = torch.cat([torch.arange(count, device=betas.device), self._integers(count, extra)])
+        rotations, pelvis = self._placements(count, image, info)
+        translation = pelvis - self.body.rest_joints(betas)[:, 0]
+        crowd: BodyOutput = self.body(betas, rotations, translation)
+        camera, photo = view.frame_person(crowd.vertices[:count], config.resolution, config.view, generator)
+        wearing, paint = self.closet.dress(info[:, 1], generator)
+        soup = pose_crowd(wearing, betas, crowd.transforms)
+        side = config.resolution if picture else config.resolution // 2
+        zoom = side / config.resolution
+        fragments = draw(soup, image, camera.focal * zoom, camera.center * zoom, side, paint.textures)
+        beyond = occluders.outside(photo * zoom, side)
+        hidden = occluders.sample_masks(count, side, config.occluded, generator)
+        target = self._target(soup, fragments, count) & ~beyond & ~hidden
+        batch = self._labels(soup, fragments, target)
+        batch |= self._truth(betas, rotations, translation, crowd, camera, photo, count)
+        if picture:
+            lights = light.sample_lights(count, generator)
+            gloss = view.uniform((count,), 0.0, 0.25, generator)
+            people = shade(soup, fragments, paint, lights, gloss).permute(0, 3, 1, 2)
+            scene = torch.where((fragments.face >= 0)[:, None], people, self.backgrounds.sample(count, side, generator))
+            scene = torch.where(hidden[:, None], self.backgrounds.sample(count, side, generator), scene)
+            batch["image"] = degrade.degrade(scene, generator) * ~beyond[:, None]
+        return batch
+
+    def _integers(self, below: int, count: int) -> Int[Tensor, " count"]:
+        return torch.randint(below, (count,), generator=self.generator, device=self.generator.device)
+
+    def draw_shapes(self, count: int) -> tuple[Float[Tensor, "n s"], Float[Tensor, "n k"]]:
+        """Shape coefficients of random people and their `BodyModel.shape_info` (age, gender, height, mass)."""
+        pick = self._integers(len(self.body.shape_samples), count)
+        betas = self.body.shape_samples[pick].float()
+        noise = view.normal(tuple(betas.shape), self.config.shape_noise, self.generator)
+        return betas + noise, self.body.shape_info[pick].float()
+
+    def draw_rotations(self, image: Int[Tensor, " p"], count: int) -> Float[Tensor, "p 24 3 3"]:
+        """Random poses in the camera frame; people of the same picture are seen by the same camera."""
+        poses = self.poses.sample(len(image), self.generator, self.split)
+        views = view.sample_view_rotations(count, self.config.view, self.generator)[image]
+        root = views @ view.sample_headings(len(image), self.generator) @ poses[:, 0]
+        return torch.cat([root[:, None], poses[:, 1:]], 1)
+
+    def _placements(
+        self, count: int, image: Int[Tensor, " p"], info: Float[Tensor, "p k"]
+    ) -> tuple[Float[Tensor, "p 24 3 3"], Float[Tensor, "p 3"]]:
+        """Rotations in the camera frame and pelvis positions: labelled people first, then bystanders near them."""
+        generator, extra = self.generator, len(image) - count
+        rotations = self.draw_rotations(image, count)
+        pelvis = view.sample_translations(info[:count, 2], self.config.view, generator)
+        sideways = view.normal((extra, 1), 0.7, generator)
+        beside = torch.cat(
+            [sideways, view.normal((extra, 1), 0.1, generator), view.uniform((extra, 1), -0.6, 2.5, generator)], -1
+        )
+        # Nobody stands inside somebody else: those who are near in depth step aside.
+        beside[:, 0] += torch.where(beside[:, 2].abs() < 0.5, 0.6, 0.0) * beside[:, 0].sign()
+        others = pelvis[image[count:]] + beside
+        others[:, 2] = others[:, 2].clamp(min=1.0)
+        return rotations, torch.cat([pelvis, others])
+
+    @staticmethod
+    def _target(soup: Soup, fragments: Fragments, count: int) -> Bool[Tensor, "n r r"]:
+        """Pixels that show the labelled person (people 0..count-1 are the labelled ones of pictures 0..count-1)."""
+        person = torch.where(fragments.face >= 0, soup.person[fragments.face.clamp(min=0)], -1)
+        return person == torch.arange(count, device=person.device)[:, None, None]
+
+    def _labels(self, soup: Soup, fragments: Fragments, target: Bool[Tensor, "n r r"]) -> dict[str, Tensor]:
+        parts = torch.where(target, soup.parts[fragments.face.clamp(min=0)], 0)
+        side = self.config.resolution // STRIDE
+        cell = parts.shape[1] // side
+        mass = _pool(target[:, None].float(), cell)
+        surface = surface_map(soup, fragments).permute(0, 3, 1, 2) * target[:, None]
+        return {
+            "parts": soft_one_hot(parts, cell),
+            "surface": _pool(surface, cell) / mass.clamp(min=1e-6),
+            "surface_mask": mass[:, 0] > 0.5,
+            "ignore": torch.zeros(len(parts), side, side, dtype=torch.bool, device=parts.device),
+            "real": torch.zeros(len(parts), dtype=torch.bool, device=parts.device),
+        }
+
+    def _truth(
+        self,
+        betas: Float[Tensor, "p s"],
+        rotations: Float[Tensor, "p 24 3 3"],
+        translation: Float[Tensor, "p 3"],
+        crowd: BodyOutput,
+        camera: Camera,
+        photo: Float[Tensor, "n 4"],
+        count: int,
+    ) -> dict[str, Tensor]:
+        crowd = BodyOutput(crowd.vertices[:count], crowd.joints[:count], crowd.transforms[:count])
+        points = camera.project(self.body.keypoints(crowd, "coco17"))
+        side = self.config.resolution
+        inside = (points > photo[:, None, :2].clamp(min=0)) & (points < photo[:, None, 2:].clamp(max=side))
+        return {
+            "keypoints": torch.cat([points, inside.all(-1, keepdim=True).float()], -1),
+            "betas": betas[:count],
+            "rotations": rotations[:count],
+            "translation": translation[:count],
+            "focal": camera.focal,
+            "center": camera.center,
+            "joints_3d": crowd.joints,
+            "joints_2d": camera.project(crowd.joints),
+            "vertices": crowd.vertices,
+        }
+
+
+def _pool(values: Float[Tensor, "n c r r"], cell: int) -> Float[Tensor, "n c s s"]:
+    return torch.nn.functional.avg_pool2d(values, cell)
+
+
+def soft_one_hot(labels: Int[Tensor, "n r r"], cell: int) -> Float[Tensor, "n 25 s s"]:
+    """Share of each label in every cell x cell block."""
+    count, side = len(labels), labels.shape[1] // cell
+    blocks = labels.view(count, side, cell, side, cell).permute(0, 1, 3, 2, 4).reshape(count, side, side, cell * cell)
+    shares = torch.zeros(count, side, side, PARTS, device=labels.device)
+    shares.scatter_add_(3, blocks, torch.full(blocks.shape, 1 / cell**2, device=labels.device))
+    return shares.permute(0, 3, 1, 2).contiguous()
