@@ -20,8 +20,6 @@ from nbf.synth.view import chance, normal, uniform
 
 RESOLUTION = 256
 STRIDE = 4
-IGNORED = 255
-"""Value of ignored pixels in the label map."""
 MARGIN = 1.2
 """Crop side over box side, as at prediction."""
 _SUBSAMPLES = 2  # labels are read at so many points of an output pixel along each axis, for soft borders
@@ -69,8 +67,7 @@ class RealCrops:
 
         Returns the keys of the synthetic sampler that real photos have labels for:
             image (n, 3, 256, 256) in [0, 1]; parts (n, 25, 64, 64) share of each part among the labelled points of a
-            pixel; ignore (n, 64, 64) bool; labels (n, 64, 64) int64, the largest share or 255 = ignore;
-            keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) all True.
+            pixel; ignore (n, 64, 64) bool; keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) True.
         """
         person = torch.randint(len(self), (count,), generator=generator, device=generator.device)
         photo = self.photos.photo[person]
@@ -147,7 +144,6 @@ class RealCrops:
         batch = {
             "parts": shares,
             "ignore": ignore,
-            "labels": torch.where(ignore, IGNORED, shares.argmax(1)),
             "keypoints": torch.cat([(unit + 1) / 2 * RESOLUTION, keypoints[..., 2:] * in_frame], dim=-1),
             "real": torch.ones(len(person), dtype=torch.bool, device=device),
         }
@@ -184,9 +180,7 @@ class RealCrops:
         seen = 1 - avg_pool2d(hidden[:, None].float(), STRIDE)
         parts = batch["parts"] * seen
         parts[:, 0] += 1 - seen[:, 0]
-        covered = seen[:, 0] < 0.5
-        ignore = batch["ignore"] & ~covered
-        return batch | {"parts": parts, "ignore": ignore, "labels": torch.where(ignore, IGNORED, parts.argmax(1))}
+        return batch | {"parts": parts, "ignore": batch["ignore"] & (seen[:, 0] >= 0.5)}
 
 
 def soften(labels: Int64[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 25 h2 w2"], Bool[Tensor, "n h2 w2"]]:

@@ -1,0 +1,100 @@
+"""Real photos of the val split: how well projected joints, parts and silhouette agree with their labels."""
+
+import time
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from nbf.body.parts import merge_labels
+from nbf.data.real import IGNORE, UNKNOWN, RealPhoto
+from nbf.evaluate import metrics
+from nbf.evaluate.report import Scores, percent, rounded
+from nbf.geometry.camera import Camera
+from nbf.geometry.crop import Crop
+from nbf.nets.locator import box_iou
+from nbf.nets.segmenter import INPUT_SIZE, STRIDE
+from nbf.predictor import Predictor
+from nbf.raster.zbuffer import rasterize
+
+MERGED = 14
+FOUND = 0.5
+"""Overlap (IoU) with the labelled box from which a person counts as located."""
+
+
+@torch.no_grad()
+def evaluate_real(predictor: Predictor, photos: Iterable[RealPhoto]) -> Scores:
+    """Agreement over all labelled people of the photos.
+
+    Bodies are fitted inside the labelled boxes, so that the locator's misses do not hide in the other numbers; how many
+    boxes the locator finds is a number of its own.
+
+    Returns:
+        n people; found (percent of the boxes); pck20_torso (percent of the trusted COCO keypoints); miou14 of the
+        segmenter on the merged parts, which is what the labels can be trusted with; silhouette_iou, the mean over
+        people of the IoU of the mesh with the mask (percent); seconds.
+    """
+    people, found, right, ious = 0, 0, [], []
+    matrix = torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long)
+    start = time.perf_counter()
+    for photo in photos:
+        image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
+        labels = torch.from_numpy(photo.labels())
+        boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
+        located, _ = predictor.locate(image)
+        if len(located):
+            found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
+        crops = Crop.from_boxes(boxes, INPUT_SIZE)
+        camera = Camera.default(image.shape[2], image.shape[1])
+        parts = predictor.segment(image, crops)
+        _, posed = predictor.mesh(predictor.fit(parts), crops, camera)
+        keypoints = torch.stack([torch.from_numpy(person.keypoints) for person in photo.people])
+        joints = camera.project(predictor.body.keypoints(posed, "coco17"))
+        torso = metrics.torso_length(keypoints[..., :2])
+        right.append(metrics.pck(joints, keypoints[..., :2], torso, 0.2)[_scored(keypoints)])
+        matrix += part_confusion(parts, labels, crops)
+        ious += [_silhouette_iou(v, predictor.body.faces, camera, labels) for v in posed.vertices]
+        people += len(boxes)
+    return {
+        "n": people,
+        "found": percent(found / max(people, 1)),
+        "pck20_torso": percent(float(torch.cat(right).float().mean())),
+        "miou14": percent(metrics.mean_iou(matrix)),
+        "silhouette_iou": percent(sum(ious) / max(len(ious), 1)),
+        "seconds": rounded(time.perf_counter() - start),
+    }
+
+
+def _scored(keypoints: Float[Tensor, "n 17 3"]) -> Tensor:
+    """Trusted keypoints of people whose torso, the yardstick, is trusted too."""
+    trusted = keypoints[..., 2] > 0
+    yardstick = trusted[:, metrics.COCO_LEFT_SHOULDER] & trusted[:, metrics.COCO_RIGHT_HIP]
+    return trusted & yardstick[:, None]
+
+
+def part_confusion(
+    parts: Float[Tensor, "n 25 h w"], labels: UInt8[Tensor, "height width"], crops: Crop
+) -> Int64[Tensor, "15 15"]:
+    """Confusion of predicted parts with a photo's labels, merged to 14, at the pixels inside the picture."""
+    found = merge_labels(parts.argmax(1), MERGED)
+    rows, columns = (torch.arange(size) * STRIDE + STRIDE / 2 for size in parts.shape[2:])
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).reshape(-1, 2)
+    pixels = crops.to_image(grid.expand(len(parts), -1, -1)).reshape(*found.shape, 2)
+    height, width = labels.shape
+    x, y = pixels.floor().long().unbind(-1)
+    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    true = labels[y.clamp(0, height - 1), x.clamp(0, width - 1)].long()
+    known = true < UNKNOWN
+    merged = merge_labels(torch.where(known, true, 0), MERGED)
+    return metrics.confusion(found, merged, MERGED + 1, inside & known)
+
+
+def _silhouette_iou(
+    vertices: Float[Tensor, "v 3"], faces: Int64[Tensor, "f 3"], camera: Camera, labels: UInt8[Tensor, "h w"]
+) -> float:
+    height, width = labels.shape
+    mesh = rasterize(camera.pixels_depth(vertices)[None], faces, height, width).mask[0]
+    person, counted = (labels > 0) & (labels <= UNKNOWN), labels != IGNORE
+    union = (mesh | person) & counted
+    return float((mesh & person & counted).sum() / union.sum().clamp_min(1))
