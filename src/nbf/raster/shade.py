@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nbf.geometry.camera import Camera
-from nbf.raster.attributes import gather_faces, interpolate, vertex_normals
+from nbf.raster.attributes import vertex_normals
 from nbf.raster.zbuffer import rasterize
 
 
@@ -45,12 +45,31 @@ def render_shaded(
     `colors` is one colour or one for each face. `supersample` x `supersample` samples a pixel smooth the edges: alpha
     is the share of them that hit the mesh. Several people in one picture: one mesh, with their vertices joined.
     """
-    pixels_depth = camera.scaled(supersample).pixels_depth(vertices)
-    fragments = rasterize(pixels_depth, faces, height * supersample, width * supersample)
-    normals = functional.normalize(interpolate(fragments, faces, vertex_normals(vertices, faces)), dim=-1)
-    base = colors if colors.ndim == 1 else gather_faces(fragments, colors, 0.0)
-    mask = fragments.mask[..., None].to(vertices.dtype)
-    color = shade(normals, base, light or Light()) * mask
-    mean = functional.avg_pool2d(torch.cat([color, mask], dim=-1).permute(0, 3, 1, 2), supersample)
-    # The mean colour is darkened by the samples that hit nothing: undo it.
-    return torch.cat([mean[:, :3] / mean[:, 3:].clamp_min(1e-6), mean[:, 3:]], dim=1).clamp(0, 1)
+    # Only the part of the picture that the mesh can reach is drawn: photos are large and people in them small.
+    left, top, right, bottom = _reach(camera.project(vertices), height, width)
+    window = Camera(camera.focal, camera.center - camera.center.new_tensor([left, top])).scaled(supersample)
+    rows, columns = bottom - top, right - left
+    fragments = rasterize(window.pixels_depth(vertices), faces, rows * supersample, columns * supersample)
+    picture, row, column = fragments.mask.nonzero(as_tuple=True)
+    face = fragments.face[picture, row, column]
+    corners = vertex_normals(vertices, faces)[picture[:, None], faces[face]]
+    normals = (corners * fragments.barycentrics[picture, row, column][..., None]).sum(dim=1)
+    color = shade(functional.normalize(normals, dim=-1), colors if colors.ndim == 1 else colors[face], light or Light())
+    # Sums of colour and number of hits over the samples of each pixel.
+    pixel = (picture * rows + row // supersample) * columns + column // supersample
+    sums = color.new_zeros(len(vertices) * rows * columns, 4)
+    sums = sums.index_add(0, pixel, functional.pad(color, (0, 1), value=1.0))
+    alpha = sums[:, 3:] / supersample**2
+    drawn = torch.cat([sums[:, :3] / sums[:, 3:].clamp_min(1.0), alpha], dim=1)
+    drawn = drawn.reshape(len(vertices), rows, columns, 4).permute(0, 3, 1, 2)
+    return functional.pad(drawn, (left, width - right, top, height - bottom)).clamp(0.0, 1.0)
+
+
+def _reach(pixels: Tensor, height: int, width: int) -> tuple[int, int, int, int]:
+    """The smallest window (left, top, right, bottom) of a picture that holds every vertex inside of the picture."""
+    pixels = pixels.reshape(-1, 2).nan_to_num()
+    frame = pixels.new_tensor([width, height])
+    first = pixels.amin(dim=0).floor().clamp_min(0.0).minimum(frame)
+    last = pixels.amax(dim=0).ceil().minimum(frame).maximum(first)
+    left, top, right, bottom = torch.cat([first, last]).long().tolist()
+    return left, top, right, bottom

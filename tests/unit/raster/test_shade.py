@@ -42,3 +42,22 @@ def test_seen_from_behind_is_nothing() -> None:
     vertices, faces = square()
     camera = Camera(torch.tensor(20.0), torch.tensor([8.0, 8.0]))
     assert (render_shaded(vertices, faces.flip(-1), camera, 16, 16, colors=torch.ones(3)) == 0).all()
+
+
+def test_only_the_window_of_the_mesh_is_drawn_and_nothing_moves() -> None:
+    """A window far larger than the mesh gives the same picture, wherever the mesh is."""
+    vertices, faces = square()
+    for center in ([8.3, 9.1], [-2.0, 5.0], [30.0, 14.2], [90.0, 90.0]):
+        camera = Camera(torch.tensor(21.0), torch.tensor(center))
+        small = render_shaded(vertices, faces, camera, 24, 32, colors=torch.ones(3), supersample=3)
+        moved = Camera(camera.focal, camera.center + 16.0)
+        large = render_shaded(vertices, faces, moved, 56, 64, colors=torch.ones(3), supersample=3)
+        assert torch.allclose(small, large[:, :, 16:40, 16:48], atol=1e-5)
+        assert small.any() == (center[0] < 90.0)
+
+
+def test_a_body_around_the_camera_is_no_error() -> None:
+    vertices, faces = square()
+    vertices[0, 0, 2], vertices[0, 3, 2] = 0.0, -1.0
+    camera = Camera(torch.tensor(21.0), torch.tensor([8.0, 8.0]))
+    assert (render_shaded(vertices, faces, camera, 16, 16, colors=torch.ones(3)) == 0).all()
