@@ -1,0 +1,260 @@
+"""Results: the `People` in a picture, each a frozen `Person`. Drawing and file formats live in render/ and export/."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from nbf.body.model import BodyModel, BodyOutput
+from nbf.errors import InputError
+from nbf.geometry import Camera, Crop, axis_angle_from_matrix
+from nbf.sources import Picture
+
+KINDS = ("smpl24", "coco17", "lsp14")
+"""Joint sets; names and order in `nbf.body.joints`."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartMap:
+    """Which pixel shows which part of a person: the evidence that the body was fitted to.
+
+    Attributes:
+        probabilities: (25, h, w); 0 is background, 1..24 the parts of `nbf.body.parts`.
+        crop: the square window of the picture that the map covers.
+    """
+
+    probabilities: Float[Tensor, "25 h w"]
+    crop: Crop
+
+    def labels(self, width: int, height: int) -> UInt8[np.ndarray, "{height} {width}"]:
+        """The most likely part of each pixel of the picture; 0 outside of the crop."""
+        from nbf.render.parts import part_labels
+
+        return part_labels(self.probabilities, self.crop, width, height)
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person: body parameters, the mesh they mean, and the evidence. CPU tensors, OpenCV camera frame, metres.
+
+    Attributes:
+        betas: (S,) shape, standard deviations.
+        rotations: (24, 3, 3) parent_from_joint; the root's is cam_from_body.
+        translation: (3,) metres; moves the body's root, as in SMPL.
+        camera: the picture's camera, pixels.
+        box: (4,) x0, y0, x1, y1 in pixels of the upright picture.
+        score: how sure the locator is that somebody is here, 0..1; 1 for boxes that the caller gave.
+        parts: the part map that the body was fitted to.
+        body: the body model that the parameters belong to; `body_name` is what files call it.
+        posed: that model's output for them.
+        picture: where the person was seen.
+    """
+
+    betas: Float[Tensor, " s"]
+    rotations: Float[Tensor, "24 3 3"]
+    translation: Float[Tensor, "3"]
+    camera: Camera
+    box: Float[Tensor, "4"]
+    score: float
+    parts: PartMap
+    body: BodyModel
+    body_name: str
+    posed: BodyOutput
+    picture: Picture
+
+    @property
+    def vertices(self) -> Float[Tensor, "v 3"]:
+        """Camera frame, metres."""
+        return self.posed.vertices
+
+    @property
+    def faces(self) -> Int64[Tensor, "f 3"]:
+        """Counter-clockwise from outside."""
+        return self.body.faces
+
+    def joints_3d(self, kind: str = "smpl24") -> Float[Tensor, "k 3"]:
+        """Joints in the camera frame, metres. `kind` is smpl24, coco17 or lsp14; raises InputError for any other."""
+        if kind not in KINDS:
+            raise InputError(f"joint kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+        return self.body.keypoints(self.posed, kind)
+
+    def joints_2d(self, kind: str = "smpl24") -> Float[Tensor, "k 2"]:
+        """Joints in pixels of the upright picture (x, y; the first pixel covers 0..1); may lie outside of it."""
+        return self.camera.project(self.joints_3d(kind))
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Parameters, mesh, joints, camera and part map as arrays, under the names that the NPZ file uses."""
+        return {name: np.asarray(values[0]) for name, values in _arrays([self]).items()} | {"faces": self.faces.numpy()}
+
+    def export(self, path: str | Path) -> Path:
+        """Write this person as .glb, .obj, .ply or .npz; see `People.export`."""
+        return _export([self], path)
+
+    def overlay(self, max_side: int = 1024) -> Image.Image:
+        """The mesh over the picture, the longer side at most `max_side` pixels."""
+        return People((self,), self.picture, self.camera).overlay(max_side)
+
+
+@dataclass(frozen=True, eq=False)
+class People(Sequence[Person]):
+    """The people in one picture, the surest first; empty where nobody was found."""
+
+    persons: tuple[Person, ...]
+    picture: Picture
+    camera: Camera
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    @overload
+    def __getitem__(self, index: int) -> Person: ...
+    @overload
+    def __getitem__(self, index: slice) -> "People": ...
+    def __getitem__(self, index: int | slice) -> "Person | People":
+        if isinstance(index, slice):
+            return People(self.persons[index], self.picture, self.camera)
+        return self.persons[index]
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self.persons)
+
+    def __repr__(self) -> str:
+        who = "1 person" if len(self) == 1 else f"{len(self)} people"
+        return f"People({who} in {self.picture.name}, {self.picture.width} x {self.picture.height} px)"
+
+    def numpy(self) -> list[dict[str, np.ndarray]]:
+        """`Person.numpy` of everybody."""
+        return [person.numpy() for person in self]
+
+    def export(self, path: str | Path) -> Path:
+        """Write everybody into one file, by its suffix.
+
+        .glb (rigged, T-pose mesh with the pose in its joints), .obj and .ply (posed mesh) are y up; .npz (SMPL and
+        AMASS keys) is in the camera frame. Units are metres.
+
+        Raises:
+            InputError: another suffix, or nobody to export.
+        """
+        return _export(self.persons, path)
+
+    def overlay(self, max_side: int = 1024) -> Image.Image:
+        """The meshes over the picture, nearer people in front, the longer side at most `max_side` pixels."""
+        from nbf.render.overlay import overlay
+
+        return overlay(self.picture.pixels, _vertices(self.persons), _faces(self.persons), self.camera, max_side)
+
+    def summary(self) -> Image.Image:
+        """Photo, part map, mesh over the photo and mesh from the side, next to each other."""
+        from nbf.render.summary import summary
+
+        parts = [(person.parts.probabilities, person.parts.crop) for person in self]
+        return summary(self.picture.pixels, parts, _vertices(self.persons), _faces(self.persons), self.camera)
+
+    def to_json(self) -> str:
+        """Everything but meshes and maps: boxes, scores, body parameters, joints, camera."""
+        return json.dumps(
+            {
+                "picture": self.picture.name,
+                "width": self.picture.width,
+                "height": self.picture.height,
+                "camera": {"focal": float(self.camera.focal), "center": self.camera.center.tolist()},
+                "people": [_record(person) for person in self],
+            },
+            indent=1,
+        )
+
+
+def _record(person: Person) -> dict[str, Any]:
+    def rounded(values: Tensor, digits: int) -> list[Any]:
+        return np.round(values.double().numpy(), digits).tolist()
+
+    joints = {
+        kind: {"3d": rounded(person.joints_3d(kind), 4), "2d": rounded(person.joints_2d(kind), 2)} for kind in KINDS
+    }
+    return {
+        "box": rounded(person.box, 2),
+        "score": round(person.score, 4),
+        "body_model": person.body_name,
+        "betas": rounded(person.betas, 4),
+        "poses": rounded(axis_angle_from_matrix(person.rotations).reshape(-1), 5),
+        "trans": rounded(person.translation, 4),
+        "joints": joints,
+    }
+
+
+def _export(persons: Sequence[Person], path: str | Path) -> Path:
+    path = Path(path)
+    if not persons:
+        raise InputError(f"{path}: nobody to export, the picture has no people; check `if people:` first")
+    body, picture = persons[0].body, persons[0].picture
+    match path.suffix.lower():
+        case ".glb":
+            from nbf.export.gltf import write_glb
+
+            betas, rotations, translation = (
+                torch.stack([getattr(person, name) for person in persons])
+                for name in ("betas", "rotations", "translation")
+            )
+            size = (picture.width, picture.height)
+            write_glb(path, body, betas, rotations, translation, camera=persons[0].camera, size=size)
+        case ".obj":
+            from nbf.export.mesh import write_obj
+
+            write_obj(path, _vertices(persons), body.faces, body.uv, body.faces_uv)
+        case ".ply":
+            from nbf.export.mesh import write_ply
+
+            write_ply(path, _vertices(persons), body.faces)
+        case ".npz":
+            from nbf.export.npz import write_npz
+
+            write_npz(
+                path, _arrays(persons) | {"faces": body.faces.numpy(), "body_model": np.array(persons[0].body_name)}
+            )
+        case suffix:
+            raise InputError(f"{path}: expected .glb, .obj, .ply or .npz, got {suffix or 'no suffix'!r}")
+    return path
+
+
+def _vertices(persons: Sequence[Person]) -> Tensor:
+    return torch.stack([person.vertices for person in persons]) if persons else torch.zeros(0, 0, 3)
+
+
+def _faces(persons: Sequence[Person]) -> Tensor:
+    return persons[0].faces if persons else torch.zeros(0, 3, dtype=torch.int64)
+
+
+def _arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
+    """Arrays of n people, n first, under SMPL's and AMASS's names; in docs and in `nbf.export.npz` what each one is."""
+
+    def stacked(values: Iterator[Tensor], dtype: Any = np.float32) -> np.ndarray:
+        return torch.stack(list(values)).numpy().astype(dtype)
+
+    poses = stacked(axis_angle_from_matrix(person.rotations).reshape(-1) for person in persons)
+    arrays = {
+        "betas": stacked(person.betas for person in persons),
+        "poses": poses,
+        "global_orient": poses[:, :3],
+        "body_pose": poses[:, 3:],
+        "trans": stacked(person.translation for person in persons),
+        "vertices": stacked(person.vertices for person in persons),
+        "focal": stacked(person.camera.focal for person in persons),
+        "center": stacked(person.camera.center for person in persons),
+        "image_size": np.array([[person.picture.width, person.picture.height] for person in persons]),
+        "box": stacked(person.box for person in persons),
+        "score": np.array([person.score for person in persons], np.float32),
+        "parts": stacked((person.parts.probabilities for person in persons), np.float16),
+        "parts_center": stacked(person.parts.crop.center for person in persons),
+        "parts_size": stacked(person.parts.crop.size for person in persons),
+    }
+    for kind in KINDS:
+        arrays[f"joints_3d_{kind}"] = stacked(person.joints_3d(kind) for person in persons)
+        arrays[f"joints_2d_{kind}"] = stacked(person.joints_2d(kind) for person in persons)
+    return arrays

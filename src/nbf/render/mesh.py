@@ -1,0 +1,76 @@
+"""Meshes as smooth clay: the one look that every picture of a body has."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from nbf.geometry import Camera
+from nbf.raster import interpolate, rasterize, vertex_normals
+
+# Linear RGB. A light clay that reads as skin on nobody in particular and stands out from photos.
+_CLAY = (0.72, 0.60, 0.52)
+# Towards the lights, camera axes (x right, y down, z forward), with linear RGB strengths: warm key from the upper left,
+# cool fill from the right, a little light from behind that draws the outline.
+_LIGHTS = (
+    ((-0.45, -0.60, -0.66), (0.80, 0.76, 0.70)),
+    ((0.80, -0.05, -0.50), (0.20, 0.24, 0.30)),
+    ((0.20, -0.55, 0.80), (0.22, 0.22, 0.24)),
+)
+_SKY, _GROUND = (0.34, 0.36, 0.40), (0.16, 0.14, 0.13)
+# Light wraps this far past the terminator, as on a soft material; 0 is Lambert.
+_WRAP = 0.25
+_SAMPLES = 2
+
+
+def draw_mesh(
+    vertices: Float[Tensor, "n v 3"], faces: Int64[Tensor, "f 3"], camera: Camera, width: int, height: int
+) -> Float[Tensor, "{height} {width} 4"]:
+    """n bodies in one picture, the nearer in front: RGBA in [0, 1], colours multiplied by alpha, sRGB.
+
+    Args:
+        vertices: camera frame, metres.
+        faces: counter-clockwise from outside; the same for all bodies.
+        camera: in pixels of the picture to draw, one camera without batch.
+    """
+    count, size = vertices.shape[:2]
+    points = vertices.float().reshape(1, count * size, 3)
+    triangles = (faces + size * torch.arange(count)[:, None, None]).reshape(-1, 3)
+    pixels_depth = camera.scaled(_SAMPLES).pixels_depth(points)
+    fragments = rasterize(pixels_depth, triangles, height * _SAMPLES, width * _SAMPLES)
+    normals = vertex_normals(vertices.float(), faces).reshape(-1, 3)
+    # Colours per vertex suffice: the full body has several vertices for each feature that light can show.
+    colors = interpolate(fragments, triangles, torch.cat([shade_clay(normals), torch.ones(len(normals), 1)], dim=1))
+    return functional.avg_pool2d(colors.permute(0, 3, 1, 2), _SAMPLES)[0].permute(1, 2, 0)
+
+
+def shade_clay(normals: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
+    """sRGB colours of clay with these unit normals (camera axes) under the studio lights."""
+    up = (0.5 - 0.5 * normals[:, 1:2]).clamp(0, 1)
+    light = torch.lerp(normals.new_tensor(_GROUND), normals.new_tensor(_SKY), up)
+    for direction, strength in _LIGHTS:
+        toward = functional.normalize(normals.new_tensor(direction), dim=0)
+        cosine = (normals @ toward)[:, None]
+        light = light + ((cosine + _WRAP) / (1 + _WRAP)).clamp_min(0) * normals.new_tensor(strength)
+    return (normals.new_tensor(_CLAY) * light).clamp(0, 1) ** (1 / 2.2)
+
+
+def side_view(vertices: Float[Tensor, "n v 3"], width: int, height: int) -> tuple[Float[Tensor, "n v 3"], Camera]:
+    """The same bodies seen level from the left of the photo, all of them in the picture.
+
+    Who faces the photo's camera looks to the right. Returns vertices in the new camera's frame and that camera.
+    """
+    # Right is towards the photo's camera (-z), forward is to its right (+x).
+    turned = torch.stack([-vertices[..., 2], vertices[..., 1], vertices[..., 0]], dim=-1)
+    low, high = turned.amin(dim=(0, 1)), turned.amax(dim=(0, 1))
+    extent = (high - low).clamp_min(1e-3)
+    # Far enough that perspective is gentle, near enough that it is there.
+    distance = 4 * float(extent.max())
+    nearest = distance - float(extent[2]) / 2
+    focal = _FILL * min(width / float(extent[0]), height / float(extent[1])) * nearest
+    moved = turned - (low + high) / 2 + turned.new_tensor([0.0, 0.0, distance])
+    return moved, Camera(torch.tensor(focal), torch.tensor([width / 2, height / 2]))
+
+
+_FILL = 0.84
+"""Share of the side view's width or height that the people take."""

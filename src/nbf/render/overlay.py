@@ -1,0 +1,39 @@
+"""Meshes over the photo."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from nbf.geometry import Camera
+from nbf.render.mesh import draw_mesh
+
+
+def overlay(
+    pixels: UInt8[np.ndarray, "h w 3"],
+    vertices: Float[Tensor, "n v 3"],
+    faces: Int64[Tensor, "f 3"],
+    camera: Camera,
+    max_side: int,
+) -> Image.Image:
+    """The picture with n bodies (camera frame, metres) drawn over it; shrunk if its longer side exceeds `max_side`."""
+    zoom = min(1.0, max_side / max(pixels.shape[:2]))
+    photo = resized(pixels, zoom)
+    if len(vertices) == 0:
+        return photo
+    return over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size))
+
+
+def resized(pixels: UInt8[np.ndarray, "h w 3"], zoom: float) -> Image.Image:
+    """The picture, `zoom` times its size."""
+    height, width = pixels.shape[:2]
+    size = max(1, round(width * zoom)), max(1, round(height * zoom))
+    return Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def over(background: Image.Image, drawn: Float[Tensor, "h w 4"], opacity: float = 1.0) -> Image.Image:
+    """`drawn` (RGBA, colours multiplied by alpha) over an RGB picture of the same size."""
+    below = torch.from_numpy(np.array(background)).float() / 255
+    mixed = below * (1 - opacity * drawn[..., 3:]) + opacity * drawn[..., :3]
+    return Image.fromarray((mixed.clamp(0, 1) * 255).round().byte().numpy())

@@ -1,0 +1,59 @@
+"""Made-up results, so that files and pictures of people can be tested without networks."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel
+from nbf.geometry import Camera, Crop, matrix_from_axis_angle
+from nbf.people import PartMap, People, Person
+from nbf.sources import Picture
+
+
+@pytest.fixture(scope="session")
+def small_body() -> BodyModel:
+    return load_body("anny24", "small")
+
+
+@pytest.fixture(scope="session")
+def make_people(small_body) -> Callable[..., People]:
+    """make_people(count, bend) -> people side by side, 4 m away, facing the camera, their joints bent at random."""
+
+    def make(count: int, bend: float = 0.3, width: int = 96, height: int = 128) -> People:
+        draw = torch.Generator().manual_seed(count)
+        betas = torch.randn(count, small_body.shape_count, generator=draw) * 0.7
+        rotations = matrix_from_axis_angle(torch.randn(count, 24, 3, generator=draw) * bend)
+        rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ rotations[:, 0]
+        # A body's root is about a metre above its feet; the camera (y down) looks at the root.
+        translation = torch.tensor([[1.5 * i - 0.75 * (count - 1), 0.0, 4.0] for i in range(count)]).reshape(-1, 3)
+        translation = translation - small_body.rest_joints(betas)[:, 0]
+        picture = Picture(np.full((height, width, 3), 200, np.uint8), "made-up")
+        camera = Camera.default(width, height)
+        persons = []
+        for i in range(count):
+            posed = small_body(betas[i], rotations[i], translation[i])
+            pixels = camera.project(posed.vertices)
+            box = torch.cat([pixels.amin(dim=0), pixels.amax(dim=0)])
+            parts = torch.full((25, 64, 64), 0.001)
+            parts[0], parts[13, 16:48, 24:40] = 0.9, 50.0
+            persons.append(
+                Person(
+                    betas=betas[i],
+                    rotations=rotations[i],
+                    translation=translation[i],
+                    camera=camera,
+                    box=box,
+                    score=0.9 - 0.1 * i,
+                    parts=PartMap(parts / parts.sum(dim=0), Crop.from_boxes(box, 256)),
+                    body=small_body,
+                    body_name="anny24",
+                    posed=posed,
+                    picture=picture,
+                )
+            )
+        return People(tuple(persons), picture, camera)
+
+    return make
