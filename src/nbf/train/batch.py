@@ -1,0 +1,43 @@
+"""What a training batch holds, and how batches are joined."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from nbf.errors import DataError
+
+Batch = dict[str, Tensor]
+"""Tensors on the training device, first dimension the sample. For people in 256 px crops (labels at 64 px):
+
+    image (n,3,256,256) RGB in [0,1]      parts (n,25,64,64) shares of background and parts   ignore (n,64,64) bool
+    keypoints (n,17,3) COCO: x, y in crop pixels, weight in [0,1]        real (n,) bool: parts are trusted merged only
+    surface (n,3,64,64), surface_mask (n,64,64) bool                     betas (n,S), rotations (n,24,3,3) cam_from_body
+    translation (n,3), joints_3d (n,24,3) camera metres                  focal (n,), center (n,2), joints_2d (n,24,2) px
+
+and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool. For the fitter `image` may
+cover only the first samples: those are seen through the segmenter, the others through their true parts.
+"""
+
+Source = Callable[[int], Iterator[Batch]]
+"""Endless batches from a training step on: the same step gives the same batches, which makes resuming exact."""
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """One batch of all samples; a label that a batch lacks is filled with zeros (which all masks and weights ignore).
+
+    Raises:
+        DataError: a label has different shapes in different batches.
+    """
+    names = {name: value for batch in batches for name, value in batch.items()}
+    joined = {}
+    for name, example in names.items():
+        rows = []
+        for batch in batches:
+            count = len(next(iter(batch.values())))
+            rows.append(batch[name] if name in batch else example.new_zeros(count, *example.shape[1:]))
+        shapes = {tuple(row.shape[1:]) for row in rows}
+        if len(shapes) > 1:
+            raise DataError(f"batches disagree on {name!r}: expected one shape per sample, got {sorted(shapes)}")
+        joined[name] = torch.cat(rows)
+    return joined

@@ -1,0 +1,52 @@
+"""What every training shares: how long, how fast, where to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The training loop."""
+
+    name: str
+    """Name of the run; everything is written to RUNS/NAME."""
+    steps: int = 20_000
+    """Length of the schedule in steps; ignored when `minutes` is given."""
+    minutes: float | None = None
+    """Length of the schedule in wall-clock minutes: the learning rate reaches zero when they are over."""
+    stop_after: float | None = None
+    """Leave after this many minutes with a checkpoint, the schedule unfinished; run again to go on."""
+    rate: float = 2e-3
+    """Peak learning rate."""
+    trunk_rate: float = 0.5
+    """Factor on the learning rate of a pretrained trunk."""
+    warmup: int = 300
+    """Steps of linear warm-up."""
+    decay: float = 0.02
+    """Weight decay (on matrices only)."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    average: float = 0.999
+    """Decay of the moving average of weights, which is what is validated and saved."""
+    seed: int = 0
+    """Seed of weights, batches and corruptions."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    bf16: bool = True
+    """Compute in bfloat16 where it is safe (weights stay float32)."""
+    compile: bool = False
+    """Compile the network with torch.compile: slower start, faster steps."""
+    log_every: int = 50
+    """Steps between log lines."""
+    save_minutes: float = 3.0
+    """Minutes between checkpoints."""
+    validate_minutes: float = 3.0
+    """Minutes between validations."""
+    runs: Path = Path("runs")
+    """Folder of all runs."""
+    resume: bool = True
+    """Go on from RUNS/NAME/checkpoint.pt if it is there; a finished schedule is followed by a new one."""
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / self.name

@@ -1,0 +1,125 @@
+"""Training the fitter: body parameters from true part maps, spoilt ones, and the segmenter's."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf import losses
+from nbf.body.model import BodyOutput
+from nbf.geometry.camera import Camera, crop_camera_from_translation, translation_from_crop_camera
+from nbf.nets.blocks import for_inference
+from nbf.nets.fitter import Fitter, FitterOutput
+from nbf.nets.segmenter import INPUT_SIZE, Segmenter, part_probabilities
+from nbf.train.batch import Batch
+from nbf.train.corrupt import CorruptionConfig, corrupt
+
+
+@dataclass(frozen=True)
+class FitterWeights:
+    """Weights of the fitter's losses."""
+
+    rotations: float = 1.0
+    """L_lat, rotations: L1 of matrix entries."""
+    betas: float = 0.1
+    """L_lat, shape: L1 in standard deviations."""
+    joints: float = 3.0
+    """L_3D: joints relative to the pelvis, metres."""
+    vertices: float = 2.0
+    """Vertices of the small body relative to the pelvis, metres."""
+    projection: float = 3.0
+    """L_2D: projected joints, crop sides."""
+    camera: float = 0.5
+    """L1 of log scale and offset of the crop camera."""
+
+
+@runtime_checkable
+class Body(Protocol):
+    """What the losses need of a body model (nbf.body.model.BodyModel)."""
+
+    def __call__(self, betas: Tensor, rotations: Tensor, translation: Tensor) -> BodyOutput: ...
+
+    def rest_joints(self, betas: Tensor) -> Tensor: ...
+
+
+class FitterTask:
+    """L_lat + L_3D + L_2D through the body model (Omran et al. 2018, section 3.3)."""
+
+    def __init__(
+        self,
+        network: Fitter,
+        body: Body,
+        weights: FitterWeights,
+        corruption: CorruptionConfig | None = None,
+        segmenter: Segmenter | None = None,
+    ) -> None:
+        self.network = network
+        self.body = body
+        self.weights = weights
+        self.corruption = corruption
+        self.segmenter = None if segmenter is None else for_inference(segmenter)
+
+    def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
+        output = network(self.proxy(batch))
+        with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
+            return self.residuals(output, batch)
+
+    def residuals(self, output: FitterOutput, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses of an estimate."""
+        weights = self.weights
+        camera = Camera(batch["focal"], batch["center"])
+        estimate = place(self.body, output, camera)
+        with torch.no_grad():
+            truth = self.body(batch["betas"], batch["rotations"], batch["translation"])
+        roots = estimate.joints[:, 0], truth.joints[:, 0]
+        pixels = camera.project(losses.in_front(estimate.joints))
+        true_pixels = camera.project(losses.in_front(truth.joints))
+        scale, offset = crop_camera_from_translation(truth.joints[:, 0], camera, INPUT_SIZE)
+        camera_residual = torch.cat(
+            [losses.latent(output.scale.log(), scale.log())[:, None], losses.latent(output.offset, offset)], dim=1
+        )
+        return {
+            "rotations": weights.rotations * losses.latent(output.rotations, batch["rotations"]).mean(),
+            "betas": weights.betas * losses.latent(output.betas, batch["betas"]).mean(),
+            "joints": weights.joints * losses.points_3d(estimate.joints, truth.joints, *roots).mean(),
+            "vertices": weights.vertices * losses.points_3d(estimate.vertices, truth.vertices, *roots).mean(),
+            "projection": weights.projection * losses.points_2d(pixels, true_pixels, INPUT_SIZE).mean(),
+            "camera": weights.camera * camera_residual.mean(),
+        }
+
+    @torch.no_grad()
+    def proxy(self, batch: Batch) -> Float[Tensor, "b 25 64 64"]:
+        """Part probabilities: predicted for samples with an image, if there is a segmenter; else the true ones."""
+        seen = len(batch["image"]) if self.segmenter is not None and "image" in batch else 0
+        true = batch["parts"][seen:]
+        maps = [corrupt(true, self.corruption) if self.corruption is not None else true] if len(true) else []
+        if seen and self.segmenter is not None:
+            maps.insert(0, part_probabilities(self.segmenter(batch["image"])))
+        return torch.cat(maps).contiguous(memory_format=torch.channels_last)
+
+
+def place(body: Body, output: FitterOutput, camera: Camera) -> BodyOutput:
+    """The estimated body in camera metres; `camera` is that of the crop at the segmenter's input size."""
+    pelvis = translation_from_crop_camera(output.scale, output.offset, camera, INPUT_SIZE)
+    translation = pelvis - body.rest_joints(output.betas)[:, 0]
+    return body(output.betas, output.rotations, translation)
+
+
+@torch.no_grad()
+def set_mean(network: Fitter, batches: Iterable[Batch]) -> None:
+    """Store the mean body of some batches in a network that has not been trained yet."""
+    betas, rotations, log_scales, offsets = [], [], [], []
+    for batch in batches:
+        camera = Camera(batch["focal"], batch["center"])
+        pelvis = batch["joints_3d"][:, 0]
+        scale, offset = crop_camera_from_translation(pelvis, camera, INPUT_SIZE)
+        betas.append(batch["betas"])
+        rotations.append(batch["rotations"][:, 1:])
+        log_scales.append(scale.log())
+        offsets.append(offset)
+    network.set_mean(
+        torch.cat(betas).mean(0), torch.cat(rotations).mean(0), torch.cat(log_scales).mean(), torch.cat(offsets).mean(0)
+    )

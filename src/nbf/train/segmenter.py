@@ -1,0 +1,53 @@
+"""Training the segmenter on synthetic people (all labels) and real photos (merged parts and keypoints)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nbf import losses
+from nbf.body.parts import MERGE
+from nbf.nets.segmenter import STRIDE, Segmenter
+from nbf.train.batch import Batch
+
+# Front and back, and the two sides of the face, are one class each: what a label of a real photo can be trusted with.
+TRUSTED_PARTS = 14
+
+
+@dataclass(frozen=True)
+class SegmenterWeights:
+    """Weights of the segmenter's losses."""
+
+    parts: float = 1.0
+    """Cross entropy of parts, in nats a pixel."""
+    keypoints: float = 0.2
+    """Divergence of heat maps, in nats a keypoint."""
+    surface: float = 1.0
+    """L1 of surface coordinates on the person."""
+    foreground: float = 2.0
+    """How much more a pixel of a person counts than one of the background in the part loss."""
+
+
+class SegmenterTask:
+    """Part, heat-map and surface losses; samples marked `real` are compared after merging parts."""
+
+    def __init__(self, network: Segmenter, weights: SegmenterWeights, device: torch.device | str) -> None:
+        self.network = network
+        self.weights = weights
+        self.groups = MERGE[TRUSTED_PARTS].to(device)
+
+    def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
+        output = network(batch["image"])
+        parts, keypoints = batch["parts"], batch["keypoints"]
+        exact = losses.part_cross_entropy(output.parts, parts)
+        merged = losses.merged_part_cross_entropy(output.parts, parts, self.groups)
+        importance = 1.0 + (self.weights.foreground - 1.0) * (1.0 - parts[:, 0])
+        heat = losses.heatmap_cross_entropy(output.keypoints, keypoints[..., :2], STRIDE)
+        surface = losses.surface_distance(output.surface, batch["surface"])
+        return {
+            "parts": self.weights.parts
+            * losses.weighted_mean(losses.keep_real_apart(exact, merged, batch["real"]), importance * ~batch["ignore"]),
+            "keypoints": self.weights.keypoints * losses.weighted_mean(heat, keypoints[..., 2]),
+            "surface": self.weights.surface * losses.weighted_mean(surface, batch["surface_mask"]),
+        }
