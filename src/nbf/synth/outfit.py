@@ -21,7 +21,7 @@ _FEMALE = 0.5  # Anny's gender runs from 0 (male) to 1 (female)
 _PAINTED, _SHOES, _HAIR, _HAT = 0.15, 0.85, 0.92, 0.06
 _OTHER_GENDER = 0.12
 _DYE_SEED = 0
-_VARIANTS = 5
+_VARIANTS = 3
 """Textures per garment: its own, and recoloured ones."""
 
 
