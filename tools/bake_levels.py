@@ -36,32 +36,47 @@ class Level:
         return (base[self.corners] * weights).sum(1)
 
 
+def seen_faces(rig: Rig) -> Tensor:
+    """Mask (f,) of the faces of Anny's mesh that can be seen from outside."""
+    return ~get_face_segmentation_mask(rig.model, list(HIDDEN))
+
+
 def full_level(rig: Rig) -> Level:
     """Anny's mesh less what is hidden."""
-    model = rig.model
-    keep = ~get_face_segmentation_mask(model, list(HIDDEN))
-    vertices, faces = torch.unique(model.faces[keep], return_inverse=True)
-    points, faces_uv = torch.unique(model.face_texture_coordinate_indices[keep], return_inverse=True)
+    model, keep = rig.model, seen_faces(rig)
+    faces, faces_uv = model.faces[keep], model.face_texture_coordinate_indices[keep]
+    # Closed lips still let one see in through the slit; the eyes' openings are filled by the eyeballs.
+    lips = openings(faces, across_midline=to_body_frame(model.template_vertices)[:, 0])
+    texture = torch.zeros(len(model.template_vertices), dtype=torch.int64).scatter(0, faces.flatten(), faces_uv.flatten())
+    faces, faces_uv = torch.cat([faces, lips]), torch.cat([faces_uv, texture[lips]])
+    vertices, faces = torch.unique(faces, return_inverse=True)
+    points, faces_uv = torch.unique(faces_uv, return_inverse=True)
     weights = torch.tensor([[1.0, 0.0, 0.0]]).repeat(len(vertices), 1)
     return Level(vertices[:, None].repeat(1, 3), weights, faces, model.texture_coordinates[points].float(), faces_uv)
 
 
 def small_level(rig: Rig, full: Level) -> Level:
     """Anny's coarse mesh, tied to the full one in Anny's rest pose, with the texture layout carried over chart by chart."""
-    fine = to_body_frame(rig.model.template_vertices)
-    ids = full.corners[:, 0]
+    fine, seen = to_body_frame(rig.model.template_vertices), seen_faces(rig)
+    everything = rig.model.faces
     points, polygons = _load_target_topology_mesh(COARSE)
     points = to_body_frame(points).float()
     faces = torch.tensor(triangulate_faces(points, polygons.tolist() if torch.is_tensor(polygons) else polygons))
     faces = faces.reshape(-1, 3)
-    face, bary = closest(points, fine[ids], full.faces)
-    corners = full.faces[face]
+    # Tied to the whole mesh first, hidden linings included: the coarse mesh has the mouth's too, which must not land on the
+    # cheeks. What lies on the linings is dropped then, and the
+    # openings that this leaves (eyes, mouth) are closed.
+    face, bary = closest(points, fine, everything)
+    faces = faces[seen[face][faces].any(1)]
+    faces = torch.cat([faces, openings(faces)])
+    corners = everything[face]
     middle = points[:, 0].abs() < 1e-6
     # The nearest point of a dent in the midline is ambiguous (left or right): keep those in the plane, as Anny does.
-    plane, plane_bary, _ = _project_onto_symmetry_plane(points[middle].double(), fine[ids].double(), full.faces, axis=0)
+    plane, plane_bary, _ = _project_onto_symmetry_plane(points[middle].double(), fine.double(), everything, axis=0)
     corners[middle], bary[middle] = plane, plane_bary.float()
-    level = Level(ids[corners], bary, faces, full.uv[:1], faces)
-    placed = level.lift(fine)
+    used, faces = torch.unique(faces, return_inverse=True)
+    level = Level(corners[used], bary[used], faces, full.uv[:1], faces)
+    placed, ids = level.lift(fine), full.corners[:, 0]
     chart_of_face = charts(full.faces_uv)
     centre_face, _ = closest(placed[faces].mean(1), fine[ids], full.faces)
     wanted = chart_of_face[centre_face]
@@ -75,6 +90,24 @@ def small_level(rig: Rig, full: Level) -> Level:
         faces_uv[mine] = local + sum(map(len, uv))
         uv.append((full.uv[full.faces_uv[members[near]]] * near_bary[..., None]).sum(1))
     return Level(level.corners, level.weights, faces, torch.cat(uv), faces_uv)
+
+
+def openings(faces: Tensor, across_midline: Tensor | None = None) -> Tensor:
+    """Fans of faces that close a mesh's openings, winding as their neighbours do.
+
+    With `across_midline` (x of every vertex) only the openings that reach both sides of x = 0.
+    """
+    edges = {(a, b) for f in faces.tolist() for a, b in zip(f, f[1:] + f[:1])}
+    after = {b: a for a, b in edges if (b, a) not in edges}
+    fans: list[list[int]] = []
+    while after:
+        start, loop = min(after), []
+        while start in after:
+            loop.append(start)
+            start = after.pop(start)
+        if across_midline is None or across_midline[loop].min() < 0 < across_midline[loop].max():
+            fans += [[loop[0], a, b] for a, b in zip(loop[1:], loop[2:])]
+    return torch.tensor(fans, dtype=faces.dtype).reshape(-1, 3)
 
 
 def closest(points: Tensor, vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:

@@ -176,16 +176,15 @@ def skin(
 
 
 def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
-    batch = transforms.shape[:-3]
-    flat_points = points.expand(*batch, *points.shape[-2:]).reshape(-1, *points.shape[-2:])
-    # Columns first: one matrix product then gives, for each column, a contiguous (b v 3) to scale by one coordinate.
-    columns = transforms.reshape(-1, 24, 12)
-    chunk = _SKIN_CHUNK if columns.device.type == "cpu" else max(len(columns), 1)
-    posed = [
-        _apply(p, (weights @ t).unflatten(-1, (3, 4))) for p, t in zip(flat_points.split(chunk), columns.split(chunk))
-    ]
-    return torch.cat(posed).reshape(*batch, *points.shape[-2:]) if posed else flat_points.reshape(*batch, -1, 3)
-
-
-def _apply(points: Tensor, motion: Tensor) -> Tensor:
-    return (motion[..., :3] * points[..., None, :]).sum(-1) + motion[..., 3]
+    batch, n = transforms.shape[:-3], len(weights)
+    # Coordinates before points: everything then runs along contiguous rows of n numbers.
+    rows = transforms.reshape(-1, 24, 12).transpose(1, 2)
+    coordinates = points.expand(*batch, n, 3).reshape(-1, n, 3).transpose(1, 2)
+    posed: list[Tensor] = []
+    for chunk, p in zip(rows.split(_SKIN_CHUNK), coordinates.split(_SKIN_CHUNK)):
+        motion = (chunk @ weights.T).unflatten(1, (3, 4))
+        moved = motion[:, :, 3]
+        for axis in range(3):
+            moved = torch.addcmul(moved, motion[:, :, axis], p[:, axis, None])
+        posed.append(moved.transpose(1, 2))
+    return torch.cat(posed).reshape(*batch, n, 3)
