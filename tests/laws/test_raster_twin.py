@@ -11,6 +11,7 @@ from nbf.raster import Fragments, rasterize, rasterize_packed, zbuffer
 # Pixels whose answer hangs on rounding are not compared: within this many pixels of an edge, or with a second face
 # this close (relative) in depth.
 EDGE, TIE = 2e-3, 1e-5
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def twin(points, faces, image, count, height, width, cull, keep=None):
@@ -82,9 +83,11 @@ def scene(seed: int, count: int, triangles: int, height: int, width: int) -> tup
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("cull", [True, False])
-def test_random_scenes_equal_the_twin(seed: int, cull: bool) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_random_scenes_equal_the_twin(seed: int, cull: bool, device: str) -> None:
     points, faces, image = scene(seed, 2, 40, 20, 26)
-    result = rasterize_packed(points, faces, image, 2, 20, 26, cull=cull)
+    result = rasterize_packed(points.to(device), faces.to(device), image.to(device), 2, 20, 26, cull=cull)
+    result = Fragments(result.face.cpu(), result.barycentrics.cpu(), result.depth.cpu())
     assert result.mask.any()
     check(result, twin(points, faces, image, 2, 20, 26, cull), 0.7)
 
