@@ -1,9 +1,10 @@
 """Anatomical angles of the 24 joints, and how far each of them goes.
 
-A local rotation R is split as R = swing * twist: the twist turns the child bone about its own rest axis (x for the arms,
-y for everything else), the swing then tips that axis the short way. Their rotation vectors are perpendicular, so
-their sum is one 3-vector, the joint's *angles*, whose x, y and z components are turns about the rest frame's axes and read as in a
-clinic: flexion, abduction, axial rotation. No gimbal lock until a bone points backwards along its rest direction.
+A local rotation R is split as R = swing * twist: the twist turns the child bone about its own rest axis (x for the
+arms, y for everything else), the swing then tips that axis the short way. Their rotation vectors are perpendicular,
+so their sum is one 3-vector, the joint's *angles*, whose x, y and z components are turns about the rest frame's axes
+and read as in a clinic: flexion, abduction, axial rotation. No gimbal lock until a bone points backwards along its
+rest direction.
 """
 
 import math
@@ -17,10 +18,11 @@ PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18,
 MIRROR = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22)
 _X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 
-# Degrees about the rest axes x, y, z; the left side, the right one is its mirror image. Signs: hip, knee and ankle bend about
-# x (knee flexion, hip extension and plantar flexion positive), the trunk flexes about +x; an arm comes forward about -y, rises
-# about +z and turns inwards (forearm: pronates) about +x. Ranges follow the AAOS tables of joint motion (Greene & Heckman 1994), widened
-# for dancers and climbers, and because one joint here stands for several (a collar for the whole shoulder girdle).
+# Degrees about the rest axes x, y, z; the left side, the right one is its mirror image. Signs: hip, knee and ankle
+# bend about x (knee flexion, hip extension and plantar flexion positive), the trunk flexes about +x; an arm comes
+# forward about -y, rises about +z and turns inwards (forearm: pronates) about +x. Ranges follow the AAOS tables of
+# joint motion (Greene & Heckman 1994), widened for dancers and climbers, and because one joint here stands for
+# several (a collar for the whole shoulder girdle).
 LIMITS_DEGREES: dict[int, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     0: ((-180, 180), (-180, 180), (-180, 180)),
     1: ((-140, 40), (-50, 60), (-40, 85)),
@@ -144,7 +146,8 @@ def rotations_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b
 def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
     """d angles / d delta for R <- R exp(delta), delta in the joint's own (turned) frame.
 
-    Twist by differentiating 2 atan2(q.d, w); swing through the inverse right Jacobian of SO(3) (Chirikjian 2012, 10.86).
+    Twist by differentiating 2 atan2(q.d, w); swing through the inverse right Jacobian of SO(3) (Chirikjian 2012,
+    10.86).
     """
     axes = twist_axes(q.device, q.dtype)
     w, v = q[..., :1], q[..., 1:]

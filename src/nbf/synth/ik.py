@@ -1,8 +1,9 @@
 """Batched inverse kinematics of the 24-joint skeleton: many poses at once, damped Gauss-Newton on the joint rotations.
 
-What is seen of a pose comes as *points* (a spot fixed in a joint's frame, and where it was seen) and *directions* (an axis fixed in a
-joint's frame, and where it pointed). A prior on the anatomical angles (see `anatomy`) says what is free, what is stiff and
-what is out of reach; it also shares a turn out over the joints that could make it. Jacobians are analytic.
+What is seen of a pose comes as *points* (a spot fixed in a joint's frame, and where it was seen) and *directions* (an
+axis fixed in a joint's frame, and where it pointed). A prior on the anatomical angles (see `anatomy`) says what is
+free, what is stiff and what is out of reach; it also shares a turn out over the joints that could make it. Jacobians
+are analytic.
 """
 
 from collections.abc import Sequence
@@ -27,8 +28,9 @@ from nbf.synth.anatomy import (
 SOLVED = 22  # the two hand joints carry no landmark of their own and keep their rest rotation
 LIMIT_SIGMA = 0.06  # radians beyond a limit that count as one unit of cost
 
-# Standard deviation of the angles about x, y and z in radians: a wide one leaves the joint to the picture, a narrow one makes a hinge or
-# stiffens it. Equal widths along a chain share a turn out equally (trunk; pronation over elbow and wrist).
+# Standard deviation of the angles about x, y and z in radians: a wide one leaves the joint to the picture, a narrow
+# one makes a hinge or stiffens it. Equal widths along a chain share a turn out equally (trunk; pronation over elbow
+# and wrist).
 SIGMAS: dict[int, tuple[float, float, float]] = {
     1: (3.0, 0.6, 2.0),
     3: (0.30, 0.30, 0.30),

@@ -1,7 +1,8 @@
 """The captured poses of ../shared/poses as observations for inverse kinematics.
 
-The sources call slightly different spots by the same joint name. Limb joints agree; the others (trunk, neck, collars, head) are
-observed through *markers*: fixed spots of the body part they ride on, calibrated per source as the median over its poses.
+The sources call slightly different spots by the same joint name. Limb joints agree; the others (trunk, neck, collars,
+head) are observed through *markers*: fixed spots of the body part they ride on, calibrated per source as the median
+over its poses.
 """
 
 from dataclasses import dataclass
@@ -44,6 +45,19 @@ class Capture:
 
     def __len__(self) -> int:
         return len(self.joints)
+
+    def __getitem__(self, rows: Tensor) -> "Capture":
+        """Some of the poses, by number."""
+        names = {key: value for key, value in self.labels.items() if key.endswith("_names")}
+        return Capture(
+            self.joints[rows],
+            self.known[rows],
+            {name: value[rows] for name, value in self.extra.items()},
+            {name: value[rows] for name, value in self.extra_known.items()},
+            self.source[rows],
+            self.sequence[rows],
+            names | {key: value[rows.numpy()] for key, value in self.labels.items() if key not in names},
+        )
 
 
 def read_capture(path: Path) -> Capture:
@@ -91,8 +105,8 @@ def _per_group(values: Tensor, groups: Tensor, share: float) -> Tensor:
 def scaled_offsets(capture: Capture, rest: Float[Tensor, "24 3"]) -> Float[Tensor, "n 24 3"]:
     """The body's rest offsets with the captured person's bone lengths.
 
-    Limbs take each pose's own lengths; the trunk's height and the shoulders' width bend with the pose, so they are the sequence's
-    upper quartile.
+    Limbs take each pose's own lengths; the trunk's height and the shoulders' width bend with the pose, so they are
+    the sequence's upper quartile.
     """
     p = capture.joints
     parents = torch.tensor([max(parent, 0) for parent in PARENTS])
