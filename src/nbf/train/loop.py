@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,24 +22,30 @@ from nbf.train.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
-Validate = Callable[[Any], dict[str, float]]
-"""Called with the averaged network in eval mode; returns numbers for the log and the training record."""
+NetworkT = TypeVar("NetworkT", bound=Network, covariant=True)
 
 
 @runtime_checkable
-class Task(Protocol):
+class Task(Protocol[NetworkT]):
     """What is trained: a network and its losses."""
 
-    network: Network
+    @property
+    def network(self) -> NetworkT: ...
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         """Named scalars, already weighted; the loop minimises their sum."""
         ...
 
 
-def train(task: Task, source: Source, config: LoopConfig, validate: Validate | None = None) -> Network:
+def train(
+    task: Task[NetworkT],
+    source: Source,
+    config: LoopConfig,
+    validate: Callable[[NetworkT], dict[str, float]] | None = None,
+) -> NetworkT:
     """Train a task's network; returns the averaged network in eval mode.
 
+    `validate` is called every few minutes with the averaged network in eval mode; its numbers go into log and record.
     Leaves in RUNS/NAME: `checkpoint.pt`, `log.jsonl`, and `weights.safetensors` + `.json` (the averaged network with
     its training record), the latter rewritten at every validation so that a run that dies still has a result.
     """

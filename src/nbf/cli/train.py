@@ -1,0 +1,34 @@
+"""Train one of the three networks: segmenter, fitter or locator."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from nbf.errors import InputError
+
+VERBS = ("segmenter", "fitter", "locator")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`nbf train segmenter|fitter|locator [options]`; 0 when the weights are written."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: nbf train {{{','.join(VERBS)}}} [options]\n\nnbf train NETWORK --help lists the options.")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise InputError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
+    # Here and not above: mistakes should not wait for torch.
+    from nbf.train import recipes
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    kind, run = {
+        "segmenter": (recipes.SegmenterConfig, recipes.train_segmenter),
+        "fitter": (recipes.FitterConfig, recipes.train_fitter),
+        "locator": (recipes.LocatorConfig, recipes.train_locator),
+    }[verb]
+    config = tyro.cli(kind, prog=f"nbf train {verb}", args=rest)
+    run(config)
+    print(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
+    return 0

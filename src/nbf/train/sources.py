@@ -1,0 +1,153 @@
+"""Where training batches come from: synthetic people, real photos, or both, seeded by the step."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from nbf.data.crops import RealCrops
+from nbf.data.pack import PhotoPack, Photos
+from nbf.data.scenes import RealScenes
+from nbf.synth.crowd import CrowdSampler
+from nbf.synth.sampler import Sampler
+from nbf.train.batch import Batch, Source, concatenate
+
+logger = logging.getLogger(__name__)
+
+SEGMENTER_LABELS = ("image", "parts", "ignore", "real", "keypoints", "surface", "surface_mask")
+FITTER_LABELS = ("parts", "betas", "rotations", "translation", "focal", "center", "joints_3d", "joints_2d")
+LOCATOR_LABELS = ("image", "boxes", "valid")
+# Batches that samples are drawn from again when they are used more than once.
+POOL = 12
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a network is trained on."""
+
+    batch: int = 64
+    """Samples per step."""
+    real: float = 0.35
+    """Share of real photos among them, if the pack of real photos is there (segmenter and locator)."""
+    predicted: float = 0.5
+    """Share of synthetic people seen through the segmenter, if one is given (fitter)."""
+    reuse: int = 1
+    """How often a sample is used on average. Above 1 saves drawing time; a resumed run then repeats only roughly."""
+    cache: Path = Path("runs/cache")
+    """Folder with the packs of tools/pack_training.py."""
+    validation: int = 256
+    """Samples of the test split that are measured now and then."""
+
+
+Draw = Callable[[int], Batch]
+"""A batch for a seed."""
+
+
+def seeded(draw: Draw, seed: int) -> Source:
+    """Endless batches, each from a seed of its own: the run's seed and the step."""
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            yield draw((seed << 32) + step)
+            step += 1
+
+    return source
+
+
+def reused(source: Source, times: int, seed: int) -> Source:
+    """Batches mixed from the last POOL ones of `source`, of which a new one is drawn every `times` steps."""
+    if times <= 1:
+        return source
+
+    def mixed(step: int) -> Iterator[Batch]:
+        pool: list[Batch] = []
+        fresh = source(step)
+        generator = Generator().manual_seed((seed << 32) + step)
+        while True:
+            pool = [*pool[-POOL + 1 :], next(fresh)]
+            for _ in range(times):
+                yield mix_rows(pool, generator)
+
+    return mixed
+
+
+def mix_rows(pool: list[Batch], generator: Generator) -> Batch:
+    """A batch like those in the pool, each row from a random one of them.
+
+    Rows keep their position, so that a label that covers only the first rows still does.
+    """
+    choice = torch.randint(len(pool), (max(map(len, pool[0].values())),), generator=generator)
+    mixed = {}
+    for name, example in pool[0].items():
+        mixed[name] = example.clone()
+        for index in range(1, len(pool)):
+            rows = (choice[: len(example)] == index).nonzero()[:, 0].to(example.device)
+            mixed[name][rows] = pool[index][name][rows]
+    return mixed
+
+
+def segmenter_draw(config: DataConfig, split: str, device: torch.device, synthetic: Sampler) -> Draw:
+    """Crops of synthetic people and of real photos; without the pack of real photos synthetic people only."""
+    real = load_photos(config.cache, split)
+    count = round(config.batch * config.real) if real is not None else 0
+    crops = RealCrops(real.to(device), synthetic.backgrounds) if real is not None else None
+
+    def draw(seed: int) -> Batch:
+        synthetic.generator.manual_seed(seed)
+        batches = [_only(synthetic.sample(config.batch - count), SEGMENTER_LABELS)]
+        if crops is not None and count:
+            batches.append(crops.sample(count, synthetic.generator))
+        return concatenate(batches)
+
+    return draw
+
+
+def fitter_draw(config: DataConfig, synthetic: Sampler, through_segmenter: bool) -> Draw:
+    """Synthetic people; the first ones with a picture, for a segmenter to look at, if there is one."""
+    count = round(config.batch * config.predicted) if through_segmenter else 0
+
+    def draw(seed: int) -> Batch:
+        synthetic.generator.manual_seed(seed)
+        batches, pictures = [], {}
+        if count:
+            seen = synthetic.sample(count)
+            pictures = {"image": seen["image"]}
+            batches.append(_only(seen, FITTER_LABELS))
+        if count < config.batch:
+            batches.append(_only(synthetic.sample(config.batch - count, picture=False), FITTER_LABELS))
+        return concatenate(batches) | pictures
+
+    return draw
+
+
+def locator_draw(config: DataConfig, split: str, device: torch.device, synthetic: Sampler) -> Draw:
+    """Whole pictures with synthetic and with real people; without the pack of real photos synthetic people only."""
+    crowd = CrowdSampler(synthetic)
+    real = load_photos(config.cache, split)
+    count = round(config.batch * config.real) if real is not None else 0
+    scenes = RealScenes(real.to(device), synthetic.backgrounds) if real is not None else None
+
+    def draw(seed: int) -> Batch:
+        synthetic.generator.manual_seed(seed)
+        batches = [_only(crowd.sample(config.batch - count), LOCATOR_LABELS)] if count < config.batch else []
+        if scenes is not None and count:
+            batches.append(_only(scenes.sample(count, synthetic.generator), LOCATOR_LABELS))
+        return concatenate(batches)
+
+    return draw
+
+
+def load_photos(cache: Path, split: str) -> Photos | None:
+    """The decoded pack of real photos of a split; None, and a warning, where there is none."""
+    path = cache / f"real_{split}.npz"
+    if path.is_file():
+        return PhotoPack.load(path).decode()
+    logger.warning("no real photos at %s: training on synthetic people alone", path)
+    return None
+
+
+def _only(batch: dict[str, Tensor], names: tuple[str, ...]) -> Batch:
+    return {name: batch[name] for name in names}
