@@ -4,7 +4,8 @@ import os
 
 from jaxtyping import install_import_hook
 
-install_import_hook("nbf", "beartype.beartype")
+# An int is a float to Python's type rules (PEP 484), and so to beartype once told.
+install_import_hook("nbf", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import hypothesis  # noqa: E402  the hook must be in place before anything imports nbf
 import torch  # noqa: E402

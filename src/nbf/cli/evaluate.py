@@ -11,6 +11,8 @@ import tyro
 from nbf.errors import DataError, InputError, ModelFileError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nbf.evaluate.report import Scores
     from nbf.nets.weights import Network
 
@@ -66,13 +68,18 @@ def _synthetic(given: Arguments) -> "Scores":
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.evaluate.synthetic import evaluate_synthetic
     from nbf.nets.fitter import Fitter
-    from nbf.nets.segmenter import Segmenter
+    from nbf.nets.segmenter import Segmenter, part_probabilities
     from nbf.synth.sampler import Sampler
 
     fitter = _network(Fitter, given).to(given.device)
     segmenter = _network(Segmenter, given).to(given.device) if given.proxy == "rgb" else None
     sampler = Sampler.load(given.cache, "test", given.seed, given.device)
-    return evaluate_synthetic(sampler, fitter, segmenter, given.n or 500)
+
+    def segment(images: "Tensor") -> "Tensor":
+        assert segmenter is not None
+        return part_probabilities(segmenter(images))
+
+    return evaluate_synthetic(sampler.sample, sampler.body, fitter, segmenter and segment, given.n or 500)
 
 
 def _real(given: Arguments) -> "Scores":

@@ -1,6 +1,7 @@
 """Synthetic people that training never saw: from true part maps, or from pictures, to the error of the body."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -11,9 +12,8 @@ from nbf.body.parts import merge_labels
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
 from nbf.geometry.camera import Camera, translation_from_crop_camera
-from nbf.nets.fitter import Fitter
-from nbf.nets.segmenter import Segmenter, part_probabilities
-from nbf.synth.sampler import Sampler
+from nbf.nets.fitter import FitterOutput
+from nbf.nets.segmenter import INPUT_SIZE
 
 MERGED = 14
 
@@ -39,39 +39,45 @@ class _Tally:
 
 @torch.no_grad()
 def evaluate_synthetic(
-    sampler: Sampler, fitter: Fitter, segmenter: Segmenter | None, count: int, batch_size: int = 20
+    draw: Callable[[int], dict[str, Tensor]],
+    body: BodyModel,
+    fit: Callable[[Tensor], FitterOutput],
+    segment: Callable[[Tensor], Tensor] | None,
+    count: int,
+    batch_size: int = 20,
 ) -> Scores:
-    """Errors over `count` people drawn from `sampler`.
+    """Errors over `count` people.
 
     Args:
-        sampler: of the split "test", freshly seeded.
-        fitter: the network under test, on the sampler's device.
-        segmenter: makes the part maps from the pictures; None takes the true part maps.
+        draw: gives so many labelled people, in 256 px crops (`nbf.synth.sampler.Sampler.sample` of the test split).
+        body: the body model that their parameters belong to.
+        fit: part probabilities (b, 25, 64, 64) to body parameters.
+        segment: pictures (b, 3, 256, 256) to part probabilities; None takes the true part maps.
         count: people.
+        batch_size: people at a time.
 
     Returns:
         n; pa_mpjpe_mean_mm and _median_mm, mpjpe_mean_mm over SMPL's 24 joints, pa_mpjpe_lsp14_mean_mm over LSP's 14;
         pve_mean_mm; pckh50 (percent of the LSP joints inside the crop); rotation_deg (24 joints); height_cm;
-        miou and miou14 (percent, only with a segmenter); seconds of the networks and the body model alone.
+        miou and miou14 (percent, only with `segment`); seconds of the networks and the body model alone.
     """
     tally, seconds, done = _Tally(), 0.0, 0
-    body = sampler.body
     while done < count:
-        batch = sampler.sample(min(batch_size, count - done))
+        batch = draw(min(batch_size, count - done))
         done += len(batch["betas"])
         start = time.perf_counter()
-        proxy = batch["parts"] if segmenter is None else part_probabilities(segmenter(batch["image"]))
-        fit = fitter(proxy)
+        proxy = batch["parts"] if segment is None else segment(batch["image"])
+        guess = fit(proxy)
         camera = Camera(batch["focal"], batch["center"])
-        pelvis = translation_from_crop_camera(fit.scale, fit.offset, camera, sampler.config.resolution)
-        found = body(fit.betas, fit.rotations, pelvis - body.rest_joints(fit.betas)[:, 0])
+        pelvis = translation_from_crop_camera(guess.scale, guess.offset, camera, INPUT_SIZE)
+        found = body(guess.betas, guess.rotations, pelvis - body.rest_joints(guess.betas)[:, 0])
         seconds += time.perf_counter() - start
-        _count_body(tally, body, found, batch, camera, sampler.config.resolution)
+        _count_body(tally, body, found, batch, camera)
         tally.add(
-            rotation=metrics.rotation_error(fit.rotations, batch["rotations"]),
-            height=metrics.height_error(body.rest_vertices(fit.betas), body.rest_vertices(batch["betas"])),
+            rotation=metrics.rotation_error(guess.rotations, batch["rotations"]),
+            height=metrics.height_error(body.rest_vertices(guess.betas), body.rest_vertices(batch["betas"])),
         )
-        if segmenter is not None:
+        if segment is not None:
             _count_parts(tally, proxy, batch)
     scores: Scores = {
         "n": done,
@@ -84,19 +90,17 @@ def evaluate_synthetic(
         "rotation_deg": rounded(tally.mean("rotation")),
         "height_cm": rounded(tally.mean("height")),
     }
-    if segmenter is not None:
+    if segment is not None:
         scores |= {"miou": percent(metrics.mean_iou(tally.parts)), "miou14": percent(metrics.mean_iou(tally.merged))}
     return scores | {"seconds": rounded(seconds)}
 
 
-def _count_body(
-    tally: _Tally, body: BodyModel, found: BodyOutput, batch: dict[str, Tensor], camera: Camera, resolution: int
-) -> None:
+def _count_body(tally: _Tally, body: BodyModel, found: BodyOutput, batch: dict[str, Tensor], camera: Camera) -> None:
     true = body(batch["betas"], batch["rotations"], batch["translation"])
     roots = found.joints[:, 0], true.joints[:, 0]
     found_lsp, true_lsp = body.keypoints(found, "lsp14"), body.keypoints(true, "lsp14")
     pixels = camera.project(true_lsp)
-    inside = ((pixels >= 0) & (pixels < resolution)).all(-1)
+    inside = ((pixels >= 0) & (pixels < INPUT_SIZE)).all(-1)
     right = metrics.pck(camera.project(found_lsp), pixels, metrics.head_length(true_lsp, camera.focal), 0.5)
     tally.add(
         pa_mpjpe=metrics.pa_mpjpe(found.joints, true.joints).mean(-1),
