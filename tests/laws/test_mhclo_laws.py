@@ -1,4 +1,4 @@
-"""What must hold for any .mhclo map: it moves with the base mesh, scales with it, and its linear form is its derivative."""
+"""What must hold for any .mhclo map: it moves and scales with the base mesh, and its linear form is its derivative."""
 
 from pathlib import Path
 

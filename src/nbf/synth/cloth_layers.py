@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image, ImageDraw
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from nbf.synth.recolor import HAIR, LOWER, SHOES, UPPER
 
@@ -31,7 +31,7 @@ def covered_faces(
     for _ in range(_HEM_RINGS):
         touched = open_vertices[faces].any(1)
         open_vertices[faces[touched]] = True
-    return ~open_vertices[faces].any(1)
+    return ~np.any(open_vertices[faces], axis=1)
 
 
 def vertex_normals(points: Float[np.ndarray, "V 3"], faces: Integer[np.ndarray, "F 3"]) -> Float[np.ndarray, "V 3"]:
@@ -46,7 +46,7 @@ def vertex_normals(points: Float[np.ndarray, "V 3"], faces: Integer[np.ndarray, 
 
 def _meets(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray, reach: float) -> Bool[np.ndarray, "V"]:
     """Whether each ray meets one of the triangles near it within `reach` (Möller and Trumbore, 1997)."""
-    tree = cKDTree(triangles.mean(1))
+    tree = KDTree(triangles.mean(1))
     _, near = tree.query(origins + 0.5 * reach * directions, k=min(_CANDIDATES, len(triangles)))
     corner = triangles[near]
     edge1, edge2 = corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0]
@@ -107,10 +107,19 @@ def region_texels(
 
 def spread_colors(texture: UInt8[np.ndarray, "h w 4"], used: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 4"]:
     """Fill unused texels from the nearest used one (no dark seams from filtering and JPEG) and drop any alpha."""
-    core = ndimage.binary_erosion(used, iterations=3)  # undoes the growth of `region_texels` and one mixed texel more
-    distance, (rows, columns) = ndimage.distance_transform_edt(~core, return_indices=True)
+    core: np.ndarray = ndimage.binary_erosion(
+        used, iterations=3
+    )  # undoes the growth of `region_texels` and one mixed texel more
+    distance, (rows, columns) = _nearest(core)
     out = texture[rows, columns].copy()
     narrow = used & (distance > 3)  # strips too narrow to have a core: belts, laces
     out[narrow] = texture[narrow]
     out[..., 3] = 255
     return out
+
+
+def _nearest(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of each texel to the nearest marked one, and that one's (row, column)."""
+    found = ndimage.distance_transform_edt(np.logical_not(marked), return_indices=True)
+    assert isinstance(found, tuple)
+    return found[0], found[1]

@@ -182,7 +182,7 @@ def hidden_faces(faces: Integer[np.ndarray, "f 3"], deleted: Integer[np.ndarray,
     """Faces (of base-mesh vertex indices) all of whose vertices a garment hides."""
     gone = np.zeros(BASE_VERTICES, dtype=bool)
     gone[deleted] = True
-    return gone[faces].all(1)
+    return np.all(gone[faces], axis=1)
 
 
 def mix_skinning(

@@ -45,7 +45,7 @@ HAIR_COLORS = torch.tensor(
         [0.53, 0.41, 0.25],
         [0.76, 0.63, 0.41],
         [0.36, 0.14, 0.08],
-        [0.60, 0.29, 0.12],
+        [0.50, 0.27, 0.14],
         [0.52, 0.51, 0.50],
         [0.84, 0.83, 0.81],
     ]
@@ -112,6 +112,7 @@ def recolor(
 @dataclass(frozen=True)
 class _Recipe:
     mode: float
+    natural: bool
     color: Tensor
     hsv: Tensor
     patterned: bool
@@ -130,6 +131,7 @@ def _draw_recipe(group: int, generator: torch.Generator) -> _Recipe:
     numbers = _uniform((8,), generator).tolist()
     return _Recipe(
         mode=numbers[0],
+        natural=group == HAIR,
         color=hair if group == HAIR else colors[0],
         hsv=_uniform((3,), generator),
         patterned=numbers[1] < PATTERN_SHARE and group in (UPPER, LOWER),
@@ -150,7 +152,7 @@ def _apply_recipe(recipe: _Recipe, rgb: Float[Tensor, "h w 3"], mask: Tensor) ->
     mean = lightness[mask].mean().clamp(min=0.02)
     # the region's shading around 1; dark cloth has more relative contrast, so it is held within limits
     shading = (1 + (lightness - mean) / mean.clamp(min=0.25)).clamp(0.3, 1.7)
-    if recipe.mode < KEEP_SHARE + DYE_SHARE:
+    if recipe.mode < KEEP_SHARE + DYE_SHARE or recipe.natural:
         new = recipe.color.to(rgb) * shading
     else:
         turn = recipe.hsv.to(rgb)
@@ -166,7 +168,7 @@ def _apply_recipe(recipe: _Recipe, rgb: Float[Tensor, "h w 3"], mask: Tensor) ->
             )
         )
     if recipe.patterned:
-        cover = recipe.opacity * _pattern(recipe, *rgb.shape[:2], rgb.device)[..., None]
+        cover = recipe.opacity * _pattern(recipe, rgb.shape[0], rgb.shape[1], rgb.device)[..., None]
         new = new * (1 - cover) + recipe.print_color.to(rgb) * shading * cover
     return new.clamp(0, 1)
 

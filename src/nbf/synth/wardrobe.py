@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -83,6 +85,14 @@ class Wardrobe:
     skins: tuple[Skin, ...]
     body_uv: Float[Tensor, "F 3 2"]
 
+    def check(self, body_faces: int) -> None:
+        """Raises DataError if the wardrobe was made for another full-detail body than one of `body_faces` faces."""
+        if len(self.body_uv) != body_faces:
+            raise DataError(
+                f"the wardrobe is made for a body of {len(self.body_uv)} faces, got one of {body_faces}; "
+                "build it anew with `python -m nbf.synth.tailor`"
+            )
+
     def pick(self, kind: str, split: str | None = None, gender: str | None = None) -> list[Garment]:
         """Garments of a kind (suit, shoes, hair, hat), of a split and for a gender (those for any always count)."""
         return [
@@ -99,7 +109,7 @@ class Wardrobe:
 
     def save(self, path: Path) -> None:
         """Write one .npz: quantised geometry, textures as JPEG (opaque) or WebP (with alpha) bytes."""
-        arrays: dict[str, np.ndarray] = {"body_uv": _quantise_uv(self.body_uv)}
+        arrays: dict[str, Any] = {"body_uv": _quantise_uv(self.body_uv)}
         index = {"format": FORMAT, "garments": [], "skins": []}
         for number, garment in enumerate(self.garments):
             index["garments"].append({key: getattr(garment, key) for key in ("name", "kind", "gender", "split")})
@@ -131,7 +141,7 @@ class Wardrobe:
                     for number, entry in enumerate(index["skins"])
                 )
                 return Wardrobe(garments, skins, _restore_uv(file["body_uv"]))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise DataError(f"{path}: expected a wardrobe file, could not read it ({error}); build it anew") from error
 
 
@@ -154,7 +164,7 @@ def _pack_garment(garment: Garment) -> dict[str, np.ndarray]:
     }
 
 
-def _unpack_garment(read: Callable[[str], np.ndarray]) -> dict[str, Tensor]:
+def _unpack_garment(read: Callable[[str], np.ndarray]) -> dict[str, Any]:
     weights = torch.from_numpy(read("skin_weights").astype(np.float32))
     hides = np.unpackbits(read("hides"), count=int(read("hides_count"))).astype(bool)
     return {
@@ -188,7 +198,7 @@ def _restore_uv(values: np.ndarray) -> Tensor:
 def _encode(texture: Tensor) -> np.ndarray:
     pixels, stream = texture.numpy(), io.BytesIO()
     if (pixels[..., 3] == 255).all():
-        Image.fromarray(pixels[..., :3]).save(stream, "JPEG", quality=90)
+        Image.fromarray(pixels[..., :3]).save(stream, "JPEG", quality=90, subsampling=0)
     else:
         Image.fromarray(pixels).save(stream, "WEBP", quality=88, alpha_quality=100, exact=True)
     return np.frombuffer(stream.getvalue(), np.uint8)

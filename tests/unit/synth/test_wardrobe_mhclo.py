@@ -78,9 +78,9 @@ def test_a_damaged_map_is_named(folder: Path, name: str, text: str, message: str
 def test_a_mesh_without_faces_and_a_material_without_texture_are_named(folder: Path):
     (folder / "thing.obj").write_text("v 0 0 0\n")
     (folder / "thing.mhmat").write_text("name thing\n")
-    with pytest.raises(DataError, match="thing.obj"):
+    with pytest.raises(DataError, match=r"thing\.obj"):
         read_mesh(folder / "thing.obj")
-    with pytest.raises(DataError, match="thing.mhmat"):
+    with pytest.raises(DataError, match=r"thing\.mhmat"):
         read_material(folder / "thing.mhmat")
 
 
