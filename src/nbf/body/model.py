@@ -50,9 +50,9 @@ class BodyData:
     """Label 1..24 of nbf.body.parts."""
     bounds: Float[Tensor, "2 3"]
     """Corners of the box that surface coordinates are measured in."""
-    keypoint_vertices: Int64[Tensor, "31 n"]
+    keypoint_vertices: Int64[Tensor, "31 c"]
     """The vertices whose weighted mean is each keypoint: COCO's 17, then LSP's 14."""
-    keypoint_weights: Float[Tensor, "31 n"]
+    keypoint_weights: Float[Tensor, "31 c"]
     shape_samples: Float[Tensor, "n s"]
     """Draws of betas from the population."""
     shape_info: Float[Tensor, "n 4"]
