@@ -66,6 +66,8 @@ class Predictor:
         self.segmenter = _ready(segmenter, self.device)
         self.fitter = _ready(fitter, self.device)
         self.body, self.body_name = body.eval().cpu(), body_name
+        # Half the time on CPUs that multiply bfloat16. The fitter stays exact: its rotations show errors, maps do not.
+        self._bfloat16 = self.device.type == "cpu" and _multiplies_bfloat16()
 
     @torch.no_grad()
     def predict(
@@ -145,7 +147,9 @@ class Predictor:
         # The whole picture as one crop: centred in a square, black around.
         whole = Crop(torch.tensor([[width / 2, height / 2]]), torch.tensor([side]), INPUT_SIZE)
         square = self._to_network(whole.sample(image))
-        boxes, scores = decode(self.locator(square))[0]
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            output = self.locator(square)
+        boxes, scores = decode(output)[0]
         corners = whole.to_image(boxes.cpu().reshape(1, -1, 2) * INPUT_SIZE).reshape(-1, 4)
         limit = torch.tensor([width, height, width, height], dtype=torch.float32)
         corners = torch.minimum(corners.clamp_min(0), limit)
@@ -156,7 +160,9 @@ class Predictor:
     @torch.no_grad()
     def segment(self, image: Tensor, crops: Crop) -> Float[Tensor, "n 25 h w"]:
         """Part probabilities in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
-        return part_probabilities(self.segmenter(self._to_network(crops.sample(image)))).cpu()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            output = self.segmenter(self._to_network(crops.sample(image)))
+        return part_probabilities(output).cpu()
 
     @torch.no_grad()
     def fit(self, parts: Float[Tensor, "n 25 h w"]) -> FitterOutput:
@@ -190,6 +196,13 @@ def _network(name: str, kind: type[N]) -> N:
 def _ready(network: N, device: torch.device) -> N:
     # Channels last is the faster layout for convolutions, on CPUs and on GPUs.
     return network.eval().to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _multiplies_bfloat16() -> bool:
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _camera(picture: Picture, focal: float | None) -> Camera:

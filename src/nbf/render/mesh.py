@@ -13,14 +13,17 @@ _CLAY = (0.72, 0.60, 0.52)
 # Towards the lights, camera axes (x right, y down, z forward), with linear RGB strengths: warm key from the upper left,
 # cool fill from the right, a little light from behind that draws the outline.
 _LIGHTS = (
-    ((-0.45, -0.60, -0.66), (0.80, 0.76, 0.70)),
-    ((0.80, -0.05, -0.50), (0.20, 0.24, 0.30)),
+    ((-0.45, -0.60, -0.66), (0.62, 0.58, 0.53)),
+    ((0.80, -0.05, -0.50), (0.16, 0.19, 0.24)),
     ((0.20, -0.55, 0.80), (0.22, 0.22, 0.24)),
 )
-_SKY, _GROUND = (0.34, 0.36, 0.40), (0.16, 0.14, 0.13)
+_SKY, _GROUND = (0.30, 0.32, 0.36), (0.15, 0.13, 0.12)
 # Light wraps this far past the terminator, as on a soft material; 0 is Lambert.
 _WRAP = 0.25
+# Samples a pixel, across and down.
 _SAMPLES = 2
+# Side view: share of the picture's width or height that the people take; longest empty stretch between them, metres.
+_FILL, _LONGEST_GAP = 0.84, 0.4
 
 
 def draw_mesh(
@@ -58,10 +61,12 @@ def shade_clay(normals: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
 def side_view(vertices: Float[Tensor, "n v 3"], width: int, height: int) -> tuple[Float[Tensor, "n v 3"], Camera]:
     """The same bodies seen level from the left of the photo, all of them in the picture.
 
-    Who faces the photo's camera looks to the right. Returns vertices in the new camera's frame and that camera.
+    Who faces the photo's camera looks to the right. People far behind one another are drawn together, or all would be
+    tiny. Returns vertices in the new camera's frame and that camera.
     """
     # Right is towards the photo's camera (-z), forward is to its right (+x).
     turned = torch.stack([-vertices[..., 2], vertices[..., 1], vertices[..., 0]], dim=-1)
+    turned = _gathered(turned)
     low, high = turned.amin(dim=(0, 1)), turned.amax(dim=(0, 1))
     extent = (high - low).clamp_min(1e-3)
     # Far enough that perspective is gentle, near enough that it is there.
@@ -72,5 +77,13 @@ def side_view(vertices: Float[Tensor, "n v 3"], width: int, height: int) -> tupl
     return moved, Camera(torch.tensor(focal), torch.tensor([width / 2, height / 2]))
 
 
-_FILL = 0.84
-"""Share of the side view's width or height that the people take."""
+def _gathered(turned: Tensor) -> Tensor:
+    """Bodies moved along x so that no empty stretch is longer than `_LONGEST_GAP`."""
+    low, high = turned[..., 0].amin(dim=1), turned[..., 0].amax(dim=1)
+    shift = torch.zeros_like(low)
+    edge, moved = float(low.min()), 0.0
+    for index in low.argsort().tolist():
+        moved += max(0.0, float(low[index]) - edge - _LONGEST_GAP)
+        shift[index] = -moved
+        edge = max(edge, float(high[index]))
+    return torch.cat([turned[..., :1] + shift[:, None, None], turned[..., 1:]], dim=-1)

@@ -1,0 +1,245 @@
+"""The whole line on untrained networks: what holds whatever the weights are; `nbf predict` on good and bad files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import nbf
+from nbf import predictor as predictor_module
+from nbf.body.files import load_body
+from nbf.cli import main
+from nbf.cli.predict import result_names
+from nbf.errors import InputError
+from nbf.geometry import Camera, Crop, matrix_from_axis_angle
+from nbf.nets.fitter import Fitter, FitterOutput
+from nbf.nets.locator import Locator, LocatorOutput
+from nbf.nets.segmenter import Segmenter
+from nbf.predictor import Predictor
+
+BOXES = [[60.0, 20.0, 120.0, 180.0], [10.0, 40.0, 70.0, 150.0]]
+
+
+class _Center(Locator):
+    """Finds one person in the middle half of every picture; nobody where the picture is black."""
+
+    def forward(self, image):
+        cells = torch.full((len(image), 1, 32, 32), -9.0)
+        cells[:, 0, 16, 16] = torch.where(image.amax(dim=(1, 2, 3)) > 0, 3.0, -9.0)
+        return LocatorOutput(cells, torch.full((len(image), 4, 32, 32), 0.25))
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    torch.manual_seed(0)
+    body = load_body("anny24", "small")
+    fitter = Fitter(body.shape_count)
+    # Untrained heads answer the mean body; louder ones answer differently to different maps.
+    nn.init.normal_(fitter.head.weight, std=0.2)
+    made = Predictor(_Center(), Segmenter(), fitter, body, "anny24")
+    made._bfloat16 = False
+    return made
+
+
+@pytest.fixture(scope="module")
+def photo():
+    coarse = np.random.default_rng(0).integers(0, 255, (20, 15, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((150, 200), Image.Resampling.BICUBIC)).copy()
+
+
+def test_a_picture_gives_people_with_promised_shapes(predictor, photo):
+    people = predictor.predict(photo)
+    assert len(people) == 1
+    person = people[0]
+    body = predictor.body
+    assert person.vertices.shape == body.template.shape
+    assert person.faces is body.faces
+    assert person.rotations.shape == (24, 3, 3)
+    assert person.betas.shape == (body.shape_count,)
+    torch.testing.assert_close(torch.linalg.det(person.rotations), torch.ones(24), atol=1e-4, rtol=0)
+    assert person.parts.probabilities.shape == (25, 64, 64)
+    torch.testing.assert_close(person.parts.probabilities.sum(dim=0), torch.ones(64, 64))
+    assert 0 < person.score < 1
+    # The locator's box is in units of the 200 px square around the picture, which is 150 px wide.
+    torch.testing.assert_close(person.box, torch.tensor([28.125, 53.125, 128.125, 153.125]))
+    again = body(person.betas, person.rotations, person.translation)
+    torch.testing.assert_close(again.vertices, person.vertices)
+
+
+def test_kinds_of_picture_agree(predictor, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    tensor = torch.from_numpy(photo).permute(2, 0, 1)
+    first = predictor.predict(photo)[0]
+    for source in (tmp_path / "a.png", Image.fromarray(photo), tensor, tensor / 255.0):
+        torch.testing.assert_close(predictor.predict(source)[0].vertices, first.vertices)
+
+
+def test_a_turned_photo_with_exif_is_the_upright_one(predictor, photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(photo).copy()).save(tmp_path / "turned.png", exif=exif)
+    torch.testing.assert_close(
+        predictor.predict(tmp_path / "turned.png")[0].joints_2d(), predictor.predict(photo)[0].joints_2d()
+    )
+
+
+def test_nobody_is_an_empty_result(predictor):
+    people = predictor.predict(np.zeros((100, 80, 3), np.uint8))
+    assert len(people) == 0
+    assert len(predictor.predict(np.zeros((100, 80, 3), np.uint8), boxes=np.zeros((0, 4)))) == 0
+
+
+def test_batch_equals_single(predictor, photo):
+    both = predictor.predict(photo, boxes=BOXES)
+    assert [person.score for person in both] == [1.0, 1.0]
+    for box, person in zip(BOXES, both, strict=True):
+        alone = predictor.predict(photo, boxes=[box])[0]
+        torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
+
+
+def test_crowds_go_through_in_batches(predictor, photo):
+    boxes = [[10.0 + i, 20.0, 90.0 + i, 180.0] for i in range(predictor_module._BATCH + 3)]
+    people = predictor.predict(photo, boxes=boxes)
+    torch.testing.assert_close(torch.stack([person.box for person in people]), torch.tensor(boxes))
+    assert len(predictor.predict(photo, boxes=boxes, max_people=2)) == 2
+
+
+def test_a_border_moves_the_pelvis_by_its_width(predictor, photo):
+    padded = np.zeros((260, 250, 3), np.uint8)
+    padded[40:240, 30:180] = photo
+    shift = torch.tensor([30.0, 40.0])
+    alone = predictor.predict(photo, boxes=BOXES)
+    moved = predictor.predict(padded, boxes=torch.tensor(BOXES) + shift.repeat(2))
+    for a, b in zip(alone, moved, strict=True):
+        torch.testing.assert_close(a.rotations, b.rotations, atol=1e-4, rtol=0)
+        torch.testing.assert_close(a.joints_2d()[0] + shift, b.joints_2d()[0], atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("focal", [150.0, 400.0])
+def test_the_pelvis_projects_to_the_fitters_offset_at_its_scale(predictor, focal):
+    camera = Camera(torch.tensor(focal), torch.tensor([75.0, 100.0]))
+    crops = Crop.from_boxes(torch.tensor(BOXES), 256)
+    rotations = matrix_from_axis_angle(torch.randn(2, 24, 3, generator=torch.Generator().manual_seed(0)))
+    offset = torch.tensor([[0.1, -0.2], [-0.4, 0.3]])
+    fit = FitterOutput(torch.ones(2, predictor.body.shape_count), rotations, torch.tensor([0.4, 0.5]), offset)
+    _, posed = predictor.mesh(fit, crops, camera)
+    pelvis = posed.joints[:, :1]
+    expected = crops.to_image((offset * 0.5 + 0.5)[:, None] * 256)
+    torch.testing.assert_close(camera.project(pelvis), expected)
+    # One metre at the pelvis spans `scale` of the crop's side.
+    torch.testing.assert_close(focal / pelvis[:, 0, 2], fit.scale * crops.size)
+
+
+def test_focal_length_is_the_callers_else_exifs_else_the_diagonal(predictor, photo, tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50
+    Image.fromarray(photo).save(tmp_path / "a.jpg", exif=exif)
+    focals = [
+        float(predictor.predict(picture, focal=focal).camera.focal)
+        for picture, focal in ((photo, 300), (tmp_path / "a.jpg", 300), (tmp_path / "a.jpg", None), (photo, None))
+    ]
+    np.testing.assert_allclose(focals, [300, 300, 250 * 50 / 43.2666, 250], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [[[60, 20, 50, 180]], [[500, 0, 600, 50]], [[0, 0, np.nan, 10]], [1, 2, 3], "all", [[-50, -50, -10, -10]]],
+)
+def test_bad_boxes_are_refused(predictor, photo, boxes):
+    with pytest.raises(InputError, match="boxes: expected"):
+        predictor.predict(photo, boxes=boxes)
+
+
+@pytest.mark.parametrize("focal", [0, -5, float("nan"), float("inf")])
+def test_bad_focal_lengths_are_refused(predictor, photo, focal):
+    with pytest.raises(InputError, match="focal"):
+        predictor.predict(photo, focal=focal)
+
+
+def test_unknown_devices_are_refused(predictor):
+    with pytest.raises(InputError, match="use 'cpu'"):
+        Predictor(Locator(), Segmenter(), predictor.fitter, predictor.body, "anny24", device="toaster")
+
+
+def test_one_bad_file_stops_nobody(predictor, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("not a picture")
+    Image.fromarray(photo).save(tmp_path / "c.png")
+    results = list(predictor.predict_many([tmp_path, tmp_path / "gone.png"]))
+    assert [path.name for path, _ in results] == ["a.png", "b.png", "c.png", "gone.png"]
+    assert [isinstance(people, nbf.People) for _, people in results] == [True, False, True, False]
+    assert all(path.name in str(error) for path, error in results if isinstance(error, InputError))
+
+
+@pytest.fixture
+def tool(predictor, monkeypatch):
+    monkeypatch.setattr(predictor_module, "load", lambda device: predictor)
+
+
+def test_nbf_predict_writes_everything_and_reports_failures(tool, photo, tmp_path, capsys):
+    album = tmp_path / "album"
+    album.mkdir()
+    Image.fromarray(photo).save(album / "a.png")
+    (album / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    Image.new("RGB", (60, 40)).save(album / "nobody.png")
+    out = tmp_path / "out"
+    assert main(["predict", str(album), str(tmp_path / "gone.jpg"), "-o", str(out), "--json"]) == 1
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("a.json", "a.png", "a_0.glb", "a_0.npz", "a_0.obj"),
+        *("nobody.json", "nobody.png"),
+    ]
+    printed = capsys.readouterr()
+    assert "2 of 4 photos done, people: 1" in printed.out
+    assert "bad.jpg" in printed.err
+    assert "gone.jpg: no such file" in printed.err
+    assert len(json.loads((out / "a.json").read_text())["people"]) == 1
+    with Image.open(out / "a.png") as sheet:
+        sheet.load()
+    assert main(["predict", str(album / "a.png"), "-o", str(out)]) == 0
+
+
+def test_nbf_predict_does_not_overwrite_its_photos(tool, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    assert main(["predict", str(tmp_path / "a.png"), "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert (tmp_path / "a-2.png").exists()
+
+
+def test_result_names_never_clash(tmp_path):
+    photos = [Path(name) for name in ("x/a.jpg", "y/a.jpg", "y/A.png", "a-2.jpg", "b.jpg")]
+    names = result_names(photos, tmp_path)
+    assert names == ["a", "a-2", "A-3", "a-2-2", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["predict"], 2, "at least one photo"),
+        (["predikt"], 2, "predict"),
+        (["predict", "a.jpg", "--max-people", "0"], 1, "--max-people"),
+        (["predict", "a.jpg", "-o", __file__], 1, "expected a folder"),
+    ],
+)
+def test_mistakes_are_named(tool, capsys, arguments, status, words):
+    assert main(arguments) == status
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict", "--help"]])
+def test_help_does_not_wait_for_torch(arguments):
+    code = f"import sys; from nbf.cli import main\ntry: main({arguments!r})\nfinally: assert 'torch' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Error" not in result.stderr
+    assert "nbf" in result.stdout
+
+
+def test_verbs_are_listed_with_their_help(capsys):
+    assert main([]) == 0
+    assert "predict   " in capsys.readouterr().out

@@ -1,0 +1,138 @@
+"""Pictures of bodies: the mesh lies where the camera says, people hide one another by depth, odd shapes work."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nbf.geometry import Camera, Crop
+from nbf.render import draw_mesh, over, overlay, part_colors, part_labels, side_view, summary
+
+
+@pytest.fixture
+def square():
+    """A 1 m square at the origin of x and y, facing the camera, to be put at some depth."""
+    vertices = torch.tensor([[-0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.5, 0.5, 0.0], [-0.5, 0.5, 0.0]])
+    # Counter-clockwise from the camera, whose y points down.
+    return vertices, torch.tensor([[0, 2, 1], [0, 3, 2]])
+
+
+def _camera(focal, width, height):
+    return Camera(torch.tensor(float(focal)), torch.tensor([width / 2, height / 2]))
+
+
+def test_mesh_lies_where_the_camera_projects_it(square):
+    vertices, faces = square
+    drawn = draw_mesh((vertices + torch.tensor([0.2, 0, 2.0]))[None], faces, _camera(40, 60, 50), 60, 50)
+    # 1 m at 2 m depth with a focal length of 40 px is 20 px; 0.2 m is 4 px.
+    expected = torch.zeros(50, 60)
+    expected[15:35, 24:44] = 1
+    torch.testing.assert_close(drawn[..., 3], expected)
+
+
+def test_edges_are_antialiased(square):
+    vertices, faces = square
+    drawn = draw_mesh((vertices + torch.tensor([0.0125, 0, 2.0]))[None], faces, _camera(40, 60, 50), 60, 50)
+    # Shifted by a quarter of a pixel, one of two samples falls in.
+    assert set(drawn[..., 3].unique().tolist()) == {0.0, 0.5, 1.0}
+    assert (drawn[..., :3] <= drawn[..., 3:] + 1e-6).all()
+
+
+def test_nearer_people_hide_the_others(square):
+    vertices, faces = square
+    tilted = vertices @ torch.tensor([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]])
+    near, far = vertices + torch.tensor([0, 0, 2.0]), tilted + torch.tensor([0, 0, 4.0])
+    camera = _camera(40, 60, 50)
+    both = draw_mesh(torch.stack([far, near]), faces, camera, 60, 50)
+    swapped = draw_mesh(torch.stack([near, far]), faces, camera, 60, 50)
+    alone = draw_mesh(near[None], faces, camera, 60, 50)
+    torch.testing.assert_close(both, swapped)
+    torch.testing.assert_close(both, alone)
+
+
+def test_over_mixes_by_alpha():
+    photo = Image.new("RGB", (2, 1), (100, 100, 100))
+    drawn = torch.tensor([[[0.5, 0.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]]])
+    np.testing.assert_array_equal(np.asarray(over(photo, drawn)), [[[178, 50, 50], [100, 100, 100]]])
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 120), (120, 80)])
+def test_side_view_shows_everybody_level(make_people, width, height):
+    vertices = torch.stack([person.vertices for person in make_people(3)])
+    turned, camera = side_view(vertices, width, height)
+    pixels = camera.project(turned)
+    assert (pixels >= 0).all()
+    assert (pixels <= torch.tensor([width, height])).all()
+    # Rigid: bodies keep their size, and up stays up.
+    before, after = vertices[0] - vertices[0, :1], turned[0] - turned[0, :1]
+    torch.testing.assert_close(after.norm(dim=-1), before.norm(dim=-1))
+    torch.testing.assert_close(after[:, 1], before[:, 1])
+
+
+def test_who_faces_the_camera_looks_to_the_right_from_the_side(make_people):
+    person = make_people(1, bend=0.0)[0]
+    toes, heels = person.joints_3d()[10:12], person.joints_3d()[7:9]
+    turned, camera = side_view(torch.cat([toes, heels])[None], 80, 120)
+    pixels = camera.project(turned)[0]
+    assert pixels[:2, 0].mean() > pixels[2:, 0].mean()
+
+
+def test_side_view_draws_distant_people_together(make_people):
+    vertices = torch.stack([person.vertices for person in make_people(2)])
+    vertices[1, :, 2] += 30
+    turned, _ = side_view(vertices, 80, 120)
+    assert turned[..., 0].amax() - turned[..., 0].amin() < 4
+
+
+def test_part_colours_and_labels_agree():
+    probabilities = torch.zeros(25, 64, 64)
+    probabilities[0] = 1
+    probabilities[:, 16:48, 16:48] = 0
+    probabilities[7, 16:48, 16:48] = 1
+    crop = Crop(torch.tensor([50.0, 40.0]), torch.tensor(40.0), 256)
+    labels = part_labels(probabilities, crop, 100, 80)
+    colors = part_colors([(probabilities, crop)], 100, 80)
+    assert (labels == 7).sum() == 20 * 20
+    assert (labels[30:50, 40:60] == 7).all()
+    np.testing.assert_array_equal(colors[..., 3].numpy() > 0.5, labels == 7)
+    doubled = part_colors([(probabilities, crop)], 200, 160, zoom=2.0)
+    assert (doubled[..., 3] > 0.5).sum() == 40 * 40
+
+
+def test_the_surer_part_map_wins():
+    crop = Crop(torch.tensor([8.0, 8.0]), torch.tensor(16.0), 256)
+    maps = []
+    for part, sure in ((1, 0.9), (2, 0.7)):
+        probabilities = torch.zeros(25, 64, 64)
+        probabilities[0], probabilities[part] = 1 - sure, sure
+        maps.append((probabilities, crop))
+    torch.testing.assert_close(part_colors(maps, 16, 16), part_colors(maps[:1], 16, 16))
+
+
+def test_overlay_shrinks_large_pictures_and_keeps_small_ones(make_people):
+    people = make_people(1, width=300, height=400)
+    assert people.overlay().size == (300, 400)
+    assert people.overlay(max_side=100).size == (75, 100)
+    assert people[0].overlay(max_side=100).size == (75, 100)
+    before, after = np.asarray(people.overlay()), np.asarray(people[:0].overlay())
+    changed = (before != after).any(axis=-1)
+    rows, columns = np.nonzero(changed)
+    found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(found, people[0].box.numpy(), atol=1.5)
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 128), (128, 96), (16, 700), (700, 16), (1500, 1000)])
+def test_summary_has_four_equal_panels_for_any_shape(make_people, width, height):
+    people = make_people(2, width=width, height=height)
+    sheet = people.summary()
+    assert sheet.mode == "RGB"
+    assert sheet.width > 4 * 200
+    assert sheet.height < 700
+
+
+def test_overlay_survives_people_behind_the_camera(make_people):
+    people = make_people(1)
+    vertices = people[0].vertices[None] - torch.tensor([0, 0, 8.0])
+    seen = overlay(people.picture.pixels, vertices, people[0].faces, people.camera, 1024)
+    np.testing.assert_array_equal(np.asarray(seen), people.picture.pixels)
+    summary(people.picture.pixels, [], vertices, people[0].faces, people.camera)
