@@ -62,24 +62,23 @@ def part_cross_entropy(logits: Float[Tensor, "b c h w"], target: Float[Tensor, "
 
 
 def merged_part_cross_entropy(
-    logits: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"], groups: Int[Tensor, " c"]
+    logits: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"], members: Int[Tensor, "g m"]
 ) -> Float[Tensor, "b h w"]:
-    """Cross entropy after summing the probabilities of the classes of each group; `groups[class]` is the group's id.
+    """Cross entropy after summing the probabilities of the classes of each group; `members` as of `group_members`.
 
     For labels that know the group but not the class (Zhao et al. 2020, "Object detection with a unified label space",
     use the same sum for ambiguous labels). Sums of probabilities are logsumexps of logits, so no probability is ever
     formed that could underflow.
     """
-    members = group_members(groups)
-    present = members >= 0
-    picked = logits[:, members.clamp(min=0)].masked_fill(~present[None, :, :, None, None], -torch.inf)
+    absent = (members < 0)[None, :, :, None, None]
+    picked = logits[:, members.clamp(min=0)].masked_fill(absent, -torch.inf)
     log_probability = picked.logsumexp(2) - logits.logsumexp(1, keepdim=True)
-    merged = (target[:, members.clamp(min=0)] * present[None, :, :, None, None]).sum(2)
+    merged = target[:, members.clamp(min=0)].masked_fill(absent, 0.0).sum(2)
     return -(merged * log_probability).sum(1)
 
 
 def group_members(groups: Int[Tensor, " c"]) -> Int[Tensor, "g m"]:
-    """Row g lists the classes of group g, padded with -1."""
+    """Row g lists the classes c with `groups[c] == g`, padded with -1."""
     lists = [(groups == group).nonzero()[:, 0] for group in range(int(groups.max()) + 1)]
     return torch.nn.utils.rnn.pad_sequence(lists, batch_first=True, padding_value=-1)
 

@@ -35,13 +35,13 @@ class SegmenterTask:
     def __init__(self, network: Segmenter, weights: SegmenterWeights, device: torch.device | str) -> None:
         self.network = network
         self.weights = weights
-        self.groups = MERGE[TRUSTED_PARTS].to(device)
+        self.members = losses.group_members(MERGE[TRUSTED_PARTS]).to(device)
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         output = network(batch["image"])
         parts, keypoints = batch["parts"], batch["keypoints"]
         exact = losses.part_cross_entropy(output.parts, parts)
-        merged = losses.merged_part_cross_entropy(output.parts, parts, self.groups)
+        merged = losses.merged_part_cross_entropy(output.parts, parts, self.members)
         importance = 1.0 + (self.weights.foreground - 1.0) * (1.0 - parts[:, 0])
         heat = losses.heatmap_cross_entropy(output.keypoints, keypoints[..., :2], STRIDE)
         surface = losses.surface_distance(output.surface, batch["surface"])

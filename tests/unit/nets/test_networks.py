@@ -22,9 +22,9 @@ def example(network: torch.nn.Module) -> torch.Tensor:
     return torch.rand(2, 3, 64, 64, generator=generator)
 
 
-def small_networks() -> list[torch.nn.Module]:
+def small_networks() -> tuple[Segmenter, Locator, Fitter]:
     torch.manual_seed(0)
-    return [Segmenter(32, 32), Locator(32), Fitter(5, (8, 8, 16, 16), 32)]
+    return Segmenter(32, 32), Locator(32), Fitter(5, (8, 8, 16, 16), 32)
 
 
 @pytest.mark.parametrize(
