@@ -37,8 +37,12 @@ class Arguments:
     """Fit to parts that the segmenter sees in the picture, or to the true ones (synthetic people only)."""
     seed: int = 0
     """Which synthetic people."""
-    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
-    """Folder with segmenter, fitter and locator .safetensors; those it lacks are taken from the bundle."""
+    fitter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
+    """Weights of the fitter."""
+    segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
+    """Weights of the segmenter."""
+    locator: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
+    """Weights of the locator (real photos only)."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
     """Folder with the training caches."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -104,10 +108,10 @@ def _network(kind: type[N], given: Arguments) -> N:
     from nbf.nets.weights import load_network
 
     name = kind.__name__.lower()
-    own = None if given.weights is None else given.weights / f"{name}.safetensors"
-    network = load_network(name if own is None or not own.is_file() else own)
+    file = getattr(given, name) or name
+    network = load_network(file)
     if not isinstance(network, kind):
-        raise ModelFileError(f"{own or name}: expected a {kind.__name__}, got a {type(network).__name__}")
+        raise ModelFileError(f"{file}: expected weights of a {kind.__name__}, got those of a {type(network).__name__}")
     return network
 
 
