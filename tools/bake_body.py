@@ -77,9 +77,10 @@ def main() -> None:
 
     levels = {"full": full, "small": small_level(rig, full)}
     posed = keypoint_bodies(betas, template, shape_dirs, joint_template, joint_dirs, weights)
+    crown = posed[0][:, body[template[body, 1].argmax()]]
     for name, level in levels.items():
         arrays = level_arrays(level, template, shape_dirs, weights)
-        vertices, kept = fit_keypoints(torch.stack([level.lift(b) for b in posed[0]]), *posed[1:])
+        vertices, kept = fit_keypoints(torch.stack([level.lift(b) for b in posed[0]]), *posed[1:], crown)
         arrays |= {"keypoint_vertices": vertices.int(), "keypoint_weights": kept}
         arrays |= {"joint_template": joint_template, "joint_dirs": joint_dirs, "bounds": bounds}
         arrays |= {"shape_samples": betas.half(), "shape_info": info}

@@ -17,17 +17,16 @@ def coco_targets() -> Tensor:
     return torch.stack([table[name].float() for name in COCO17])
 
 
-def fit_keypoints(vertices: Tensor, coco: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+def fit_keypoints(vertices: Tensor, coco: Tensor, joints: Tensor, crown: Tensor) -> tuple[Tensor, Tensor]:
     """Vertices (31, KEPT) and weights (31, KEPT) whose weighted mean gives COCO's 17 and LSP's 14 keypoints.
 
-    `vertices` (n v 3), `coco` (n 17 3) and `joints` (n 24 3) are the same n bodies, posed. LSP's limb joints are taken as
-    COCO's; its neck is SMPL's neck joint and its head top the crown of the head.
+    `vertices` (n v 3), `coco` (n 17 3), `joints` (n 24 3) and `crown` (n 3) are of the same n bodies, posed. LSP's limb
+    joints are taken as COCO's; its neck is SMPL's neck joint and its head top the crown of the head.
     """
-    crown = vertices[0, :, 1].argmax()
     targets = [coco[:, i] for i in range(17)]
     for name in LSP14:
         if name == "head_top":
-            targets.append(vertices[:, crown])
+            targets.append(crown)
         else:
             targets.append(joints[:, SMPL24.index("neck")] if name == "neck" else coco[:, COCO17.index(name)])
     rows = [_fit(vertices, target) for target in targets]
