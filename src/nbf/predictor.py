@@ -90,6 +90,8 @@ class Predictor:
         Raises:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
+        if max_people is not None and max_people < 1:
+            raise InputError(f"max_people: expected 1 or more, or None for everybody, got {max_people}")
         picture = read_picture(picture)
         camera = _camera(picture, focal)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)

@@ -130,7 +130,9 @@ def _read_file(path: Path) -> Picture:
     except Image.UnidentifiedImageError:
         size = path.stat().st_size
         what = "the file is empty" if size == 0 else f"its {size} bytes are not a picture in a known format"
-        raise InputError(f"{path}: {what}; expected a JPEG, PNG, WebP, TIFF, BMP or GIF file") from None
+        raise InputError(
+            f"{path}: {what}; expected a JPEG, PNG, WebP, TIFF, BMP or GIF file (convert others, such as HEIC, to JPEG)"
+        ) from None
     except PermissionError:
         raise InputError(f"{path}: no permission to read this file; change its permissions or copy it") from None
     # Decoders of damaged files raise whatever their parsers happen to meet (OSError, SyntaxError, struct.error,
@@ -183,7 +185,8 @@ def _from_array(array: np.ndarray, name: str) -> Picture:
     elif array.shape[-1] == 4:
         opacity = array[..., 3:].astype(np.float32) / 255
         array = (array[..., :3] * opacity + 255 * (1 - opacity)).round().astype(np.uint8)
-    return _checked(np.ascontiguousarray(array), name, None)
+    # A copy: the result stays what it was when the caller goes on using the array.
+    return _checked(array.copy(order="C"), name, None)
 
 
 def _from_tensor(tensor: Any) -> Picture:

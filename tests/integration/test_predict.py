@@ -162,6 +162,18 @@ def test_bad_focal_lengths_are_refused(predictor, photo, focal):
         predictor.predict(photo, focal=focal)
 
 
+def test_the_result_keeps_its_own_pixels(predictor, photo):
+    mine = photo.copy()
+    people = predictor.predict(mine)
+    mine[:] = 0
+    np.testing.assert_array_equal(people.picture.pixels, photo)
+
+
+def test_asking_for_no_people_is_refused(predictor, photo):
+    with pytest.raises(InputError, match="max_people"):
+        predictor.predict(photo, max_people=0)
+
+
 def test_unknown_devices_are_refused(predictor):
     with pytest.raises(InputError, match="use 'cpu'"):
         Predictor(Locator(), Segmenter(), predictor.fitter, predictor.body, "anny24", device="toaster")
@@ -224,6 +236,7 @@ def test_result_names_never_clash(tmp_path):
         (["predict"], 2, "at least one photo"),
         (["predikt"], 2, "predict"),
         (["predict", "a.jpg", "--max-people", "0"], 1, "--max-people"),
+        (["predict", "a.jpg", "--focal", "-3"], 1, "--focal"),
         (["predict", "a.jpg", "-o", __file__], 1, "expected a folder"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from nbf.errors import InputError
+from nbf.errors import InputError, NbfError
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -51,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     if given.max_people is not None and given.max_people < 1:
         raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
+    if given.focal is not None and not given.focal > 0:
+        raise InputError(f"--focal: expected a positive number of pixels, got {given.focal}")
     if given.output.exists() and not given.output.is_dir():
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
     return _run(given)
@@ -78,7 +80,7 @@ def _run(given: Arguments) -> int:
             if not isinstance(people, People):
                 raise people
             write_results(people, given.output, name, with_json=given.json)
-        except InputError as error:
+        except NbfError as error:
             print(f"failed: {error}", file=sys.stderr)
             failed.append(photo)
         except OSError as error:
