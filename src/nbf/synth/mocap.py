@@ -133,7 +133,7 @@ def scaled_offsets(capture: Capture, rest: Float[Tensor, "24 3"]) -> Float[Tenso
 
 @dataclass(frozen=True)
 class Axis:
-    """A direction seen in the capture: from landmark `tail` to `tip` (joint numbers or names), along `rest` of `joint`'s frame."""
+    """A direction seen in the capture: from `tail` to `tip` (joint number or name), along `rest` of `joint`'s frame."""
 
     joint: int
     tail: int | str
@@ -200,7 +200,7 @@ def seen_axes(capture: Capture) -> tuple[Float[Tensor, "n 14 3"], Float[Tensor, 
 
 
 def first_calibration(capture: Capture, rest: Float[Tensor, "24 3"]) -> Calibration:
-    """Before anything is fitted: the body's own markers, loosely trusted, and feet that are flat when people stand straight."""
+    """Before any fit: the body's own markers, loosely trusted, and feet that are flat when people stand straight."""
     sources = len(capture.labels["source_names"])
     markers = torch.stack([rest[joint] - rest[ride] for joint, ride in MARKERS.items()])
     axes = unit(torch.tensor([axis.rest for axis in AXES])).repeat(sources, 1, 1)
@@ -220,7 +220,7 @@ def first_calibration(capture: Capture, rest: Float[Tensor, "24 3"]) -> Calibrat
 def calibrate(
     capture: Capture, before: Calibration, frames: Float[Tensor, "n 24 3 3"], places: Float[Tensor, "n 24 3"]
 ) -> Calibration:
-    """Markers and head axes from fitted poses: the median, over a source, of where its capture puts them on the fitted body."""
+    """Markers and head axes from fitted poses: the median, over a source, of where they are on the fitted body."""
     markers, axes = before.markers.clone(), before.axes.clone()
     directions, known = seen_axes(capture)
     for source in capture.source.unique():

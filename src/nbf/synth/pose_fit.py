@@ -50,7 +50,11 @@ class FittedPoses:
 
 
 def _fit(
-    capture: Capture, rest: Float[Tensor, "24 3"], calibration: Calibration, rounds: int, progress: Callable[[int], None]
+    capture: Capture,
+    rest: Float[Tensor, "24 3"],
+    calibration: Calibration,
+    rounds: int,
+    progress: Callable[[int], None],
 ) -> tuple[Float[Tensor, "n 24 4"], Float[Tensor, "n 24 3 3"], Float[Tensor, "n 24 3"]]:
     """Rotations, and the frames and places of the joints that they give."""
     found = []
@@ -76,7 +80,6 @@ def fit_poses(
         progress: called with the number of poses done since the last call; `work(capture)` in all.
     """
     some = capture[torch.arange(0, len(capture), CALIBRATION_STEP)]
-    # Lengths and flat feet are taken from all poses, also where only some are fitted.
     calibration = first_calibration(capture, rest)
     _, frames, places = _fit(some, rest, calibration, 8, progress)
     calibration = calibrate(some, calibration, frames, places)
