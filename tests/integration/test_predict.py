@@ -103,6 +103,13 @@ def test_batch_equals_single(predictor, photo):
         torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
 
 
+def test_bfloat16_sees_nearly_the_same_parts(predictor, photo, monkeypatch):
+    image, crops = torch.from_numpy(photo).permute(2, 0, 1), Crop.from_boxes(torch.tensor(BOXES), 256)
+    exact = predictor.segment(image, crops)
+    monkeypatch.setattr(predictor, "_bfloat16", True)
+    torch.testing.assert_close(predictor.segment(image, crops), exact, atol=0.02, rtol=0)
+
+
 def test_crowds_go_through_in_batches(predictor, photo):
     boxes = [[10.0 + i, 20.0, 90.0 + i, 180.0] for i in range(predictor_module._BATCH + 3)]
     people = predictor.predict(photo, boxes=boxes)
