@@ -89,9 +89,11 @@ class Fitter(nn.Module):
         residual = self.head(self.hidden(features)).float()
         betas, rotations, log_scale, offset = residual.split((self.shapes, JOINTS * 9, 1, 2), dim=1)
         log_scale = LOG_SCALE_RANGE * torch.tanh(log_scale[:, 0] / LOG_SCALE_RANGE)
+        with torch.autocast(residual.device.type, enabled=False):  # rotations need more than bfloat16's three digits
+            rotations = project_to_rotation(self.mean_rotations + rotations.unflatten(1, (JOINTS, 3, 3)))
         return FitterOutput(
             betas=self.mean_betas + betas,
-            rotations=project_to_rotation(self.mean_rotations + rotations.unflatten(1, (JOINTS, 3, 3))),
+            rotations=rotations,
             scale=(self.mean_log_scale + log_scale).exp(),
             offset=self.mean_offset + offset,
         )

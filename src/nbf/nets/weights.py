@@ -1,10 +1,10 @@
 """Network <-> file: float16 safetensors beside a JSON that says which network it is and how it was trained."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -33,7 +33,9 @@ def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
             raise ModelFileError(f"{path}: tensor {name} is not finite in float16; the network is not fit to be saved.")
         tensors[name] = half
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path)
+    unfinished = path.with_name(path.name + ".part")
+    save_file(tensors, unfinished)
+    os.replace(unfinished, path)  # a reader never meets half a file
     card = {"class": type(network).__name__, "arguments": network.arguments, "record": record}
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     return path
@@ -92,8 +94,3 @@ def read_card(path: Path) -> dict[str, Any]:
 def count_parameters(network: nn.Module) -> int:
     """Number of trained numbers in a network."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def weights_bytes(network: nn.Module) -> int:
-    """Size of the network on disk in float16."""
-    return 2 * sum(tensor.numel() for tensor in network.state_dict().values() if torch.is_floating_point(tensor))

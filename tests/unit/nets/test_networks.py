@@ -60,6 +60,15 @@ def test_rotations_are_proper() -> None:
     torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand(2, 24, 3, 3), atol=1e-4, rtol=0)
 
 
+def test_rotations_stay_exact_in_mixed_precision() -> None:
+    fitter = small_networks()[2].eval()
+    torch.nn.init.normal_(fitter.head.weight, std=0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rotations = fitter(example(fitter)).rotations
+    assert rotations.dtype == torch.float32
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand(2, 24, 3, 3), atol=1e-5, rtol=0)
+
+
 def test_fitter_gradient_is_finite() -> None:
     fitter = small_networks()[2]
     body = fitter(example(fitter))

@@ -1,0 +1,67 @@
+"""Batches: seeded by the step, mixed when reused; the moving average; the command line."""
+
+import pytest
+import torch
+
+from nbf.cli import main
+from nbf.errors import InputError
+from nbf.nets import Locator
+from nbf.train.average import Average
+from nbf.train.sources import POOL, mix_rows, reused, seeded
+
+
+def draw(seed: int) -> dict[str, torch.Tensor]:
+    """Rows that say which batch they are of and where they stood; `image` covers the first two of four."""
+    number = seed & 0xFFFFFFFF
+    return {"number": torch.full((4,), number), "row": torch.arange(4), "image": torch.full((2, 1), float(number))}
+
+
+def test_a_step_always_gets_the_same_batch() -> None:
+    source = seeded(draw, seed=5)
+    first = source(0)
+    assert [next(first)["number"][0].item() for _ in range(3)] == [0, 1, 2]
+    assert next(source(2))["number"][0].item() == 2
+
+
+def test_reused_batches_keep_rows_in_place_and_together() -> None:
+    batches = reused(seeded(draw, seed=1), times=2, seed=1)(0)
+    used = []
+    for _ in range(4 * POOL):
+        batch = next(batches)
+        assert torch.equal(batch["row"], torch.arange(4))
+        assert torch.equal(batch["image"][:, 0], batch["number"][:2].float())
+        used += batch["number"].tolist()
+    assert max(used) == 2 * POOL - 1
+    assert len(set(batch["number"].tolist())) > 1
+    assert min(batch["number"].tolist()) > POOL - 1
+
+
+def test_mixing_one_batch_gives_it_back() -> None:
+    batch = draw(3)
+    mixed = mix_rows([batch], torch.Generator().manual_seed(0))
+    assert all(torch.equal(mixed[name], batch[name]) for name in batch)
+
+
+def test_average_follows_and_ends_between() -> None:
+    network = Locator(16)
+    average = Average(network, decay=0.5)
+    start = average.network.head.weight.clone()
+    with torch.no_grad():
+        network.head.weight += 1.0
+    average.update()  # the first updates follow faster than the decay says: (1 + 1) / (10 + 1)
+    torch.testing.assert_close(average.network.head.weight, start + 9 / 11)
+    for _ in range(60):
+        average.update()
+    torch.testing.assert_close(average.network.head.weight, network.head.weight)
+    assert not average.network.training
+
+
+def test_command_line_names_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    assert "segmenter,fitter,locator" in capsys.readouterr().out
+    assert main(["train", "painter"]) == 1
+    assert "painter" in capsys.readouterr().err
+    from nbf.cli.train import main as train
+
+    with pytest.raises(InputError, match="locator"):
+        train(["painter"])
