@@ -73,10 +73,13 @@ def _synthetic(given: Arguments) -> "Scores":
     from nbf.evaluate.synthetic import evaluate_synthetic
     from nbf.nets.fitter import Fitter
     from nbf.nets.segmenter import Segmenter, part_probabilities
-    from nbf.synth.sampler import Sampler
 
     fitter = _network(Fitter, given).to(given.device)
     segmenter = _network(Segmenter, given).to(given.device) if given.proxy == "rgb" else None
+
+    # Only now: a wrong file should not wait for the renderer.
+    from nbf.synth.sampler import Sampler
+
     sampler = Sampler.load(given.cache, "test", given.seed, given.device)
 
     def segment(images: "Tensor") -> "Tensor":
