@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -34,6 +34,8 @@ class FitterWeights:
     """L_2D: projected joints, crop sides."""
     camera: float = 0.5
     """L1 of log scale and offset of the crop camera."""
+    keypoints: float = 3.0
+    """L_2D of real photos: projected COCO keypoints against labelled ones, crop sides."""
 
 
 @runtime_checkable
@@ -43,6 +45,8 @@ class Body(Protocol):
     def __call__(self, betas: Tensor, rotations: Tensor, translation: Tensor) -> BodyOutput: ...
 
     def rest_joints(self, betas: Tensor) -> Tensor: ...
+
+    def keypoints(self, output: Any, kind: str) -> Tensor: ...
 
 
 class FitterTask:
@@ -81,13 +85,19 @@ class FitterTask:
         camera_residual = torch.cat(
             [losses.latent(output.scale.log(), scale.log())[:, None], losses.latent(output.offset, offset)], dim=1
         )
+        synthetic = ~batch["real"]
+        keypoints = camera.project(losses.in_front(self.body.keypoints(estimate, "coco17")))
+        real_keypoints = batch["keypoints"][..., 2] * batch["real"][:, None]
+        found = losses.points_2d(keypoints, batch["keypoints"][..., :2], INPUT_SIZE)
         return {
-            "rotations": weights.rotations * losses.latent(output.rotations, batch["rotations"]).mean(),
-            "betas": weights.betas * losses.latent(output.betas, batch["betas"]).mean(),
-            "joints": weights.joints * losses.points_3d(estimate.joints, truth.joints, *roots).mean(),
-            "vertices": weights.vertices * losses.points_3d(estimate.vertices, truth.vertices, *roots).mean(),
-            "projection": weights.projection * losses.points_2d(pixels, true_pixels, INPUT_SIZE).mean(),
-            "camera": weights.camera * camera_residual.mean(),
+            "rotations": weights.rotations * _mean(losses.latent(output.rotations, batch["rotations"]), synthetic),
+            "betas": weights.betas * _mean(losses.latent(output.betas, batch["betas"]), synthetic),
+            "joints": weights.joints * _mean(losses.points_3d(estimate.joints, truth.joints, *roots), synthetic),
+            "vertices": weights.vertices
+            * _mean(losses.points_3d(estimate.vertices, truth.vertices, *roots), synthetic),
+            "projection": weights.projection * _mean(losses.points_2d(pixels, true_pixels, INPUT_SIZE), synthetic),
+            "camera": weights.camera * _mean(camera_residual, synthetic),
+            "keypoints": weights.keypoints * losses.weighted_mean(found, real_keypoints),
         }
 
     @torch.no_grad()
@@ -108,11 +118,18 @@ def place(body: Body, output: FitterOutput, camera: Camera) -> BodyOutput:
     return body(output.betas, output.rotations, translation)
 
 
+def _mean(residuals: Tensor, samples: Tensor) -> Tensor:
+    """Mean over the chosen samples, 0 without any."""
+    return losses.weighted_mean(residuals.flatten(1).mean(1), samples)
+
+
 @torch.no_grad()
 def set_mean(network: Fitter, batches: Iterable[Batch]) -> None:
     """Store the mean body of some batches in a network that has not been trained yet."""
     betas, rotations, log_scales, offsets = [], [], [], []
     for batch in batches:
+        synthetic = ~batch["real"]
+        batch = {name: batch[name][synthetic] for name in ("focal", "center", "joints_3d", "betas", "rotations")}
         camera = Camera(batch["focal"], batch["center"])
         pelvis = batch["joints_3d"][:, 0]
         scale, offset = crop_camera_from_translation(pelvis, camera, INPUT_SIZE)

@@ -21,7 +21,7 @@ from nbf.train.fitter import FitterTask, FitterWeights, set_mean
 from nbf.train.locator import LocatorTask, LocatorWeights
 from nbf.train.loop import train
 from nbf.train.segmenter import SegmenterTask, SegmenterWeights
-from nbf.train.sources import DataConfig, Draw, fitter_draw, locator_draw, reused, seeded, segmenter_draw
+from nbf.train.sources import DataConfig, Draw, fitter_draw, load_photos, locator_draw, reused, seeded, segmenter_draw
 from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
 
 N = TypeVar("N", bound=Network)
@@ -101,7 +101,8 @@ def train_fitter(config: FitterConfig) -> Fitter:
     device, network = _begin(config.loop, config.start, Fitter, lambda: Fitter(body.shape_dirs.shape[-1]))
     body = body.to(device)
     segmenter = None if config.segmenter is None else _load(config.segmenter, Segmenter).to(device)
-    draw = fitter_draw(config.data, _sampler(config.data, "train", device), segmenter is not None)
+    photos = load_photos(config.data.cache, "train") if segmenter is not None else None
+    draw = fitter_draw(config.data, _sampler(config.data, "train", device), segmenter is not None, photos)
     if config.start is None:
         set_mean(network, [draw(VALIDATION_SEED - 1 - index) for index in range(MEAN_BATCHES)])
     # Two kinds of validation people: with true part maps, and through the segmenter.

@@ -18,10 +18,13 @@ from nbf.train.batch import Batch, Source, concatenate
 logger = logging.getLogger(__name__)
 
 SEGMENTER_LABELS = ("image", "parts", "ignore", "real", "keypoints", "surface", "surface_mask")
-FITTER_LABELS = ("parts", "betas", "rotations", "translation", "focal", "center", "joints_3d", "joints_2d")
+BODY_LABELS = ("betas", "rotations", "translation", "focal", "center", "joints_3d", "joints_2d")
+FITTER_LABELS = ("parts", "keypoints", "real", *BODY_LABELS)
 LOCATOR_LABELS = ("image", "boxes", "valid")
 # Batches that samples are drawn from again when they are used more than once.
 POOL = 12
+# Focal length of a real photo in crop sides: its diagonal, where the person's crop is about the photo's longer side.
+REAL_FOCAL = 1.25
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class DataConfig:
     batch: int = 64
     """Samples per step."""
     real: float = 0.35
-    """Share of real photos among them, if the pack of real photos is there (segmenter and locator)."""
+    """Share of real photos among them, if the pack of real photos is there (the fitter needs a segmenter, too)."""
     predicted: float = 0.5
     """Share of synthetic people seen through the segmenter, if one is given (fitter)."""
     reuse: int = 1
@@ -105,22 +108,45 @@ def segmenter_draw(config: DataConfig, split: str, device: torch.device, synthet
     return draw
 
 
-def fitter_draw(config: DataConfig, synthetic: Sampler, through_segmenter: bool) -> Draw:
-    """Synthetic people; the first ones with a picture, for a segmenter to look at, if there is one."""
-    count = round(config.batch * config.predicted) if through_segmenter else 0
+def fitter_draw(config: DataConfig, synthetic: Sampler, through_segmenter: bool, real: Photos | None = None) -> Draw:
+    """Synthetic people and, through the segmenter, real photos; those with a picture come first."""
+    some = round(config.batch * config.real) if through_segmenter and real is not None else 0
+    seen = round((config.batch - some) * config.predicted) if through_segmenter else 0
+    crops = RealCrops(real.to(synthetic.generator.device), synthetic.backgrounds) if real is not None and some else None
 
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)
-        batches, pictures = [], {}
-        if count:
-            seen = synthetic.sample(count)
-            pictures = {"image": seen["image"]}
-            batches.append(_only(seen, FITTER_LABELS))
-        if count < config.batch:
-            batches.append(_only(synthetic.sample(config.batch - count, picture=False), FITTER_LABELS))
-        return concatenate(batches) | pictures
+        pictured, plain = [], []
+        if seen:
+            pictured.append(_only(synthetic.sample(seen), ("image", *FITTER_LABELS)))
+        if crops is not None:
+            pictured.append(without_body(crops.sample(some, synthetic.generator), synthetic))
+        if config.batch > seen + some:
+            plain.append(_only(synthetic.sample(config.batch - seen - some, picture=False), FITTER_LABELS))
+        image = {"image": torch.cat([batch.pop("image") for batch in pictured])} if pictured else {}
+        return concatenate(pictured + plain) | image
 
     return draw
+
+
+def without_body(batch: Batch, synthetic: Sampler) -> Batch:
+    """A batch of real crops with the labels of a fitter's batch: a placeholder body, and the focal length of a photo
+    that shows a whole person (its diagonal, as `Camera.default`). Only the keypoints are to be believed."""
+    count, side = len(batch["image"]), synthetic.config.resolution
+    device = batch["image"].device
+    translation = torch.tensor([0.0, 0.0, 4.0], device=device).expand(count, 3)
+    betas = torch.zeros(count, synthetic.body.shape_count, device=device)
+    rotations = torch.eye(3, device=device).expand(count, 24, 3, 3).contiguous()
+    joints = synthetic.body.rest_joints(betas) + translation[:, None]
+    return {name: batch[name] for name in ("image", "parts", "keypoints", "real")} | {
+        "betas": betas,
+        "rotations": rotations,
+        "translation": translation,
+        "focal": torch.full((count,), REAL_FOCAL * side, device=device),
+        "center": torch.full((count, 2), side / 2, device=device),
+        "joints_3d": joints,
+        "joints_2d": torch.zeros(count, 24, 2, device=device),
+    }
 
 
 def locator_draw(config: DataConfig, split: str, device: torch.device, synthetic: Sampler) -> Draw:
