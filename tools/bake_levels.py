@@ -1,6 +1,7 @@
-"""The two levels of detail: which faces of Anny's mesh are kept, and a coarse mesh tied to it by barycentric coordinates."""
+"""The two levels of detail: the faces of Anny's mesh that are kept, and a coarse mesh tied to it barycentrically."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -44,28 +45,29 @@ def seen_faces(rig: Rig) -> Tensor:
 def full_level(rig: Rig) -> Level:
     """Anny's mesh less what is hidden."""
     model, keep = rig.model, seen_faces(rig)
-    faces, faces_uv = model.faces[keep], model.face_texture_coordinate_indices[keep]
+    faces, faces_uv = model.faces[keep], rig.faces_uv[keep]
     # Closed lips still let one see in through the slit; the eyes' openings are filled by the eyeballs.
     lips = openings(faces, across_midline=to_body_frame(model.template_vertices)[:, 0])
-    texture = torch.zeros(len(model.template_vertices), dtype=torch.int64).scatter(0, faces.flatten(), faces_uv.flatten())
+    texture = torch.zeros(len(model.template_vertices), dtype=torch.int64).scatter(
+        0, faces.flatten(), faces_uv.flatten()
+    )
     faces, faces_uv = torch.cat([faces, lips]), torch.cat([faces_uv, texture[lips]])
     vertices, faces = torch.unique(faces, return_inverse=True)
     points, faces_uv = torch.unique(faces_uv, return_inverse=True)
     weights = torch.tensor([[1.0, 0.0, 0.0]]).repeat(len(vertices), 1)
-    return Level(vertices[:, None].repeat(1, 3), weights, faces, model.texture_coordinates[points].float(), faces_uv)
+    return Level(vertices[:, None].repeat(1, 3), weights, faces, rig.uv[points], faces_uv)
 
 
 def small_level(rig: Rig, full: Level) -> Level:
-    """Anny's coarse mesh, tied to the full one in Anny's rest pose, with the texture layout carried over chart by chart."""
+    """Anny's coarse mesh, tied to the full one in Anny's rest pose; the texture layout is carried over by chart."""
     fine, seen = to_body_frame(rig.model.template_vertices), seen_faces(rig)
     everything = rig.model.faces
     points, polygons = _load_target_topology_mesh(COARSE)
     points = to_body_frame(points).float()
     faces = torch.tensor(triangulate_faces(points, polygons.tolist() if torch.is_tensor(polygons) else polygons))
     faces = faces.reshape(-1, 3)
-    # Tied to the whole mesh first, hidden linings included: the coarse mesh has the mouth's too, which must not land on the
-    # cheeks. What lies on the linings is dropped then, and the
-    # openings that this leaves (eyes, mouth) are closed.
+    # Tied to the whole mesh first, hidden linings included: the coarse mesh has the mouth's too, which must not land on
+    # the cheeks. What lies on the linings is dropped then, and the openings that this leaves (eyes, mouth) are closed.
     face, bary = closest(points, fine, everything)
     faces = faces[seen[face][faces].any(1)]
     faces = torch.cat([faces, openings(faces)])
@@ -106,7 +108,7 @@ def openings(faces: Tensor, across_midline: Tensor | None = None) -> Tensor:
             loop.append(start)
             start = after.pop(start)
         if across_midline is None or across_midline[loop].min() < 0 < across_midline[loop].max():
-            fans += [[loop[0], a, b] for a, b in zip(loop[1:], loop[2:])]
+            fans += [[loop[0], a, b] for a, b in pairwise(loop[1:])]
     return torch.tensor(fans, dtype=faces.dtype).reshape(-1, 3)
 
 

@@ -1,17 +1,21 @@
-"""Anny's skeleton seen as SMPL's: which bones make which of the 24 joints, and how a rest body is put into SMPL's T-pose.
+"""Anny's skeleton seen as SMPL's: which bones make which of the 24 joints, and how a body is put into SMPL's T-pose.
 
 Frames: Anny is metres, z up, facing -y; here everything is metres, y up, facing +z, left = +x (docs/conventions.md).
 """
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import chain
 
 import anny
 import numpy as np
+import roma
 import torch
 from torch import Tensor
 
 # The joint's own bone first: its head is the joint. Twist bones follow their limb. The thumb stays with the palm (a
-# hand joint at the middle knuckle cannot turn a thumb), the other fingers are SMPL's hand joint. spine05 starts at the
+# hand joint at the middle knuckle cannot turn a thumb), the other fingers are SMPL's hand joint. A star stands for any
+# ending on the joint's side. spine05 starts at the
 # same point as Anny's root, so it belongs to the pelvis and SMPL's three spine joints start above it.
 JOINT_BONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pelvis", ("root", "pelvis.L", "pelvis.R", "spine05")),
@@ -24,8 +28,8 @@ JOINT_BONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("left_ankle", ("foot.L",)),
     ("right_ankle", ("foot.R",)),
     ("spine3", ("spine01",)),
-    ("left_foot", ("toe3-", "toe1-", "toe2-", "toe4-", "toe5-")),
-    ("right_foot", ("toe3-", "toe1-", "toe2-", "toe4-", "toe5-")),
+    ("left_foot", ("toe3-*", "toe1-*", "toe2-*", "toe4-*", "toe5-*")),
+    ("right_foot", ("toe3-*", "toe1-*", "toe2-*", "toe4-*", "toe5-*")),
     ("neck", ("neck01", "neck02", "neck03")),
     ("left_collar", ("clavicle.L", "shoulder01.L")),
     ("right_collar", ("clavicle.R", "shoulder01.R")),
@@ -34,10 +38,10 @@ JOINT_BONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("right_shoulder", ("upperarm01.R", "upperarm02.R")),
     ("left_elbow", ("lowerarm01.L", "lowerarm02.L")),
     ("right_elbow", ("lowerarm01.R", "lowerarm02.R")),
-    ("left_wrist", ("wrist.L", "metacarpal", "finger1-")),
-    ("right_wrist", ("wrist.R", "metacarpal", "finger1-")),
-    ("left_hand", ("finger3-", "finger2-", "finger4-", "finger5-")),
-    ("right_hand", ("finger3-", "finger2-", "finger4-", "finger5-")),
+    ("left_wrist", ("wrist.L", "metacarpal*", "finger1-*")),
+    ("right_wrist", ("wrist.R", "metacarpal*", "finger1-*")),
+    ("left_hand", ("finger3-*", "finger2-*", "finger4-*", "finger5-*")),
+    ("right_hand", ("finger3-*", "finger2-*", "finger4-*", "finger5-*")),
 )
 
 # Directions in SMPL's T-pose, for the left side (mirrored for the right). Legs: SMPL's template legs, hip to knee and
@@ -59,12 +63,10 @@ def joint_of_bone(labels: list[str]) -> tuple[np.ndarray, list[int]]:
     heads: list[int] = []
     for joint, (name, bones) in enumerate(JOINT_BONES):
         side = {"left": ".L", "right": ".R"}.get(name.split("_")[0], "")
-        members = [
-            [i for i, label in enumerate(labels) if label == bone or (label.startswith(bone) and bone[-1] in "-l" and label.endswith(side))]
-            for bone in bones
-        ]
+        patterns = [bone if bone in labels else bone + side for bone in bones]
+        members = [[i for i, label in enumerate(labels) if fnmatchcase(label, pattern)] for pattern in patterns]
         heads.append(members[0][0])
-        for i in sum(members, []):
+        for i in chain.from_iterable(members):
             owner[i] = joint
     if (owner < 0).any():
         raise ValueError(f"bones without a joint: {[labels[i] for i in np.flatnonzero(owner < 0)]}")
@@ -90,12 +92,17 @@ class Rig:
         self.parents: list[int] = list(self.model.bone_parents)
         self.owner, self.heads = joint_of_bone(self.labels)
         self.weights: Tensor = self.model.dense_vertex_bone_weights
+        uv, faces_uv = self.model.texture_coordinates, self.model.face_texture_coordinate_indices
+        if uv is None or faces_uv is None:
+            raise ValueError(f"topology {topology!r} has no texture layout")
+        self.uv: Tensor = uv
+        self.faces_uv: Tensor = faces_uv
 
     def __getitem__(self, label: str) -> int:
         return self.labels.index(label)
 
     def tpose_rotations(self, heads: Tensor) -> Tensor:
-        """World rotation (b bones 3 3) that takes each bone from rest to T-pose; heads (b bones 3) in the body frame."""
+        """World rotation (b bones 3 3) that takes each bone from rest to T-pose; heads (b bones 3), body frame."""
         b = len(heads)
         eye = torch.eye(3).expand(b, 3, 3)
         turned: dict[str, Tensor] = {}
@@ -152,7 +159,9 @@ class Rig:
     def tpose(self, phenotypes: dict[str, Tensor]) -> Posed:
         """Rest and T-posed bodies of Anny phenotypes ({label: (b,)})."""
         coefficients = self.model._get_phenotype_blendshape_coefficients(
-            torch.stack([phenotypes[k].float() for k in self.model.phenotype_labels], 1), torch.zeros(1, 0), torch.zeros(1, 0)
+            torch.stack([phenotypes[k].float() for k in self.model.phenotype_labels], 1),
+            torch.zeros(1, 0),
+            torch.zeros(1, 0),
         )
         out = self.model.get_rest_model(coefficients)
         heads = to_body_frame(out["rest_bone_heads"])
@@ -186,6 +195,4 @@ def rotation_matrix(vector: Tensor) -> Tensor:
 
 def rotation_vector(matrix: Tensor) -> Tensor:
     """Matrix (b 3 3) -> rotation vector (b 3)."""
-    import roma
-
     return roma.rotmat_to_rotvec(matrix)

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def poses(path: Path) -> Tensor:
-    """200 rotations (200 24 3 3): captured poses, or plausible random ones of 25 degrees a joint where there are none."""
+    """200 poses (200 24 3 3): captured ones, or random ones of 25 degrees a joint where there are none."""
     if path.is_file():
         table = np.load(path)
         rotations = table["rotations"][table["kept"]] if "kept" in table else table["rotations"]

@@ -20,7 +20,7 @@ LAYOUT = "1"
 def load_body(name_or_path: str | Path = "anny24", detail: Literal["full", "small"] = "full") -> BodyModel:
     """A body model in float32 on the CPU.
 
-    `name_or_path` is `anny24` (bundled; `detail` picks about 12,500 or 1,200 vertices), a `.safetensors` file of the same
+    `name_or_path` is `anny24` (bundled; `detail` picks 12,488 or 1,164 vertices), a `.safetensors` file of the same
     layout, or an SMPL file (`.npz` or `.pkl`, as its licence-holder hands it out; one level of detail only).
 
     Raises ModelFileError where the file is missing, damaged, unsafe or of an unknown kind.

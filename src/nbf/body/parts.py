@@ -77,7 +77,7 @@ def _ordered(namer) -> tuple[str, ...]:
     return tuple(dict.fromkeys(namer(name) for name in PARTS24))
 
 
-# Names of the merged parts, background first; 14: hands and feet kept, front/back and the two halves of the face merged.
+# Names of the merged parts, background first. 14 parts: hands and feet kept, front/back and the face's halves merged.
 NAMES: dict[int, tuple[str, ...]] = {24: PARTS24, **{k: _ordered(namer) for k, namer in _NAMERS.items()}}
 
 # MERGE[k] (25,) maps a label of the 24-part map to its label in the k-part map.
@@ -113,7 +113,8 @@ def _colors() -> Tensor:
         hue = 0.33 if side == "torso" else hues[side][limb]
         value = 0.55 if name.endswith("_back") else 0.95
         saturation = 0.45 if limb in ("face", "hand", "foot") else 0.85
-        colors.append(tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value)))
+        red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
     return torch.tensor(colors, dtype=torch.uint8)
 
 

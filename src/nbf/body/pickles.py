@@ -1,8 +1,8 @@
 """Read the arrays out of SMPL's pickle files without running anything that the file asks for.
 
-A pickle may name any function of the machine and have it called. Here only names from a short list are honoured: numpy's
-array builders are the real ones; scipy's sparse matrices and chumpy's arrays become inert records of what was stored, so
-neither package is imported. Everything else is refused.
+A pickle may name any function of the machine and have it called. Here only names from a short list are honoured:
+numpy's array builders are the real ones; scipy's sparse matrices and chumpy's arrays become inert records of what was
+stored, so neither package is imported. Everything else is refused.
 """
 
 import pickle
@@ -72,7 +72,7 @@ def read_pickled_arrays(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{path}: refused, since it is not a plain file of arrays (it holds {error}); expected an SMPL model with "
-            "numpy, scipy.sparse and chumpy arrays only. Do not open it with pickle; get the model from its makers' site"
+            "numpy, scipy.sparse and chumpy arrays only. Do not unpickle it; get the model from its makers' site"
         ) from error
     except Exception as error:
         # A damaged stream can fail in any of the builders, with any exception.

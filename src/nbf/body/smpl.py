@@ -31,8 +31,8 @@ _LANDMARKS = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583,
 def read_smpl(path: Path) -> BodyData:
     """Read an SMPL model file.
 
-    `shape_samples` are standard normal draws (SMPL's betas are standard deviations) and `shape_info` has nan for age and
-    gender. There is no texture layout: `uv` holds one point. COCO and LSP limb joints are SMPL's own joints.
+    `shape_samples` are standard normal draws (SMPL's betas are standard deviations) and `shape_info` has nan for age
+    and gender. There is no texture layout: `uv` holds one point. COCO and LSP limb joints are SMPL's own joints.
 
     Raises ModelFileError where the file is unsafe, damaged, lacks an array, or is not a 24-joint SMPL body.
     """
