@@ -1,6 +1,7 @@
 """From captured joints to the pose file: calibrate, fit every pose, judge it, write it."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nbf.synth.anatomy import rotation_vector
+from nbf.synth.anatomy import angles_from_quaternion, limits, rotation_vector
 from nbf.synth.ik import forward, solve
 from nbf.synth.mocap import CORE, Calibration, Capture, calibrate, first_calibration, observe, scaled_offsets, start
 
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 1024  # poses at a time: the Jacobians then stay near the processor's cache
 CALIBRATION_STEP = 4  # every fourth pose decides where the markers ride
-WORST_MM = 30.0  # a mean joint error above it marks a capture that no body of its bone lengths can take
+# What marks a capture that this body cannot take: mean joint error, and degrees beyond a joint limit.
+WORST_MM, WORST_DEGREES = 30.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class FittedPoses:
     Attributes:
         axis_angle: (n,24,3) local rotations in radians; the root's keeps the capture's orientation, heading removed.
         error_mm: (n,) mean distance of the twelve limb joints from the capture, with the capture's own bone lengths.
-        kept: (n,) False where the error is above WORST_MM.
+        kept: (n,) False where the error is above WORST_MM or a joint is more than WORST_DEGREES beyond its limits.
         labels: split, family, source, action and their names, as the capture has them.
     """
 
@@ -85,9 +87,15 @@ def fit_poses(
     calibration = calibrate(some, calibration, frames, places)
     q, _, places = _fit(capture, rest, calibration, 14, progress)
     error = (places[:, CORE] - capture.joints[:, CORE]).norm(dim=-1).mean(1) * 1000
-    kept = error <= WORST_MM
-    logger.info("%d of %d poses fitted within %.0f mm", int(kept.sum()), len(kept), WORST_MM)
+    kept = (error <= WORST_MM) & (beyond_limits(q) <= math.radians(WORST_DEGREES))
+    logger.info("%d of %d poses kept", int(kept.sum()), len(kept))
     return FittedPoses(rotation_vector(q), error, kept, capture.labels)
+
+
+def beyond_limits(q: Float[Tensor, "n 24 4"]) -> Float[Tensor, " n"]:
+    """How far the worst joint of each pose (the root aside) is beyond its limits, radians; negative within them."""
+    angles, bounds = angles_from_quaternion(q)[:, 1:], limits(q.device, q.dtype)[1:]
+    return torch.maximum(bounds[..., 0] - angles, angles - bounds[..., 1]).amax((1, 2))
 
 
 def work(capture: Capture) -> int:
