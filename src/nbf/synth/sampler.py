@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -74,7 +73,7 @@ class Sampler:
         seed: int = 0,
         device: torch.device | str = "cpu",
         config: SamplerConfig = SamplerConfig(),
-    ) -> Self:
+    ) -> "Sampler":
         """Sampler over the files that `tools/pack_training.py` leaves in `cache`; what is missing is replaced."""
         body = load_body("anny24", "full")
         wardrobe = None

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from nbf.body.model import skin
-from nbf.raster.attributes import interpolate, vertex_normals
+from nbf.raster.attributes import interpolate, sample_texture, vertex_normals
 from nbf.raster.zbuffer import Fragments, rasterize_packed
 from nbf.synth.light import spherical_harmonics
 
@@ -157,7 +157,7 @@ def shade(
     weights = fragments.barycentrics[covered]
     person, region = soup.person[face], soup.regions[face]
     uv = (soup.uv[face] * weights[..., None]).sum(1)
-    albedo = _bilinear(paint.textures, soup.texture[face], uv)
+    albedo = sample_texture(paint.textures, uv, soup.texture[face])[..., :3]
     bare = paint.painted[person] & soup.is_body[face]
     albedo = torch.where(bare[:, None], paint.face_colors[person, soup.piece_face[face] * bare], albedo)
     mix = paint.tint_mix[person, region][:, None]
@@ -172,21 +172,6 @@ def shade(
     out = torch.zeros(*covered.shape, 3, device=face.device)
     out[covered] = (albedo * light + gloss[image, None] * rim[:, None]).clamp(0, 1)
     return out
-
-
-def _bilinear(
-    textures: UInt8[Tensor, "t side side 4"], index: Int[Tensor, " k"], uv: Float[Tensor, "k 2"]
-) -> Float[Tensor, "k 3"]:
-    side = textures.shape[1]
-    position = (uv * side - 0.5).clamp(0, side - 1.001)
-    low = position.floor().long()
-    x, y = (position - low).unbind(-1)
-    total = torch.zeros(len(index), 3, device=uv.device)
-    for dy, wy in ((0, 1 - y), (1, y)):
-        for dx, wx in ((0, 1 - x), (1, x)):
-            texel = textures[index, (low[:, 1] + dy).clamp(max=side - 1), (low[:, 0] + dx).clamp(max=side - 1), :3]
-            total = total + texel.float() * (wx * wy / 255)[:, None]
-    return total
 
 
 def surface_map(soup: Soup, fragments: Fragments) -> Float[Tensor, "n r r 3"]:
