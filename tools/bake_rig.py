@@ -15,8 +15,8 @@ from torch import Tensor
 
 # The joint's own bone first: its head is the joint. Twist bones follow their limb. The thumb stays with the palm (a
 # hand joint at the middle knuckle cannot turn a thumb), the other fingers are SMPL's hand joint. A star stands for any
-# ending on the joint's side. spine05 starts at the
-# same point as Anny's root, so it belongs to the pelvis and SMPL's three spine joints start above it.
+# ending on the joint's side. spine05 starts at the same point as Anny's root, so it belongs to the pelvis and SMPL's
+# three spine joints start above it.
 JOINT_BONES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pelvis", ("root", "pelvis.L", "pelvis.R", "spine05")),
     ("left_hip", ("upperleg01.L", "upperleg02.L")),

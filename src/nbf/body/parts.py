@@ -102,17 +102,17 @@ def merge_probabilities(probabilities: Float[Tensor, "b 25 h w"], parts: int) ->
 def _colors() -> Tensor:
     """Left parts in cool hues, right parts in warm ones, torso green, head yellow/pink; backs darker than fronts."""
     hues = {
-        "left": {"face": 0.47, "upper_arm": 0.53, "lower_arm": 0.58, "hand": 0.50}
-        | {"upper_leg": 0.66, "lower_leg": 0.72, "foot": 0.77},
-        "right": {"face": 0.15, "upper_arm": 0.11, "lower_arm": 0.06, "hand": 0.13}
-        | {"upper_leg": 0.99, "lower_leg": 0.93, "foot": 0.87},
+        "left": {"face": 0.50, "upper_arm": 0.53, "lower_arm": 0.59, "hand": 0.46}
+        | {"upper_leg": 0.65, "lower_leg": 0.74, "foot": 0.70},
+        "right": {"face": 0.13, "upper_arm": 0.11, "lower_arm": 0.05, "hand": 0.16}
+        | {"upper_leg": 0.99, "lower_leg": 0.92, "foot": 0.97},
     }
     colors = [(0, 0, 0)]
     for name in PARTS24[1:]:
         side, _, limb = name.removesuffix("_front").removesuffix("_back").partition("_")
         hue = 0.33 if side == "torso" else hues[side][limb]
         value = 0.55 if name.endswith("_back") else 0.95
-        saturation = 0.45 if limb in ("face", "hand", "foot") else 0.85
+        saturation = {"face": 0.35, "foot": 0.45, "hand": 1.0}.get(limb, 0.85)
         red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
         colors.append((round(255 * red), round(255 * green), round(255 * blue)))
     return torch.tensor(colors, dtype=torch.uint8)
