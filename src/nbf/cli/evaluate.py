@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nbf.evaluate.report import Scores
-    from nbf.nets.weights import Network
 
-N = TypeVar("N", bound="Network")
+N = TypeVar("N")
 
 
 @dataclass(frozen=True)
