@@ -1,13 +1,14 @@
 """Train the three bundled networks, in rounds that fit a lent machine.
 
-    python tools/train_release.py --device cuda --minutes 9        # all three rounds, 27 minutes
-    python tools/train_release.py --device cuda --minutes 9 --rounds 2 3   # go on from the checkpoints in runs/
+    python tools/train_release.py --device cuda                  # all rounds, 22 minutes on one H100
+    python tools/train_release.py --device cuda --rounds 2 3     # go on from what round 1 left in runs/release
 
-Round 1 trains the segmenter, the locator and the fitter (on true part maps) side by side; round 2 goes on with the
-segmenter and lets the fitter see its predictions, on synthetic people and on real photos; round 3 finishes the fitter
-on the finished segmenter. Needs the packs of tools/pack_training.py in runs/cache and starts from ImageNet weights.
+Round 1 trains all three side by side, the fitter on true part maps alone. Round 2 goes on with the segmenter, and the
+fitter sees its predictions, on synthetic people and on real photos. Round 3 finishes the fitter on the finished
+segmenter, and the locator. Needs the packs of tools/pack_training.py in runs/cache; starts from ImageNet weights.
 """
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,18 @@ from pathlib import Path
 
 import tyro
 
-SEGMENTER = Path("runs/segmenter/weights.safetensors")
+RELEASE = Path("runs/release")
+"""Where the weights of the last round that trained a network lie, and the logs."""
+PHOTOS = ["--data.predicted", "0.45", "--data.real", "0.12", "--segmenter", str(RELEASE / "segmenter.safetensors")]
+FITTER = ["--data.batch", "384", "--data.reuse", "2", "--weights.rotations", "2"]
+SEGMENTER = ["--data.batch", "128", "--data.reuse", "2"]
+LOCATOR = ["--data.batch", "64", "--data.reuse", "2"]
+ROUNDS: dict[int, dict[str, tuple[float, list[str]]]] = {
+    1: {"segmenter": (2e-3, SEGMENTER), "fitter": (1e-3, FITTER), "locator": (2e-3, LOCATOR)},
+    2: {"segmenter": (1.5e-3, SEGMENTER), "fitter": (1e-3, [*FITTER, *PHOTOS])},
+    3: {"fitter": (4e-4, [*FITTER, *PHOTOS]), "locator": (1e-3, LOCATOR)},
+}
+"""For each round and network the peak learning rate and the options of `nbf train`."""
 
 
 @dataclass(frozen=True)
@@ -24,74 +36,47 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    minutes: float = 9.0
-    """Wall-clock minutes of one round."""
+    minutes: tuple[float, float, float] = (8.0, 9.0, 5.0)
+    """Wall-clock minutes of each round."""
     rounds: tuple[int, ...] = (1, 2, 3)
-    """Which rounds to run; later ones go on from the checkpoints of earlier ones."""
-    start: Path | None = None
-    """Folder with segmenter.safetensors and locator.safetensors to start from instead of the ImageNet package."""
+    """Which rounds to run; later ones go on from the weights that earlier ones left."""
     seed: int = 0
     """Seed of weights and samples."""
 
 
-def commands(config: Release, number: int) -> dict[str, list[str]]:
-    """Arguments of `nbf train` for each network that round `number` trains."""
-    seen = ["--segmenter", str(SEGMENTER)] if number > 1 else []
-    fitter = [
-        *_loop(config, 3, 1e-3),
-        "--data.batch",
-        "320",
-        "--data.reuse",
-        "2",
-        "--data.predicted",
-        "0.5",
-        "--data.real",
-        "0.15",
-        *seen,
-    ]
-    segmenter = [*_loop(config, 2, 2e-3), "--data.batch", "128", "--data.reuse", "2", *_start(config, "segmenter")]
-    locator = [*_loop(config, 1, 2e-3), "--data.batch", "64", "--data.reuse", "2", *_start(config, "locator")]
-    return {
-        1: {"segmenter": segmenter, "fitter": fitter, "locator": locator},
-        2: {"segmenter": segmenter, "fitter": fitter},
-        3: {"fitter": fitter},
-    }[number]
-
-
-def _loop(config: Release, rounds: int, rate: float) -> list[str]:
-    """A schedule over so many rounds, left with a checkpoint at the end of each."""
-    options = {
+def command(config: Release, number: int, name: str) -> list[str]:
+    """The command that trains one network in one round."""
+    rate, options = ROUNDS[number][name]
+    loop = {
+        "name": f"{name}_{number}",
         "device": config.device,
-        "minutes": rounds * config.minutes,
-        "stop-after": config.minutes,
+        "minutes": config.minutes[number - 1],
         "rate": rate,
-        "seed": config.seed,
+        "seed": config.seed + number - 1,
         "log-every": 100,
     }
-    return [word for name, value in options.items() for word in (f"--loop.{name}", str(value))]
-
-
-def _start(config: Release, name: str) -> list[str]:
-    return [] if config.start is None else ["--start", str(config.start / f"{name}.safetensors")]
+    words = [word for key, value in loop.items() for word in (f"--loop.{key}", str(value))]
+    earlier = RELEASE / f"{name}.safetensors"
+    start = ["--start", str(earlier)] if earlier.is_file() else []
+    code = "import sys; from nbf.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", code, "train", name, *words, *options, *start]
 
 
 def run_round(config: Release, number: int) -> None:
     """Train the networks of one round side by side; raises SystemExit if one of them fails."""
-    logs = Path("runs/release")
-    logs.mkdir(parents=True, exist_ok=True)
+    RELEASE.mkdir(parents=True, exist_ok=True)
     running = {}
-    for name, arguments in commands(config, number).items():
-        code = "import sys; from nbf.cli import main; sys.exit(main())"
-        log = (logs / f"{name}_{number}.log").open("w")
-        running[name] = subprocess.Popen(
-            [sys.executable, "-c", code, "train", name, *arguments], stdout=log, stderr=subprocess.STDOUT
-        )
+    for name in ROUNDS[number]:
+        with (RELEASE / f"{name}_{number}.log").open("w") as log:
+            running[name] = subprocess.Popen(command(config, number, name), stdout=log, stderr=subprocess.STDOUT)
     failed = [name for name, process in running.items() if process.wait() != 0]
     for name in running:
-        tail = (logs / f"{name}_{number}.log").read_text().splitlines()[-15:]
-        print(f"--- {name}, round {number}", *tail, sep="\n")
+        print(f"--- {name}, round {number}", (RELEASE / f"{name}_{number}.log").read_text()[-3000:], sep="\n")
     if failed:
-        raise SystemExit(f"round {number}: {', '.join(failed)} failed; see {logs}")
+        raise SystemExit(f"round {number}: {', '.join(failed)} failed; the logs are in {RELEASE}")
+    for name in running:
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(Path("runs") / f"{name}_{number}" / f"weights{suffix}", RELEASE / f"{name}{suffix}")
 
 
 if __name__ == "__main__":

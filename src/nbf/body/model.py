@@ -183,7 +183,8 @@ def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
     rows = transforms.reshape(-1, 24, 12).transpose(1, 2)
     coordinates = points.expand(*batch, n, 3).reshape(-1, n, 3).transpose(1, 2)
     posed: list[Tensor] = []
-    for chunk, p in zip(rows.split(_SKIN_CHUNK), coordinates.split(_SKIN_CHUNK)):
+    size = _SKIN_CHUNK if rows.device.type == "cpu" else max(len(rows), 1)
+    for chunk, p in zip(rows.split(size), coordinates.split(size)):
         motion = (chunk @ weights.T).unflatten(1, (3, 4))
         moved = motion[:, :, 3]
         for axis in range(3):

@@ -41,7 +41,8 @@ class Closet:
         """Move the garments and skins of `split` to `device` beside the full-detail `body`."""
         body = body.to(device)
         garments = [g for g in wardrobe.garments if g.split == split] if wardrobe else []
-        skins = wardrobe.pick_skins(split) if wardrobe else []
+        # A painted-on body suit looks like tattoos below short sleeves.
+        skins = [skin for skin in wardrobe.pick_skins(split) if not skin.suited] if wardrobe else []
         own = [_square(item.texture) for item in [*garments, *skins]]
         stack = torch.cat([torch.full((1, TEXTURE_SIDE, TEXTURE_SIDE, 4), 200, dtype=torch.uint8), *own]).to(device)
         dyed = [stack]

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 STRIDE = 4
 """Label maps are coarser than the picture by this factor."""
 PARTS = 25
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,20 @@ class Sampler:
         closet: Closet,
         poses: PoseLibrary,
         backgrounds: Backgrounds,
-        split: str,
+        split: Split,
         seed: int = 0,
         config: SamplerConfig = SamplerConfig(),
     ) -> None:
         self.closet, self.poses, self.backgrounds = closet, poses, backgrounds
-        self.split, self.config = split, config
+        self.split: Split = split
+        self.config = config
         self.generator = Generator(closet.textures.device).manual_seed(seed)
 
     @classmethod
     def load(
         cls,
         cache: Path,
-        split: str,
+        split: Split,
         seed: int = 0,
         device: torch.device | str = "cpu",
         config: SamplerConfig = SamplerConfig(),
