@@ -19,7 +19,7 @@ import tyro
 RELEASE = Path("runs/release")
 """Where the weights of the last round that trained a network lie, and the logs."""
 PHOTOS = ["--data.predicted", "0.45", "--data.real", "0.12", "--segmenter", str(RELEASE / "segmenter.safetensors")]
-FITTER = ["--data.batch", "384", "--data.reuse", "2", "--weights.rotations", "2"]
+FITTER = ["--data.batch", "384", "--data.reuse", "3"]
 SEGMENTER = ["--data.batch", "128", "--data.reuse", "2"]
 LOCATOR = ["--data.batch", "64", "--data.reuse", "2"]
 ROUNDS: dict[int, dict[str, tuple[float, list[str]]]] = {

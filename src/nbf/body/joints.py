@@ -99,6 +99,21 @@ def _levels() -> tuple[tuple[int, ...], ...]:
 LEVELS = _levels()
 
 
+def world_rotations(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Each joint's rotation in the root's frame of reference, from rotations relative to the parent joint."""
+    world: list[Tensor] = []
+    for joint, parent in enumerate(PARENTS):
+        turn = local[..., joint, :, :]
+        world.append(turn if joint == 0 else world[parent] @ turn)
+    return torch.stack(world, -3)
+
+
+def local_rotations(world: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Rotations relative to the parent joint: the inverse of `world_rotations`."""
+    relative = world[..., list(PARENTS[1:]), :, :].transpose(-1, -2) @ world[..., 1:, :, :]
+    return torch.cat([world[..., :1, :, :], relative], -3)
+
+
 def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
     """Joint rotations of the mirror image of a pose (through the plane x = 0).
 

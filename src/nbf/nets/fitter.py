@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nbf.body.joints import local_rotations, world_rotations
 from nbf.geometry.rotations import project_to_rotation
 from nbf.nets.blocks import ConvNorm, ResidualBlock
 
@@ -16,6 +17,8 @@ INPUT_SIZE = 64
 LOG_SCALE_RANGE = 2.5
 # An adult of 1.7 m in a crop 1.2 times their height.
 DEFAULT_SCALE = 1.0 / (1.7 * 1.2)
+# Someone upright who faces the camera (body y up, camera y down).
+UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
 
 class FitterOutput(NamedTuple):
@@ -32,8 +35,10 @@ class Fitter(nn.Module):
     """ResNet-18-like network on the part probabilities at 64 px; regresses residuals to a stored mean body.
 
     Omran et al. 2018, "Neural Body Fitting", section 3.1: a residual network, outputs added to the training mean, every
-    rotation projected to SO(3) by SVD (here with determinant +1). Unlike theirs the last feature map keeps its layout:
-    a thin flattened copy joins the average pool, because where a part lies is what pose is read from.
+    rotation projected to SO(3) by SVD (here with determinant +1). Unlike theirs, the rotations that come out of the
+    layers are in the camera frame, which is what a part map shows of a limb; they are made relative to their parents
+    afterwards. And the last feature map keeps its layout: a thin flattened copy joins the average pool, because where a
+    part lies is what pose is read from.
     """
 
     mean_betas: Tensor
@@ -63,11 +68,9 @@ class Fitter(nn.Module):
         nn.init.normal_(self.head.weight, std=0.002)
         nn.init.zeros_(self.head.bias)
         self.register_buffer("mean_betas", torch.zeros(shapes))
-        self.register_buffer("mean_rotations", torch.eye(3).repeat(JOINTS, 1, 1))
+        self.register_buffer("mean_rotations", UPRIGHT.repeat(JOINTS, 1, 1))
         self.register_buffer("mean_log_scale", torch.tensor(DEFAULT_SCALE).log())
         self.register_buffer("mean_offset", torch.zeros(2))
-        with torch.no_grad():
-            self.mean_rotations[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
     @torch.no_grad()
     def set_mean(
@@ -79,7 +82,9 @@ class Fitter(nn.Module):
     ) -> None:
         """Store the training mean. The root stays upright, facing the camera: all headings have no mean rotation."""
         self.mean_betas.copy_(betas)
-        self.mean_rotations[1:] = project_to_rotation(body_rotations)
+        self.mean_rotations.copy_(
+            world_rotations(torch.cat([UPRIGHT.to(betas)[None], project_to_rotation(body_rotations)]))
+        )
         self.mean_log_scale.copy_(log_scale)
         self.mean_offset.copy_(offset)
 
@@ -90,10 +95,11 @@ class Fitter(nn.Module):
         betas, rotations, log_scale, offset = residual.split((self.shapes, JOINTS * 9, 1, 2), dim=1)
         log_scale = LOG_SCALE_RANGE * torch.tanh(log_scale[:, 0] / LOG_SCALE_RANGE)
         with torch.autocast(residual.device.type, enabled=False):  # rotations need more than bfloat16's three digits
-            rotations = project_to_rotation(self.mean_rotations + rotations.unflatten(1, (JOINTS, 3, 3)))
+            world = project_to_rotation(self.mean_rotations + rotations.unflatten(1, (JOINTS, 3, 3)))
+            local = local_rotations(world)
         return FitterOutput(
             betas=self.mean_betas + betas,
-            rotations=rotations,
+            rotations=local,
             scale=(self.mean_log_scale + log_scale).exp(),
             offset=self.mean_offset + offset,
         )

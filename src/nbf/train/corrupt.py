@@ -12,13 +12,13 @@ from torch.nn import functional as F
 class CorruptionConfig:
     """How often and how badly true part maps are spoilt; every sample draws its own."""
 
-    drop: float = 0.04
+    drop: float = 0.01
     """Probability that a part is not seen at all."""
-    cut: float = 0.3
+    cut: float = 0.1
     """Probability of a rectangle without person."""
-    confuse: float = 0.04
+    confuse: float = 0.015
     """Probability that a part is partly taken for another one."""
-    noise: float = 2.0
+    noise: float = 1.5
     """Largest standard deviation of smooth noise on the log probabilities."""
     blur: float = 0.5
     """Probability of a blurred map."""

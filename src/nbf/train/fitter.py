@@ -22,13 +22,13 @@ from nbf.train.corrupt import CorruptionConfig, corrupt
 class FitterWeights:
     """Weights of the fitter's losses."""
 
-    rotations: float = 1.0
-    """L_lat, rotations: L1 of matrix entries."""
+    rotations: float = 3.0
+    """L_lat, rotations: L1 of matrix entries in the camera frame, in which the network predicts them."""
     betas: float = 0.1
     """L_lat, shape: L1 in standard deviations."""
     joints: float = 3.0
     """L_3D: joints relative to the pelvis, metres."""
-    vertices: float = 2.0
+    vertices: float = 1.0
     """Vertices of the small body relative to the pelvis, metres."""
     projection: float = 3.0
     """L_2D: projected joints, crop sides."""
@@ -79,6 +79,7 @@ class FitterTask:
         with torch.no_grad():
             truth = self.body(batch["betas"], batch["rotations"], batch["translation"])
         roots = estimate.joints[:, 0], truth.joints[:, 0]
+        turns = estimate.transforms[..., :3], truth.transforms[..., :3]
         pixels = camera.project(losses.in_front(estimate.joints))
         true_pixels = camera.project(losses.in_front(truth.joints))
         scale, offset = crop_camera_from_translation(truth.joints[:, 0], camera, INPUT_SIZE)
@@ -90,7 +91,7 @@ class FitterTask:
         real_keypoints = batch["keypoints"][..., 2] * batch["real"][:, None]
         found = losses.points_2d(keypoints, batch["keypoints"][..., :2], INPUT_SIZE)
         return {
-            "rotations": weights.rotations * _mean(losses.latent(output.rotations, batch["rotations"]), synthetic),
+            "rotations": weights.rotations * _mean(losses.latent(*turns), synthetic),
             "betas": weights.betas * _mean(losses.latent(output.betas, batch["betas"]), synthetic),
             "joints": weights.joints * _mean(losses.points_3d(estimate.joints, truth.joints, *roots), synthetic),
             "vertices": weights.vertices

@@ -13,7 +13,7 @@ from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import Network, load_network
-from nbf.synth.sampler import Sampler
+from nbf.synth.sampler import Sampler, Split
 from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -135,7 +135,7 @@ def _load(path: Path, kind: type[N]) -> N:
     return network
 
 
-def _sampler(data: DataConfig, split: str, device: torch.device) -> Sampler:
+def _sampler(data: DataConfig, split: Split, device: torch.device) -> Sampler:
     return Sampler.load(data.cache, split, device=device)
 
 
