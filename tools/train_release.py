@@ -5,7 +5,7 @@
 
 Round 1 trains all three side by side, the fitter on true part maps alone. Round 2 goes on with the segmenter, and the
 fitter sees its predictions, on synthetic people and on real photos. Round 3 finishes the fitter on the finished
-segmenter, and the locator. Needs the packs of tools/pack_training.py in runs/cache; starts from ImageNet weights.
+segmenter. Needs the packs of tools/pack_training.py in runs/cache; starts from ImageNet weights.
 """
 
 import shutil
@@ -19,13 +19,13 @@ import tyro
 RELEASE = Path("runs/release")
 """Where the weights of the last round that trained a network lie, and the logs."""
 PHOTOS = ["--data.predicted", "0.45", "--data.real", "0.12", "--segmenter", str(RELEASE / "segmenter.safetensors")]
-FITTER = ["--data.batch", "384", "--data.reuse", "3"]
+FITTER = ["--data.batch", "256", "--data.reuse", "4"]
 SEGMENTER = ["--data.batch", "128", "--data.reuse", "2"]
 LOCATOR = ["--data.batch", "64", "--data.reuse", "2"]
 ROUNDS: dict[int, dict[str, tuple[float, list[str]]]] = {
     1: {"segmenter": (2e-3, SEGMENTER), "fitter": (1e-3, FITTER), "locator": (2e-3, LOCATOR)},
     2: {"segmenter": (1.5e-3, SEGMENTER), "fitter": (1e-3, [*FITTER, *PHOTOS])},
-    3: {"fitter": (4e-4, [*FITTER, *PHOTOS]), "locator": (1e-3, LOCATOR)},
+    3: {"fitter": (1e-3, [*FITTER, *PHOTOS])},
 }
 """For each round and network the peak learning rate and the options of `nbf train`."""
 
@@ -54,6 +54,7 @@ def command(config: Release, number: int, name: str) -> list[str]:
         "rate": rate,
         "seed": config.seed + number - 1,
         "log-every": 100,
+        "validate-minutes": 10.0,
     }
     words = [word for key, value in loop.items() for word in (f"--loop.{key}", str(value))]
     earlier = RELEASE / f"{name}.safetensors"

@@ -11,9 +11,8 @@ from torch import Tensor
 from nbf import losses
 from nbf.body.model import BodyOutput
 from nbf.geometry.camera import Camera, crop_camera_from_translation, translation_from_crop_camera
-from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Fitter, FitterOutput
-from nbf.nets.segmenter import INPUT_SIZE, Segmenter, part_probabilities
+from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
 from nbf.train.corrupt import CorruptionConfig, corrupt
 
@@ -58,13 +57,11 @@ class FitterTask:
         body: Body,
         weights: FitterWeights,
         corruption: CorruptionConfig | None = None,
-        segmenter: Segmenter | None = None,
     ) -> None:
         self.network = network
         self.body = body
         self.weights = weights
         self.corruption = corruption
-        self.segmenter = None if segmenter is None else for_inference(segmenter)
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         output = network(self.proxy(batch))
@@ -103,13 +100,12 @@ class FitterTask:
 
     @torch.no_grad()
     def proxy(self, batch: Batch) -> Float[Tensor, "b 25 64 64"]:
-        """Part probabilities: predicted for samples with an image, if there is a segmenter; else the true ones."""
-        seen = len(batch["image"]) if self.segmenter is not None and "image" in batch else 0
-        true = batch["parts"][seen:]
-        maps = [corrupt(true, self.corruption) if self.corruption is not None else true] if len(true) else []
-        if seen and self.segmenter is not None:
-            maps.insert(0, part_probabilities(self.segmenter(batch["image"])))
-        return torch.cat(maps).contiguous(memory_format=torch.channels_last)
+        """Part probabilities: predicted ones as they are, true ones spoilt if the task spoils them."""
+        parts = batch["parts"]
+        if self.corruption is not None:
+            true = (~batch["predicted"]).nonzero()[:, 0]
+            parts = parts.index_copy(0, true, corrupt(parts[true], self.corruption))
+        return parts.contiguous(memory_format=torch.channels_last)
 
 
 def place(body: Body, output: FitterOutput, camera: Camera) -> BodyOutput:

@@ -102,14 +102,16 @@ def train_fitter(config: FitterConfig) -> Fitter:
     body = body.to(device)
     segmenter = None if config.segmenter is None else _load(config.segmenter, Segmenter).to(device)
     photos = load_photos(config.data.cache, "train") if segmenter is not None else None
-    draw = fitter_draw(config.data, _sampler(config.data, "train", device), segmenter is not None, photos)
+    draw = fitter_draw(config.data, _sampler(config.data, "train", device), segmenter, photos)
     if config.start is None:
         set_mean(network, [draw(VALIDATION_SEED - 1 - index) for index in range(MEAN_BATCHES)])
     # Two kinds of validation people: with true part maps, and through the segmenter.
     test = _sampler(config.data, "test", device)
-    true = _validation(fitter_draw(config.data, test, False), config.data)
-    seen = _validation(fitter_draw(replace(config.data, predicted=1.0), test, True), config.data) if segmenter else []
-    clean = FitterTask(network, body, config.weights, None, segmenter)
+    true = _validation(fitter_draw(config.data, test), config.data)
+    seen = (
+        _validation(fitter_draw(replace(config.data, predicted=1.0), test, segmenter), config.data) if segmenter else []
+    )
+    clean = FitterTask(network, body, config.weights)
 
     def validate(average: Fitter) -> dict[str, float]:
         scores = {f"true_{name}": value for name, value in validate_fitter(average, true, clean).items()}
@@ -118,7 +120,7 @@ def train_fitter(config: FitterConfig) -> Fitter:
         return scores
 
     source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)
-    task = FitterTask(network, body, config.weights, config.corruption, segmenter)
+    task = FitterTask(network, body, config.weights, config.corruption)
     return train(task, source, config.loop, validate)
 
 

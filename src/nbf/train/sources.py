@@ -11,6 +11,8 @@ from torch import Generator, Tensor
 from nbf.data.crops import RealCrops
 from nbf.data.pack import PhotoPack, Photos
 from nbf.data.scenes import RealScenes
+from nbf.nets.blocks import for_inference
+from nbf.nets.segmenter import Segmenter, part_probabilities
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
 from nbf.train.batch import Batch, Source, concatenate
@@ -108,25 +110,37 @@ def segmenter_draw(config: DataConfig, split: str, device: torch.device, synthet
     return draw
 
 
-def fitter_draw(config: DataConfig, synthetic: Sampler, through_segmenter: bool, real: Photos | None = None) -> Draw:
-    """Synthetic people and, through the segmenter, real photos; those with a picture come first."""
-    some = round(config.batch * config.real) if through_segmenter and real is not None else 0
-    seen = round((config.batch - some) * config.predicted) if through_segmenter else 0
+def fitter_draw(
+    config: DataConfig, synthetic: Sampler, segmenter: Segmenter | None = None, real: Photos | None = None
+) -> Draw:
+    """Synthetic people by their true parts and, with a segmenter, synthetic people and real photos as it sees them."""
+    some = round(config.batch * config.real) if segmenter is not None and real is not None else 0
+    seen = round((config.batch - some) * config.predicted) if segmenter is not None else 0
     crops = RealCrops(real.to(synthetic.generator.device), synthetic.backgrounds) if real is not None and some else None
+    look = None if segmenter is None else for_inference(segmenter)
 
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)
-        pictured, plain = [], []
-        if seen:
-            pictured.append(_only(synthetic.sample(seen), ("image", *FITTER_LABELS)))
-        if crops is not None:
-            pictured.append(without_body(crops.sample(some, synthetic.generator), synthetic))
+        batches = []
+        if look is not None and seen:
+            batches.append(as_seen(synthetic.sample(seen), look))
+        if look is not None and crops is not None:
+            batches.append(as_seen(without_body(crops.sample(some, synthetic.generator), synthetic), look))
         if config.batch > seen + some:
-            plain.append(_only(synthetic.sample(config.batch - seen - some, picture=False), FITTER_LABELS))
-        image = {"image": torch.cat([batch.pop("image") for batch in pictured])} if pictured else {}
-        return concatenate(pictured + plain) | image
+            true = _only(synthetic.sample(config.batch - seen - some, picture=False), FITTER_LABELS)
+            batches.append(true | {"predicted": torch.zeros_like(true["real"])})
+        return concatenate(batches)
 
     return draw
+
+
+@torch.no_grad()
+def as_seen(batch: Batch, segmenter: Segmenter) -> Batch:
+    """A fitter's batch whose part maps are the segmenter's predictions."""
+    image = batch["image"].contiguous(memory_format=torch.channels_last)
+    with torch.autocast(image.device.type, torch.bfloat16):
+        parts = part_probabilities(segmenter(image))
+    return _only(batch, FITTER_LABELS) | {"parts": parts.float(), "predicted": torch.ones_like(batch["real"])}
 
 
 def without_body(batch: Batch, synthetic: Sampler) -> Batch:

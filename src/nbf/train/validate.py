@@ -25,8 +25,7 @@ def validate_fitter(network: Fitter, batches: Sequence[Batch], task: FitterTask)
     """Errors over the 24 joints: `mpjpe` (root-aligned), `pa_mpjpe` and `pa_mpjpe_median` after Procrustes, mm;
     `pixels`, the mean 2D error in a 256 px crop; `betas`, the mean absolute shape error.
 
-    Proxies are made as in training: batches with `image` test the segmenter too, others the true maps, unspoilt if
-    `task` has no corruption.
+    Proxies are made as in training: give a `task` without corruption.
     """
     errors, aligned, pixels, betas = [], [], [], []
     for batch in batches:
