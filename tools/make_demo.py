@@ -1,6 +1,6 @@
 """Draw examples/demo.jpg, the picture of `make demo`: two synthetic people in a plain room, free of anybody's rights.
 
-    python tools/make_demo.py        # needs the packs of tools/pack_training.py in runs/cache
+python tools/make_demo.py        # needs the packs of tools/pack_training.py in runs/cache
 """
 
 from pathlib import Path
@@ -20,8 +20,8 @@ from nbf.synth.wardrobe import Wardrobe
 
 CACHE, OUT = Path("runs/cache"), Path("examples/demo.jpg")
 SIDE, HEIGHT, WIDTH = 960, 960, 720
-SEED = 11
-EYE, FOCAL = 1.35, 1.25  # camera height in metres; focal length in picture sides
+SEED = 2
+EYE, FOCAL, HORIZON = 1.35, 1.2, 0.4  # camera height in metres; focal length and eye level in picture sides
 
 
 def room(horizon: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def main() -> None:
     """Draw and write the picture."""
     generator = Generator().manual_seed(SEED)
     body = load_body("anny24", "full")
-    closet = Closet.build(body, Wardrobe.load(CACHE / "wardrobe.npz"), "train", "cpu")
+    closet = Closet.build(body, Wardrobe.load(CACHE / "wardrobe.npz"), "train", "cpu", variants=0)
     info = body.shape_info.float()
     adults = ((info[:, 0] > 20) & (info[:, 0] < 50)).nonzero()[:, 0]
     people = torch.stack([adults[info[adults, 1] > 0.8][3], adults[info[adults, 1] < 0.2][8]])
@@ -48,13 +48,13 @@ def main() -> None:
     heading = matrix_from_axis_angle(torch.tensor([[0.0, 0.35, 0.0], [0.0, -0.5, 0.0]]))
     upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     rotations = torch.cat([(upright @ heading @ rotations[:, 0])[:, None], rotations[:, 1:]], 1)
-    translation = torch.tensor([[-0.55, 0.0, 3.6], [0.5, 0.0, 4.1]])
+    translation = torch.tensor([[-0.55, 0.0, 3.3], [0.5, 0.0, 3.7]])
     lowest = body(betas, rotations, translation).vertices[..., 1].amax(1)
     translation[:, 1] += EYE - lowest
     crowd = body(betas, rotations, translation)
-    wearing, paint = closet.dress(info[people, 1], generator)
+    wearing, paint = closet.dress(info[people, 1], generator, painted=0.0)
     soup = pose_crowd(wearing, betas, crowd.transforms)
-    focal, center = torch.tensor([FOCAL * SIDE * 2]), torch.tensor([[SIDE * 1.0, SIDE * 0.86]])
+    focal, center = torch.tensor([FOCAL * SIDE * 2]), torch.tensor([[SIDE * 1.0, 2 * HORIZON * SIDE]])
     fragments = draw(soup, torch.zeros(2, dtype=torch.int64), focal, center, 2 * SIDE, paint.textures)
     colors = shade(soup, fragments, paint, sample_lights(1, generator), torch.tensor([0.05]))[0].numpy()
     mask = fragments.mask[0].float().numpy()
@@ -63,10 +63,10 @@ def main() -> None:
         return values.reshape(SIDE, 2, SIDE, 2, -1).mean((1, 3))
 
     cover = small(mask[..., None])
-    background = room(horizon=int(0.43 * SIDE + FOCAL * SIDE * EYE / 6.5))
+    background = room(horizon=int(HORIZON * SIDE + FOCAL * SIDE * EYE / 6.5))
     shadow = np.zeros((SIDE, SIDE))
     for x, z in translation[:, [0, 2]].tolist():
-        u, v = SIDE / 2 + FOCAL * SIDE * x / z, 0.43 * SIDE + FOCAL * SIDE * EYE / z
+        u, v = SIDE / 2 + FOCAL * SIDE * x / z, HORIZON * SIDE + FOCAL * SIDE * EYE / z
         grid_y, grid_x = np.mgrid[:SIDE, :SIDE]
         shadow += np.exp(-(((grid_x - u) / 95) ** 2 + ((grid_y - v) / 20) ** 2))
     picture = background * (1 - 0.55 * np.clip(shadow, 0, 1)[..., None]) * (1 - cover) + small(colors * mask[..., None])

@@ -18,11 +18,9 @@ TEXTURE_SIDE = 512
 _FEMALE = 0.5  # Anny's gender runs from 0 (male) to 1 (female)
 
 # Probabilities, by judgement of street photos: who wears a mesh garment of a kind at all, and colours it anew.
-_PAINTED, _SHOES, _HAIR, _HAT = 0.15, 0.85, 0.92, 0.06
+_SHOES, _HAIR, _HAT = 0.85, 0.92, 0.06
 _OTHER_GENDER = 0.12
 _DYE_SEED = 0
-_VARIANTS = 3
-"""Textures per garment: its own, and recoloured ones."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,18 @@ class Closet:
     body_piece: Piece
     garments: tuple[tuple[Garment, Piece], ...]
     textures: UInt8[Tensor, "t side side 4"]
+    variants: int
     skins: Int[Tensor, " k"]
     skin_genders: Float[Tensor, " k"]
 
     @staticmethod
-    def build(body: BodyModel, wardrobe: Wardrobe | None, split: str, device: torch.device | str) -> "Closet":
-        """Move the garments and skins of `split` to `device` beside the full-detail `body`."""
+    def build(
+        body: BodyModel, wardrobe: Wardrobe | None, split: str, device: torch.device | str, variants: int = 3
+    ) -> "Closet":
+        """Move the garments and skins of `split` to `device` beside the full-detail `body`.
+
+        `variants` is the number of recoloured textures of each garment beside its own.
+        """
         body = body.to(device)
         garments = [g for g in wardrobe.garments if g.split == split] if wardrobe else []
         # A painted-on body suit looks like tattoos below short sleeves.
@@ -50,7 +54,7 @@ class Closet:
             cloth = stack[1 : 1 + len(garments)]
             regions = torch.stack([_square_map(g.region_map) for g in garments]).to(device)
             generator = Generator(device).manual_seed(_DYE_SEED)
-            dyed += [recolor(cloth, regions, generator) for _ in range(_VARIANTS)]
+            dyed += [recolor(cloth, regions, generator) for _ in range(variants)]
         first = 1 + len(garments)
         genders = [{"male": 0.0, "female": 1.0}[skin.gender] for skin in skins]
         return Closet(
@@ -58,15 +62,18 @@ class Closet:
             body_piece=_body_piece(body, wardrobe.body_uv.to(device) if wardrobe else body.uv[body.faces_uv]),
             garments=tuple((g, _garment_piece(g, device)) for g in garments),
             textures=torch.cat(dyed),
+            variants=variants,
             skins=torch.arange(first, first + max(len(skins), 1), device=device) % len(stack),
             skin_genders=torch.tensor(genders or [0.5], device=device),
         )
 
-    def dress(self, genders: Float[Tensor, " p"], generator: Generator) -> tuple[list[Wearing], Paint]:
-        """Random outfits and colours for people of the given genders."""
+    def dress(
+        self, genders: Float[Tensor, " p"], generator: Generator, painted: float = 0.15
+    ) -> tuple[list[Wearing], Paint]:
+        """Random outfits and colours for people of the given genders; a share of them wears painted clothes."""
         count, device = len(genders), generator.device
         bare = (
-            chance(count, _PAINTED, generator) if self.garments else torch.ones(count, dtype=torch.bool, device=device)
+            chance(count, painted, generator) if self.garments else torch.ones(count, dtype=torch.bool, device=device)
         )
         everyone = torch.arange(count, device=device)
         hidden = torch.zeros(count, len(self.body_piece.faces), dtype=torch.bool, device=device)
@@ -83,7 +90,7 @@ class Closet:
 
     def _variants(self, garment: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
         """Texture of each wearer. The stack: grey, the garments' own, the skins, the garments recoloured."""
-        variant = torch.randint(_VARIANTS + 1, (count,), generator=generator, device=generator.device)
+        variant = torch.randint(self.variants + 1, (count,), generator=generator, device=generator.device)
         recolored = 1 + len(self.garments) + len(self.skins) + (variant - 1) * len(self.garments) + garment
         return torch.where(variant == 0, 1 + garment, recolored)
 
