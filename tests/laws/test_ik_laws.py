@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from nbf.body.joints import MIRROR_SMPL24
 from nbf.synth import anatomy, ik
 
 torch.manual_seed(0)
@@ -64,7 +65,7 @@ def test_a_rotation_about_one_axis_is_that_angle() -> None:
 
 def test_limits_mirror() -> None:
     bounds = anatomy.limits()
-    flipped = bounds[list(anatomy.MIRROR)] * torch.tensor([1.0, -1, -1])[:, None]
+    flipped = bounds[list(MIRROR_SMPL24)] * torch.tensor([1.0, -1, -1])[:, None]
     torch.testing.assert_close(flipped.sort(-1).values, bounds)
     assert (bounds[..., 0] <= 0).all()
     assert (bounds[..., 1] >= 0).all()

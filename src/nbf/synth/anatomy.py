@@ -14,15 +14,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-MIRROR = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22)
+from nbf.body.joints import MIRROR_SMPL24
+
 _X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 
 # Degrees about the rest axes x, y, z; the left side, the right one is its mirror image. Signs: hip, knee and ankle
 # bend about x (knee flexion, hip extension and plantar flexion positive), the trunk flexes about +x; an arm comes
-# forward about -y, rises about +z and turns inwards (forearm: pronates) about +x. Ranges follow the AAOS tables of
-# joint motion (Greene & Heckman 1994), widened for dancers and climbers, and because one joint here stands for
-# several (a collar for the whole shoulder girdle).
+# forward about -y, rises about +z and turns inwards (forearm: pronates) about +x. Ranges were set by hand to about what
+# clinical tables give, widened for dancers and climbers, and because one joint here stands for several (a collar for
+# the whole shoulder girdle).
 LIMITS_DEGREES: dict[int, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     0: ((-180, 180), (-180, 180), (-180, 180)),
     1: ((-140, 40), (-50, 60), (-40, 85)),
@@ -47,9 +47,9 @@ def _limits() -> Tensor:
     table = torch.zeros(24, 3, 2)
     for joint, ranges in LIMITS_DEGREES.items():
         table[joint] = torch.tensor(ranges)
-        if MIRROR[joint] != joint:
+        if MIRROR_SMPL24[joint] != joint:
             x, (y0, y1), (z0, z1) = ranges
-            table[MIRROR[joint]] = torch.tensor((x, (-y1, -y0), (-z1, -z0)))
+            table[MIRROR_SMPL24[joint]] = torch.tensor((x, (-y1, -y0), (-z1, -z0)))
     return torch.deg2rad(table)
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.synth.anatomy import PARENTS
+from nbf.body.joints import PARENTS
 from nbf.synth.ik import forward
 
 # (joint, joint, share of the way): the spots of arms and legs that are looked at.

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.joints import MIRROR_SMPL24, PARENTS
 from nbf.synth.anatomy import (
-    MIRROR,
-    PARENTS,
     angle_jacobian,
     angles_from_quaternion,
     limits,
@@ -117,7 +116,7 @@ def _prior_weights(like: Tensor) -> Float[Tensor, "24 3"]:
     weights = torch.zeros(24, 3)
     for joint, sigmas in SIGMAS.items():
         weights[joint] = 1 / torch.tensor(sigmas)
-        weights[MIRROR[joint]] = weights[joint]
+        weights[MIRROR_SMPL24[joint]] = weights[joint]
     return weights.to(like)
 
 

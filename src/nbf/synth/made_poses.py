@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.synth.anatomy import MIRROR, limits, quaternion, quaternion_from_angles
+from nbf.body.joints import MIRROR_SMPL24
+from nbf.synth.anatomy import limits, quaternion, quaternion_from_angles
 from nbf.synth.stances import ARMS, STANCES, USUAL, Angles
 
 APART = 0.25  # how often the two arms do different things
@@ -18,8 +19,8 @@ def _table(angles: Angles) -> Float[Tensor, "24 3 2"]:
     for joint, ranges in angles.items():
         table[joint] = torch.tensor(ranges)
     for joint in angles:
-        if MIRROR[joint] not in angles:
-            table[MIRROR[joint]] = table[joint] * torch.tensor([[1.0, 1], [-1, 1], [-1, 1]])
+        if MIRROR_SMPL24[joint] not in angles:
+            table[MIRROR_SMPL24[joint]] = table[joint] * torch.tensor([[1.0, 1], [-1, 1], [-1, 1]])
     return torch.deg2rad(table)
 
 

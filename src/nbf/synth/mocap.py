@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.joints import PARENTS
 from nbf.errors import DataError
-from nbf.synth.anatomy import PARENTS
 from nbf.synth.ik import Seen, forward
 from nbf.synth.ik_start import first_guess, unit
 

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.files import load_body
+from nbf.body.joints import MIRROR_SMPL24
 from nbf.errors import DataError
 from nbf.synth.anatomy import (
-    MIRROR,
     angles_from_quaternion,
     limits,
     matrix,
@@ -72,7 +72,7 @@ ROOT_NOISE_DEGREES = 3.0
 
 def mirrored(q: Float[Tensor, "n 24 4"]) -> Float[Tensor, "n 24 4"]:
     """Left and right exchanged, through the plane x = 0."""
-    return q[:, list(MIRROR)] * torch.tensor([1.0, 1, -1, -1], dtype=q.dtype, device=q.device)
+    return q[:, list(MIRROR_SMPL24)] * torch.tensor([1.0, 1, -1, -1], dtype=q.dtype, device=q.device)
 
 
 def family_weights(data: dict[str, np.ndarray]) -> np.ndarray:
