@@ -16,7 +16,8 @@ from nbf.errors import InputError, ModelFileError, NbfError
 from nbf.geometry import Camera, Crop, translation_from_crop_camera
 from nbf.nets.fitter import Fitter, FitterOutput
 from nbf.nets.locator import Locator, decode
-from nbf.nets.segmenter import INPUT_SIZE, Segmenter, part_probabilities
+from nbf.nets.mirror import fit_both_ways, segment_both_ways
+from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.weights import load_network
 from nbf.people import PartMap, People, Person
 from nbf.sources import Picture, PictureLike, find_photos, read_picture
@@ -163,13 +164,12 @@ class Predictor:
     def segment(self, image: Tensor, crops: Crop) -> Float[Tensor, "n 25 h w"]:
         """Part probabilities in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            output = self.segmenter(self._to_network(crops.sample(image)))
-        return part_probabilities(output).cpu()
+            return segment_both_ways(self.segmenter, self._to_network(crops.sample(image))).float().cpu()
 
     @torch.no_grad()
     def fit(self, parts: Float[Tensor, "n 25 h w"]) -> FitterOutput:
         """Body parameters and crop camera of n part maps."""
-        return FitterOutput(*(value.cpu() for value in self.fitter(self._to_network(parts))))
+        return FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, self._to_network(parts))))
 
     @torch.no_grad()
     def mesh(self, fit: FitterOutput, crops: Crop, camera: Camera) -> tuple[Float[Tensor, "n 3"], BodyOutput]:

@@ -70,8 +70,9 @@ def main(arguments: Sequence[str]) -> int:
 def _synthetic(given: Arguments) -> "Scores":
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.evaluate.synthetic import evaluate_synthetic
-    from nbf.nets.fitter import Fitter
-    from nbf.nets.segmenter import Segmenter, part_probabilities
+    from nbf.nets.fitter import Fitter, FitterOutput
+    from nbf.nets.mirror import fit_both_ways, segment_both_ways
+    from nbf.nets.segmenter import Segmenter
 
     fitter = _network(Fitter, given).to(given.device)
     segmenter = _network(Segmenter, given).to(given.device) if given.proxy == "rgb" else None
@@ -83,9 +84,12 @@ def _synthetic(given: Arguments) -> "Scores":
 
     def segment(images: "Tensor") -> "Tensor":
         assert segmenter is not None
-        return part_probabilities(segmenter(images))
+        return segment_both_ways(segmenter, images)
 
-    return evaluate_synthetic(sampler.sample, sampler.body, fitter, segmenter and segment, given.n or 500)
+    def fit(parts: "Tensor") -> FitterOutput:
+        return fit_both_ways(fitter, parts)
+
+    return evaluate_synthetic(sampler.sample, sampler.body, fit, segmenter and segment, given.n or 500)
 
 
 def _real(given: Arguments) -> "Scores":
