@@ -128,12 +128,14 @@ class PoseLibrary:
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}
-            weights = family_weights(data) * data["kept"]
+            # Training balances families; a test draws every captured pose equally often.
+            test = data["kept"] & (data["split"] == "test")
+            train = family_weights(data) * (data["kept"] & (data["split"] == "train"))
             q = quaternion(torch.from_numpy(data["rotations"].astype(np.float32)))
-            train, test = (torch.from_numpy(weights * (data["split"] == split)).float() for split in ("train", "test"))
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: expected a pose file of nbf fit-poses, got {error!r}; make it again") from error
-        return cls(q.to(device), train.to(device), test.to(device), None, rest)
+        weights = [torch.from_numpy(each).float().to(device) for each in (train, test)]
+        return cls(q.to(device), weights[0], weights[1], None, rest)
 
     def sample(
         self, n: int, generator: torch.Generator, split: Literal["train", "test"] = "train"
@@ -141,7 +143,7 @@ class PoseLibrary:
         """Draw local rotations, root included (upright people face +z; heading is the caller's to add).
 
         Training poses are balanced over families, mixed, made, mirrored and shaken; test poses are captured ones,
-        mirrored at most. The same generator state gives the same poses.
+        mirrored at most, each as likely as any other. The same generator state gives the same poses.
         """
         q = self._draw(n, generator, split)
         if split == "train":
