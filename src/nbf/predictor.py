@@ -14,6 +14,7 @@ from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.errors import InputError, ModelFileError, NbfError
 from nbf.geometry import Camera, Crop, translation_from_crop_camera
+from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Fitter, FitterOutput
 from nbf.nets.locator import Locator, decode
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
@@ -63,9 +64,9 @@ class Predictor:
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = _checked_device(device)
-        self.locator = _ready(locator, self.device)
-        self.segmenter = _ready(segmenter, self.device)
-        self.fitter = _ready(fitter, self.device)
+        self.locator = for_inference(locator).to(self.device)
+        self.segmenter = for_inference(segmenter).to(self.device)
+        self.fitter = for_inference(fitter).to(self.device)
         self.body, self.body_name = body.eval().cpu(), body_name
         # Half the time on CPUs that multiply bfloat16. The fitter stays exact: its rotations show errors, maps do not.
         self._bfloat16 = self.device.type == "cpu" and _multiplies_bfloat16()
@@ -193,11 +194,6 @@ def _network(name: str, kind: type[N]) -> N:
             f"{name}: expected a {kind.__name__} in this file, got a {type(network).__name__}; reinstall nbf"
         )
     return network
-
-
-def _ready(network: N, device: torch.device) -> N:
-    # Channels last is the faster layout for convolutions, on CPUs and on GPUs.
-    return network.eval().to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _multiplies_bfloat16() -> bool:
