@@ -5,16 +5,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from nbf.body.model import BodyModel
 from nbf.synth.paint import paint_clothes
 from nbf.synth.recolor import draw_tints, recolor
 from nbf.synth.scene import Paint, Piece, Wearing
 from nbf.synth.view import chance
-from nbf.synth.wardrobe import Garment, Wardrobe
+from nbf.synth.wardrobe import SIDE, Garment, Wardrobe, stack_region_maps, stack_textures
 
-TEXTURE_SIDE = 512
 _FEMALE = 0.5  # Anny's gender runs from 0 (male) to 1 (female)
 
 # Probabilities, by judgement of street photos: who wears a mesh garment of a kind at all, and colours it anew.
@@ -31,6 +29,7 @@ class Closet:
     body_piece: Piece
     garments: tuple[tuple[Garment, Piece], ...]
     textures: UInt8[Tensor, "t side side 4"]
+    originals: int
     variants: int
     skins: Int[Tensor, " k"]
     skin_genders: Float[Tensor, " k"]
@@ -47,12 +46,13 @@ class Closet:
         garments = [g for g in wardrobe.garments if g.split == split] if wardrobe else []
         # A painted-on body suit looks like tattoos below short sleeves.
         skins = [skin for skin in wardrobe.pick_skins(split) if not skin.suited] if wardrobe else []
-        own = [_square(item.texture) for item in [*garments, *skins]]
-        stack = torch.cat([torch.full((1, TEXTURE_SIDE, TEXTURE_SIDE, 4), 200, dtype=torch.uint8), *own]).to(device)
+        gray = torch.full((1, SIDE, SIDE, 4), 200, dtype=torch.uint8)
+        worn = [*garments, *skins]
+        stack = torch.cat([gray, stack_textures(worn)] if worn else [gray]).to(device)
         dyed = [stack]
         if garments:
             cloth = stack[1 : 1 + len(garments)]
-            regions = torch.stack([_square_map(g.region_map) for g in garments]).to(device)
+            regions = stack_region_maps(garments).to(device)
             generator = Generator(device).manual_seed(_DYE_SEED)
             dyed += [recolor(cloth, regions, generator) for _ in range(variants)]
         first = 1 + len(garments)
@@ -62,6 +62,7 @@ class Closet:
             body_piece=_body_piece(body, wardrobe.body_uv.to(device) if wardrobe else body.uv[body.faces_uv]),
             garments=tuple((g, _garment_piece(g, device)) for g in garments),
             textures=torch.cat(dyed),
+            originals=len(stack),
             variants=variants,
             skins=torch.arange(first, first + max(len(skins), 1), device=device) % len(stack),
             skin_genders=torch.tensor(genders or [0.5], device=device),
@@ -91,7 +92,7 @@ class Closet:
     def _variants(self, garment: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
         """Texture of each wearer. The stack: grey, the garments' own, the skins, the garments recoloured."""
         variant = torch.randint(self.variants + 1, (count,), generator=generator, device=generator.device)
-        recolored = 1 + len(self.garments) + len(self.skins) + (variant - 1) * len(self.garments) + garment
+        recolored = self.originals + (variant - 1) * len(self.garments) + garment
         return torch.where(variant == 0, 1 + garment, recolored)
 
     def _choose(
@@ -129,19 +130,6 @@ class Closet:
     def _skins(self, genders: Float[Tensor, " p"], generator: Generator) -> Int[Tensor, " p"]:
         own = 1.05 - (genders[:, None] - self.skin_genders).abs()
         return self.skins[torch.multinomial(own, 1, generator=generator)[:, 0]]
-
-
-def _square(texture: UInt8[Tensor, "h w 4"]) -> UInt8[Tensor, "1 side side 4"]:
-    planes = texture.permute(2, 0, 1)[None].float()
-    planes = F.interpolate(
-        planes, size=(TEXTURE_SIDE, TEXTURE_SIDE), mode="bilinear", antialias=True, align_corners=False
-    )
-    return planes.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
-
-
-def _square_map(regions: UInt8[Tensor, "h w"]) -> UInt8[Tensor, "side side"]:
-    planes = F.interpolate(regions[None, None].float(), size=(TEXTURE_SIDE, TEXTURE_SIDE), mode="nearest-exact")
-    return planes[0, 0].byte()
 
 
 def _body_piece(body: BodyModel, uv: Float[Tensor, "f 3 2"]) -> Piece:

@@ -50,8 +50,8 @@ class Sampler:
 
     Batches are dicts with `image (n,3,r,r)`, `parts (n,25,r/4,r/4)` soft one-hot labels, `surface (n,3,r/4,r/4)` with
     `surface_mask`, `keypoints (n,17,3)` (COCO-17, crop pixels and weight), `betas`, `rotations` cam_from_body,
-    `translation`, `focal` and `center` of the crop camera, `joints_3d` camera metres, `joints_2d` crop pixels, `ignore`
-    (nothing is) and `real` (False).
+    `translation`, `focal` and `center` of the crop camera, `joints_3d` and `vertices` camera metres, `joints_2d` crop
+    pixels, `ignore` (nothing is) and `real` (False).
     """
 
     def __init__(
