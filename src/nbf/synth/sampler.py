@@ -17,6 +17,7 @@ from nbf.synth import degrade, light, occluders, view
 from nbf.synth.background import Backgrounds
 from nbf.synth.outfit import Closet
 from nbf.synth.poses import PoseLibrary
+from nbf.synth.room import Room
 from nbf.synth.scene import Soup, draw, pose_crowd, shade, surface_map
 from nbf.synth.view import ViewConfig
 from nbf.synth.wardrobe import Wardrobe
@@ -43,6 +44,8 @@ class SamplerConfig:
     """Probability of a thing in front of the person."""
     shape_noise: float = 0.15
     """Standard deviation added to the drawn shape coefficients."""
+    room: Room | None = None
+    """Stand people in this room instead of placing them before photos."""
 
 
 class Sampler:
@@ -102,6 +105,8 @@ class Sampler:
         rotations, pelvis = self._placements(count, image, info)
         translation = pelvis - self.body.rest_joints(betas)[:, 0]
         crowd: BodyOutput = self.body(betas, rotations, translation)
+        if config.room is not None:
+            crowd, translation = config.room.stand(crowd, translation, generator)
         camera, photo = view.frame_person(crowd.vertices[:count], config.resolution, config.view, generator)
         wearing, paint = self.closet.dress(info[:, 1], generator)
         soup = pose_crowd(wearing, betas, crowd.transforms)
@@ -117,7 +122,11 @@ class Sampler:
             lights = light.sample_lights(count, generator)
             gloss = view.uniform((count,), 0.0, 0.25, generator)
             people = shade(soup, fragments, paint, lights, gloss).permute(0, 3, 1, 2)
-            scene = torch.where((fragments.face >= 0)[:, None], people, self.backgrounds.sample(count, side, generator))
+            if config.room is None:
+                behind = self.backgrounds.sample(count, side, generator)
+            else:
+                behind = config.room.draw(camera.scaled(zoom), crowd.vertices[:count], side, generator)
+            scene = torch.where((fragments.face >= 0)[:, None], people, behind)
             scene = torch.where(hidden[:, None], self.backgrounds.sample(count, side, generator), scene)
             batch["image"] = degrade.degrade(scene, generator) * ~beyond[:, None]
         return batch
