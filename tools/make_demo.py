@@ -11,11 +11,12 @@ from PIL import Image, ImageFilter
 from torch import Generator
 
 from nbf.body.files import load_body
+from nbf.geometry.camera import Camera
 from nbf.geometry.rotations import matrix_from_axis_angle
 from nbf.synth.light import sample_lights
 from nbf.synth.outfit import Closet
 from nbf.synth.poses import PoseLibrary
-from nbf.synth.scene import draw, pose_crowd, shade
+from nbf.synth.scene import draw, look_at, pose_crowd, shade
 from nbf.synth.wardrobe import Wardrobe
 
 CACHE, OUT = Path("runs/cache"), Path("examples/demo.jpg")
@@ -52,11 +53,15 @@ def main() -> None:
     lowest = body(betas, rotations, translation).vertices[..., 1].amax(1)
     translation[:, 1] += EYE - lowest
     crowd = body(betas, rotations, translation)
-    wearing, paint = closet.dress(info[people, 1], generator, painted=0.0)
-    soup = pose_crowd(wearing, betas, crowd.transforms)
+    wearing, bare = closet.dress(info[people, 1], generator, painted=0.0)
+    paint = closet.paint(bare, generator)
     focal, center = torch.tensor([FOCAL * SIDE * 2]), torch.tensor([[SIDE * 1.0, 2 * HORIZON * SIDE]])
-    fragments = draw(soup, torch.zeros(2, dtype=torch.int64), focal, center, 2 * SIDE, paint.textures)
-    colors = shade(soup, fragments, paint, sample_lights(1, generator), torch.tensor([0.05]))[0].numpy()
+    image = torch.zeros(2, dtype=torch.int64)
+    soup = look_at(pose_crowd(wearing, betas, crowd), image, focal, center, 2 * SIDE)
+    fragments = draw(soup, 1, 2 * SIDE, paint.textures)
+    colors = shade(soup, fragments, Camera(focal, center), paint, sample_lights(1, generator), torch.tensor([0.05]))[
+        0
+    ].numpy()
     mask = fragments.mask[0].float().numpy()
 
     def small(values: np.ndarray) -> np.ndarray:

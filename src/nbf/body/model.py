@@ -177,11 +177,11 @@ def skin(
     return _skin(points, dense_weights(joints, weights), transforms)
 
 
-def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
-    batch, n = transforms.shape[:-3], len(weights)
-    # Coordinates before points: everything then runs along contiguous rows of n numbers.
+def skin_rows(
+    coordinates: Float[Tensor, "p 3 n"], weights: Float[Tensor, "n 24"], transforms: Float[Tensor, "p 24 3 4"]
+) -> Float[Tensor, "p 3 n"]:
+    """`skin` with coordinates before points and dense weights: everything then runs along contiguous rows."""
     rows = transforms.reshape(-1, 24, 12).transpose(1, 2)
-    coordinates = points.expand(*batch, n, 3).reshape(-1, n, 3).transpose(1, 2)
     posed: list[Tensor] = []
     size = _SKIN_CHUNK if rows.device.type == "cpu" else max(len(rows), 1)
     for chunk, p in zip(rows.split(size), coordinates.split(size)):
@@ -189,5 +189,11 @@ def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
         moved = motion[:, :, 3]
         for axis in range(3):
             moved = torch.addcmul(moved, motion[:, :, axis], p[:, axis, None])
-        posed.append(moved.transpose(1, 2))
-    return torch.cat(posed).reshape(*batch, n, 3)
+        posed.append(moved)
+    return torch.cat(posed)
+
+
+def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
+    batch, n = transforms.shape[:-3], len(weights)
+    coordinates = points.expand(*batch, n, 3).reshape(-1, n, 3).transpose(1, 2)
+    return skin_rows(coordinates, weights, transforms.reshape(-1, 24, 3, 4)).transpose(1, 2).reshape(*batch, n, 3)

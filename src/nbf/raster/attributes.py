@@ -7,6 +7,9 @@ from torch.nn import functional
 
 from nbf.raster.zbuffer import Fragments
 
+# Meshes whose normals are computed together on a CPU: they then stay in its cache.
+_MESHES_CPU = 4
+
 
 def interpolate(
     fragments: Fragments, faces: Int64[Tensor, "f 3"], values: Float[Tensor, "*b v c"], fill: float | int = 0.0
@@ -16,12 +19,16 @@ def interpolate(
     `values` are the same for all pictures (v, c; also after `rasterize_packed`, with its packed faces) or one set for
     each picture (b, v, c). Differentiable in `values`.
     """
-    picture, row, column = fragments.mask.nonzero(as_tuple=True)
-    corners = faces[fragments.face[picture, row, column]]
-    seen = values[corners] if values.ndim == 2 else values[picture[:, None], corners]
-    weights = fragments.barycentrics[picture, row, column].to(values.dtype)
-    result = values.new_full((*fragments.face.shape, values.shape[-1]), fill)
-    return result.index_put((picture, row, column), (seen * weights[..., None]).sum(dim=1))
+    pixel = fragments.mask.flatten().nonzero()[:, 0]
+    corners = faces.index_select(0, fragments.face.flatten().index_select(0, pixel))
+    if values.ndim == 3:
+        picture = torch.div(pixel, fragments.face[0].numel(), rounding_mode="floor")
+        corners = corners + picture[:, None] * values.shape[1]
+    # index_select copies whole rows: several times as fast on a CPU as indexing by a tensor.
+    seen = values.flatten(0, -2).index_select(0, corners.flatten()).unflatten(0, (-1, 3))
+    weights = fragments.barycentrics.flatten(0, -2).index_select(0, pixel).to(values.dtype)
+    result = values.new_full((fragments.face.numel(), values.shape[-1]), fill)
+    return result.index_copy(0, pixel, (seen * weights[..., None]).sum(dim=1)).unflatten(0, fragments.face.shape)
 
 
 def gather_faces(fragments: Fragments, values: Shaped[Tensor, "f *c"], fill: float | int) -> Shaped[Tensor, "b h w *c"]:
@@ -37,12 +44,19 @@ def vertex_normals(vertices: Float[Tensor, "*b v 3"], faces: Int64[Tensor, "f 3"
 
     Vertices of no face, or of faces without area, get a zero normal.
     """
-    a, b, c = (vertices[..., faces[:, corner], :] for corner in range(3))
-    normals = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total = total.index_add(-2, faces[:, corner], normals)
-    return functional.normalize(total, dim=-1)
+    # Coordinates before vertices, and gather rather than indexing: several times as fast on a CPU.
+    rows = vertices.mT.flatten(0, -3) if vertices.ndim > 2 else vertices.mT[None]
+    corners = faces.T.flatten()
+    normals = []
+    for mesh in rows.split(_MESHES_CPU if rows.device.type == "cpu" else max(len(rows), 1)):
+        x, y, z = mesh.gather(2, corners.expand(*mesh.shape[:2], -1)).unflatten(2, (3, -1)).unbind(1)
+        (x1, x2), (y1, y2), (z1, z2) = ((t[:, 1:] - t[:, :1]).unbind(1) for t in (x, y, z))
+        cross = torch.stack([y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2], 1)
+        total = torch.zeros_like(mesh)
+        for corner in range(3):
+            total = total.index_add(2, faces[:, corner], cross)
+        normals.append(functional.normalize(total, dim=1).mT)
+    return torch.cat(normals).reshape(vertices.shape)
 
 
 def sample_texture(

@@ -21,6 +21,8 @@ _EDGE_SLACK = 1e-4
 # Candidates expanded at once, which bounds memory (about 60 bytes each). A CPU is fastest when they fit its cache.
 _CHUNK_CPU = 1 << 17
 _CHUNK_GPU = 1 << 22
+# Meshes that `faces_in_view` looks at together on a CPU, for the same reason.
+_MESHES_CPU = 2
 _EMPTY = torch.iinfo(torch.int64).max
 _FACE_BITS = 32
 _FACE_MASK = (1 << _FACE_BITS) - 1
@@ -84,26 +86,43 @@ def rasterize_packed(
     *,
     cull: bool | Bool[Tensor, " f"] = True,
     keep: Keep | None = None,
+    see_through: Bool[Tensor, " f"] | None = None,
 ) -> Fragments:
     """Rasterise any number of meshes into `count` pictures at once.
 
     `points` are (x px, y px, z m) of the vertices of all meshes, `faces` index them, and `image` names the picture
     (0 .. count-1) of each face. `cull` drops faces seen from behind: for all faces, or face by face (False keeps
     both sides of hair and cloth). `keep(face, barycentrics)` is an alpha test: fragments for which it says False are
-    transparent and do not hide what is behind them. Faces that reach behind the camera are dropped.
+    transparent and do not hide what is behind them; where `see_through` is given, only fragments of its faces are put
+    to that test. Faces that reach behind the camera are dropped.
     """
     points = points.detach().float()
     key = torch.full((count * height * width,), _EMPTY, dtype=torch.int64, device=points.device)
     setup = _setup(points, faces, image, height, width, cull)
     for part, candidates in _chunks(setup.area):
         slot, pixel, depth = _expand(setup, part, candidates, width)
-        face = setup.face[slot]
+        face = setup.face.index_select(0, slot)
         if keep is not None:
-            opaque = keep(face, _barycentrics(points, faces[face], pixel, height, width)[0])
-            face, pixel, depth = face[opaque], pixel[opaque], depth[opaque]
+            stays = torch.ones_like(face, dtype=torch.bool)
+            asked = slice(None) if see_through is None else see_through.index_select(0, face).nonzero()[:, 0]
+            stays[asked] = keep(face[asked], _barycentrics(points, faces, face[asked], pixel[asked], height, width)[0])
+            face, pixel, depth = face[stays], pixel[stays], depth[stays]
         # The bits of a positive float sort like the float itself.
         key.scatter_reduce_(0, pixel, (depth.view(torch.int32).long() << _FACE_BITS) | face, "amin")
     return _resolve(key, points, faces, (count, height, width))
+
+
+def faces_in_view(
+    points: Float[Tensor, "b 3 n"], faces: Int64[Tensor, "f 3"], height: int, width: int, *, cull: bool = True
+) -> Bool[Tensor, "b f"]:
+    """Which faces of one mesh in b poses `rasterize_packed` would not drop at once: most are turned away, or fall
+    between the pixel centres. `points` are (x px, y px, z m), coordinates before vertices."""
+    corners = faces.T.flatten()
+    seen = []
+    for chunk in points.split(_MESHES_CPU if points.device.type == "cpu" else max(len(points), 1)):
+        x, y, z = chunk.gather(2, corners.expand(*chunk.shape[:2], -1)).unflatten(2, (3, -1)).unbind(1)
+        seen.append(_in_view(x, y, z, height, width, cull)[-1])
+    return torch.cat(seen)
 
 
 @dataclass(frozen=True)
@@ -121,20 +140,13 @@ class _Setup:
 
 def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int, cull: bool | Tensor) -> _Setup:
     """Drop faces that cannot be seen; prepare the rest."""
-    x, y, z = (points[:, axis].contiguous()[faces.T] for axis in range(3))  # each (3, f)
-    twice_area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
-    # Pixel centres are at half-integers: column c is inside when min(x) <= c + 0.5 <= max(x).
-    left, right = _columns(x, width)
-    top, bottom = _columns(y, height)
-    # With y down and z forward, a counter-clockwise face that looks at the camera has negative area.
-    visible = (z.amin(dim=0) > _NEAR) & (right >= left) & (bottom >= top) & (twice_area != 0) & twice_area.isfinite()
-    if not isinstance(cull, bool):
-        visible &= (twice_area < 0) | ~cull
-    elif cull:
-        visible &= twice_area < 0
+    # (3, f) each; index_select copies whole rows, several times as fast on a CPU as indexing by a tensor.
+    x, y, z = points.index_select(0, faces.T.flatten()).T.contiguous().unflatten(1, (3, -1))
+    left, right, top, bottom, twice_area, visible = _in_view(x, y, z, height, width, cull)
     face = visible.nonzero()[:, 0]
-    x, y, z = x[:, face], y[:, face], z[:, face]
-    left, right, top, bottom, twice_area = (t[face] for t in (left, right, top, bottom, twice_area))
+    packed = torch.cat([x, y, z, torch.stack([left, right, top, bottom, twice_area])])
+    packed = packed.gather(1, face.expand(len(packed), -1))
+    x, y, z, (left, right, top, bottom, twice_area) = packed.split([3, 3, 3, 5])
     from_x, from_y = left + 0.5 - x, top + 0.5 - y
     distance = []
     inverse_depth = torch.zeros(3, len(face), dtype=x.dtype, device=x.device)
@@ -156,10 +168,30 @@ def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int
     )
 
 
-def _columns(x: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """First and last column (or row) of a picture whose pixel centres lie within the extent of x (3, f)."""
-    first = torch.ceil(x.amin(dim=0) - 0.5).clamp(0.0, float(width))
-    last = torch.floor(x.amax(dim=0) - 0.5).clamp(-1.0, float(width - 1))
+def _in_view(
+    x: Tensor, y: Tensor, z: Tensor, height: int, width: int, cull: bool | Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Extent in pixel centres, twice the signed area, and whether it can be seen, of faces (each input (..., 3, f))."""
+    (x0, x1, x2), (y0, y1, y2), (z0, z1, z2) = (t.unbind(-2) for t in (x, y, z))
+    twice_area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
+    # Pixel centres are at half-integers: column c is inside when min(x) <= c + 0.5 <= max(x).
+    left, right = _columns(x0, x1, x2, width)
+    top, bottom = _columns(y0, y1, y2, height)
+    visible = (torch.minimum(torch.minimum(z0, z1), z2) > _NEAR) & (right >= left) & (bottom >= top)
+    visible &= (twice_area != 0) & twice_area.isfinite()
+    # With y down and z forward, a counter-clockwise face that looks at the camera has negative area.
+    if not isinstance(cull, bool):
+        visible &= (twice_area < 0) | ~cull
+    elif cull:
+        visible &= twice_area < 0
+    return left, right, top, bottom, twice_area, visible
+
+
+def _columns(x0: Tensor, x1: Tensor, x2: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First and last column (or row) of a picture whose pixel centres lie within the extent of three corners."""
+    least, most = torch.minimum(torch.minimum(x0, x1), x2), torch.maximum(torch.maximum(x0, x1), x2)
+    first = (least - 0.5).ceil_().clamp_(0.0, float(width))
+    last = (most - 0.5).floor_().clamp_(-1.0, float(width - 1))
     return first, last
 
 
@@ -186,26 +218,24 @@ def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Te
     )
     first = torch.cumsum(area, dim=0) - area
     order = torch.arange(candidates, device=area.device) - first[slot - part.start]
-    columns = setup.width[slot]
+    columns = setup.width.index_select(0, slot)
     row = torch.div(order, columns, rounding_mode="floor")
     column = order - row * columns
     x, y = column.to(setup.distance.dtype), row.to(setup.distance.dtype)
-    inside = torch.ones_like(slot, dtype=torch.bool)
-    for k in range(0, 9, 3):
-        value, along_x, along_y = (setup.distance[k + i][slot] for i in range(3))
-        inside &= value + along_x * x + along_y * y >= -_EDGE_SLACK
-    hit = inside.nonzero()[:, 0]
-    slot, column, row, x, y = slot[hit], column[hit], row[hit], x[hit], y[hit]
-    value, along_x, along_y, least, greatest = (t[slot] for t in setup.inverse_depth)
+    value, along_x, along_y = setup.distance.gather(1, slot.expand(9, -1)).unflatten(0, (3, 3)).unbind(1)
+    nearest_edge = torch.addcmul(torch.addcmul(value, along_x, x), along_y, y).amin(dim=0)
+    hit = (nearest_edge >= -_EDGE_SLACK).nonzero()[:, 0]
+    slot, column, row, x, y = (t.index_select(0, hit) for t in (slot, column, row, x, y))
+    value, along_x, along_y, least, greatest = setup.inverse_depth.gather(1, slot.expand(5, -1))
     depth = 1.0 / torch.minimum(torch.maximum(value + along_x * x + along_y * y, least), greatest)
-    return slot, setup.first_pixel[slot] + row * width + column, depth
+    return slot, setup.first_pixel.index_select(0, slot) + row * width + column, depth
 
 
 def _resolve(key: Tensor, points: Tensor, faces: Tensor, shape: tuple[int, int, int]) -> Fragments:
     """Unpack the winning faces and compute their barycentrics."""
     face = torch.where(key == _EMPTY, -1, key & _FACE_MASK)
     pixel = (face >= 0).nonzero()[:, 0]
-    weights, z = _barycentrics(points, faces[face[pixel]], pixel, *shape[1:])
+    weights, z = _barycentrics(points, faces, face.index_select(0, pixel), pixel, *shape[1:])
     barycentrics = torch.zeros(len(key), 3, device=key.device)
     barycentrics[pixel] = weights
     depth = torch.full((len(key),), torch.inf, device=key.device)
@@ -213,10 +243,13 @@ def _resolve(key: Tensor, points: Tensor, faces: Tensor, shape: tuple[int, int, 
     return Fragments(face.reshape(shape), barycentrics.reshape(*shape, 3), depth.reshape(shape))
 
 
-def _barycentrics(points: Tensor, faces: Tensor, pixel: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Perspective-correct weights (k, 3) of the vertices of faces (k, 3) at pixels (k), and the depth there (k)."""
+def _barycentrics(
+    points: Tensor, faces: Tensor, face: Tensor, pixel: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Perspective-correct weights (k, 3) of the vertices of face (k) at pixel (k), and the depth there (k)."""
+    corners = faces.index_select(0, face).T.flatten()
     # float64: a sliver's area is a small difference of large products.
-    x, y, z = (points[:, axis].double()[faces.T] for axis in range(3))
+    x, y, z = points.index_select(0, corners).double().unflatten(0, (3, -1)).unbind(-1)
     row = torch.div(pixel, width, rounding_mode="floor")
     x = x - (pixel - row * width + 0.5)
     y = y - (row % height + 0.5)

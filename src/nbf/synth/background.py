@@ -36,15 +36,17 @@ class Backgrounds:
 
     def sample(self, count: int, resolution: int, generator: Generator) -> Float[Tensor, "count 3 r r"]:
         """Random windows of the photographs, mirrored, recoloured and blurred at random, in [0, 1]."""
-        pictures = procedural(count, resolution, generator)
-        if len(self.photos):
-            use = ~chance(count, PROCEDURAL_SHARE, generator)
-            pictures = torch.where(use[:, None, None, None], self._windows(count, resolution, generator), pictures)
+        made = chance(count, PROCEDURAL_SHARE if len(self.photos) else 1.0, generator)
+        pictures = torch.empty(count, 3, resolution, resolution, device=generator.device)
+        pictures[made] = procedural(int(made.sum()), resolution, generator)
+        pictures[~made] = self._windows(int((~made).sum()), resolution, generator)
         gain = 1 + normal((count, 3, 1, 1), 0.08, generator)
-        return (pictures * gain * uniform((count, 1, 1, 1), 0.7, 1.2, generator)).clamp(0, 1)
+        return pictures.mul_(gain * uniform((count, 1, 1, 1), 0.7, 1.2, generator)).clamp_(0, 1)
 
     def _windows(self, count: int, resolution: int, generator: Generator) -> Float[Tensor, "count 3 r r"]:
         device = generator.device
+        if count == 0:
+            return torch.empty(0, 3, resolution, resolution, device=device)
         index = torch.randint(len(self.photos), (count,), generator=generator, device=device)
         scale = uniform((count, 1), 0.35, 1.0, generator)
         flip = torch.where(chance(count, 0.5, generator), 1.0, -1.0)[:, None]

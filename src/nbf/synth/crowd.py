@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nbf.geometry.camera import Camera
 from nbf.raster.zbuffer import Fragments
 from nbf.synth import degrade, light, occluders, view
 from nbf.synth.sampler import Sampler
-from nbf.synth.scene import Soup, draw, pose_crowd, shade
+from nbf.synth.scene import Soup, draw, look_at, pose_crowd, shade
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,15 @@ class CrowdSampler:
         pelvis = torch.cat([(place - 0.5) * side * (depth / focal[image])[:, None], depth[:, None]], -1)
         translation = pelvis - sampler.body.rest_joints(betas)[:, 0]
         crowd = sampler.body(betas, rotations, translation)
-        wearing, paint = sampler.closet.dress(info[:, 1], generator)
-        soup = pose_crowd(wearing, betas, crowd.transforms)
-        fragments = draw(soup, image, focal, center, side, paint.textures)
+        wearing, bare = sampler.closet.dress(info[:, 1], generator)
+        paint = sampler.closet.paint(bare, generator)
+        soup = look_at(pose_crowd(wearing, betas, crowd), image, focal, center, side)
+        fragments = draw(soup, count, side, paint.textures)
         hidden = occluders.sample_masks(count, side, 0.2, generator)
         boxes, seen = visible_boxes(soup, fragments, hidden, len(image), config.least_pixels)
         lights = light.sample_lights(count, generator)
-        shaded = shade(soup, fragments, paint, lights, view.uniform((count,), 0.0, 0.25, generator))
+        gloss = view.uniform((count,), 0.0, 0.25, generator)
+        shaded = shade(soup, fragments, Camera(focal, center), paint, lights, gloss)
         picture = torch.where(
             fragments.mask[:, None], shaded.permute(0, 3, 1, 2), sampler.backgrounds.sample(count, side, generator)
         )

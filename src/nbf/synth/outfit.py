@@ -70,8 +70,8 @@ class Closet:
 
     def dress(
         self, genders: Float[Tensor, " p"], generator: Generator, painted: float = 0.15
-    ) -> tuple[list[Wearing], Paint]:
-        """Random outfits and colours for people of the given genders; a share of them wears painted clothes."""
+    ) -> tuple[list[Wearing], Bool[Tensor, " p"]]:
+        """Random outfits for people of the given genders, the body first; and who wears painted clothes instead."""
         count, device = len(genders), generator.device
         bare = (
             chance(count, painted, generator) if self.garments else torch.ones(count, dtype=torch.bool, device=device)
@@ -87,7 +87,7 @@ class Closet:
                 wearing.append(Wearing(piece, people, self._variants(index, len(people), generator)))
                 hidden[people] |= garment.hides.to(device)
         wearing.insert(0, Wearing(self.body_piece, everyone, self._skins(genders, generator), ~hidden))
-        return wearing, self._paint(bare, generator)
+        return wearing, bare
 
     def _variants(self, garment: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
         """Texture of each wearer. The stack: grey, the garments' own, the skins, the garments recoloured."""
@@ -119,13 +119,12 @@ class Closet:
         worn = dressed & chance(len(genders), share, generator)
         return [(index, (worn & (pick == column)).nonzero()[:, 0]) for column, index in enumerate(options)]
 
-    def _paint(self, bare: Bool[Tensor, " p"], generator: Generator) -> Paint:
+    def paint(self, bare: Bool[Tensor, " p"], generator: Generator) -> Paint:
+        """Random colours for people; those who are `bare` wear painted clothes."""
         tint, mix = draw_tints(len(bare), generator)
-        colors = torch.zeros(len(bare), len(self.body_piece.faces), 3, device=generator.device)
-        chosen = bare.nonzero()[:, 0]
-        if len(chosen):
-            colors[chosen] = paint_clothes(self.body, generator, len(chosen)).rgb
-        return Paint(self.textures, tint, mix, bare, colors)
+        count = int(bare.sum())
+        none = torch.zeros(0, len(self.body_piece.faces), 3, device=generator.device)
+        return Paint(self.textures, tint, mix, bare, paint_clothes(self.body, generator, count).rgb if count else none)
 
     def _skins(self, genders: Float[Tensor, " p"], generator: Generator) -> Int[Tensor, " p"]:
         own = 1.05 - (genders[:, None] - self.skin_genders).abs()

@@ -12,13 +12,14 @@ from torch import Generator, Tensor
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.geometry.camera import Camera
+from nbf.raster.attributes import gather_faces
 from nbf.raster.zbuffer import Fragments
 from nbf.synth import degrade, light, occluders, view
 from nbf.synth.background import Backgrounds
 from nbf.synth.outfit import Closet
 from nbf.synth.poses import PoseLibrary
 from nbf.synth.room import Room
-from nbf.synth.scene import Soup, draw, pose_crowd, shade, surface_map
+from nbf.synth.scene import Paint, Soup, draw, look_at, pose_crowd, shade, surface_map
 from nbf.synth.view import ViewConfig
 from nbf.synth.wardrobe import Wardrobe
 
@@ -28,6 +29,8 @@ STRIDE = 4
 """Label maps are coarser than the picture by this factor."""
 PARTS = 25
 Split = Literal["train", "test"]
+# Pictures drawn together on a CPU: what is computed for them then fits its cache and the allocator keeps the memory.
+_PICTURES_CPU = 8
 
 
 @dataclass(frozen=True)
@@ -108,28 +111,29 @@ class Sampler:
         if config.room is not None:
             crowd, translation = config.room.stand(crowd, translation, generator)
         camera, photo = view.frame_person(crowd.vertices[:count], config.resolution, config.view, generator)
-        wearing, paint = self.closet.dress(info[:, 1], generator)
-        soup = pose_crowd(wearing, betas, crowd.transforms)
         side = config.resolution if picture else config.resolution // 2
         zoom = side / config.resolution
-        fragments = draw(soup, image, camera.focal * zoom, camera.center * zoom, side, paint.textures)
         beyond = occluders.outside(photo * zoom, side)
         hidden = occluders.sample_masks(count, side, config.occluded, generator)
-        target = self._target(soup, fragments, count) & ~beyond & ~hidden
-        batch = self._labels(soup, fragments, target)
-        batch |= self._truth(betas, rotations, translation, crowd, camera, photo, count)
-        if picture:
-            lights = light.sample_lights(count, generator)
-            gloss = view.uniform((count,), 0.0, 0.25, generator)
-            people = shade(soup, fragments, paint, lights, gloss).permute(0, 3, 1, 2)
-            if config.room is None:
-                behind = self.backgrounds.sample(count, side, generator)
-            else:
-                behind = config.room.draw(camera.scaled(zoom), crowd.vertices[:count], side, generator)
-            scene = torch.where((fragments.face >= 0)[:, None], people, behind)
-            scene = torch.where(hidden[:, None], self.backgrounds.sample(count, side, generator), scene)
-            batch["image"] = degrade.degrade(scene, generator) * ~beyond[:, None]
-        return batch
+        wearing, bare = self.closet.dress(info[:, 1], generator)
+        small = camera.scaled(zoom)
+        soup = look_at(pose_crowd(wearing, betas, crowd), image, small.focal, small.center, side, lit=picture)
+        paint = self.closet.paint(bare, generator) if picture else None
+        drawn = []
+        step = _PICTURES_CPU if betas.device.type == "cpu" else count
+        for first in range(0, count, step):
+            part = slice(first, min(first + step, count))
+            rows = soup.of_images(part.start, part.stop)
+            fragments = draw(rows, part.stop - first, side, self.closet.textures)
+            person = torch.arange(first, part.stop, device=betas.device)[:, None, None]
+            target = (gather_faces(fragments, rows.person, -1) == person) & ~beyond[part] & ~hidden[part]
+            drawn.append(self._labels(rows, fragments, target))
+            if paint is not None:
+                view_of = Camera(small.focal[part], small.center[part])
+                scene = self._picture(rows, fragments, view_of, paint, hidden[part], crowd.vertices[part])
+                drawn[-1]["image"] = scene * ~beyond[part, None]
+        batch = {name: torch.cat([each[name] for each in drawn]) for name in drawn[0]}
+        return batch | self._truth(betas, rotations, translation, crowd, camera, photo, count)
 
     def _integers(self, below: int, count: int) -> Int[Tensor, " count"]:
         return torch.randint(below, (count,), generator=self.generator, device=self.generator.device)
@@ -165,25 +169,44 @@ class Sampler:
         others[:, 2] = others[:, 2].clamp(min=1.0)
         return rotations, torch.cat([pelvis, others])
 
-    @staticmethod
-    def _target(soup: Soup, fragments: Fragments, count: int) -> Bool[Tensor, "n r r"]:
-        """Pixels that show the labelled person (people 0..count-1 are the labelled ones of pictures 0..count-1)."""
-        person = torch.where(fragments.face >= 0, soup.person[fragments.face.clamp(min=0)], -1)
-        return person == torch.arange(count, device=person.device)[:, None, None]
-
     def _labels(self, soup: Soup, fragments: Fragments, target: Bool[Tensor, "n r r"]) -> dict[str, Tensor]:
-        parts = torch.where(target, soup.parts[fragments.face.clamp(min=0)], 0)
+        """What is to be seen of the labelled people, at the pixels of `target`."""
+        seen = Fragments(torch.where(target, fragments.face, -1), fragments.barycentrics, fragments.depth)
         side = self.config.resolution // STRIDE
-        cell = parts.shape[1] // side
+        cell = target.shape[1] // side
         mass = _pool(target[:, None].float(), cell)
-        surface = surface_map(soup, fragments).permute(0, 3, 1, 2) * target[:, None]
+        surface = _pool(surface_map(soup, seen).permute(0, 3, 1, 2), cell)
         return {
-            "parts": soft_one_hot(parts, cell),
-            "surface": _pool(surface, cell) / mass.clamp(min=1e-6),
+            "parts": soft_one_hot(gather_faces(seen, soup.parts[soup.face], 0), cell),
+            "surface": (surface / mass.clamp(min=1e-6)).contiguous(),
             "surface_mask": mass[:, 0] > 0.5,
-            "ignore": torch.zeros(len(parts), side, side, dtype=torch.bool, device=parts.device),
-            "real": torch.zeros(len(parts), dtype=torch.bool, device=parts.device),
+            "ignore": torch.zeros(len(target), side, side, dtype=torch.bool, device=target.device),
+            "real": torch.zeros(len(target), dtype=torch.bool, device=target.device),
         }
+
+    def _picture(
+        self,
+        soup: Soup,
+        fragments: Fragments,
+        camera: Camera,
+        paint: Paint,
+        hidden: Bool[Tensor, "n r r"],
+        vertices: Float[Tensor, "n v 3"],
+    ) -> Float[Tensor, "n 3 r r"]:
+        """The people before a background, behind other pieces of background where `hidden`, as a camera sees it."""
+        count, side, generator = len(hidden), hidden.shape[-1], self.generator
+        lights = light.sample_lights(count, generator)
+        gloss = view.uniform((count,), 0.0, 0.25, generator)
+        people = shade(soup, fragments, camera, paint, lights, gloss).permute(0, 3, 1, 2)
+        if self.config.room is None:
+            behind = self.backgrounds.sample(count, side, generator)
+        else:
+            behind = self.config.room.draw(camera, vertices, side, generator)
+        scene = torch.where(fragments.mask[:, None], people, behind)
+        covered = hidden.any(-1).any(-1).nonzero()[:, 0]
+        before = self.backgrounds.sample(len(covered), side, generator)
+        scene[covered] = torch.where(hidden[covered, None], before, scene[covered])
+        return degrade.degrade(scene, generator)
 
     def _truth(
         self,
@@ -219,7 +242,12 @@ def _pool(values: Float[Tensor, "n c r r"], cell: int) -> Float[Tensor, "n c s s
 def soft_one_hot(labels: Int[Tensor, "n r r"], cell: int) -> Float[Tensor, "n 25 s s"]:
     """Share of each label in every cell x cell block."""
     count, side = len(labels), labels.shape[1] // cell
-    blocks = labels.view(count, side, cell, side, cell).permute(0, 1, 3, 2, 4).reshape(count, side, side, cell * cell)
-    shares = torch.zeros(count, side, side, PARTS, device=labels.device)
-    shares.scatter_add_(3, blocks, torch.full(blocks.shape, 1 / cell**2, device=labels.device))
-    return shares.permute(0, 3, 1, 2).contiguous()
+    image, row, column = labels.nonzero(as_tuple=True)
+    label = labels[image, row, column]
+    place = torch.div(row, cell, rounding_mode="floor") * side + torch.div(column, cell, rounding_mode="floor")
+    share = torch.full_like(place, 1 / cell**2, dtype=torch.float32)
+    shares = torch.zeros(count * PARTS * side * side, device=labels.device)
+    shares.scatter_add_(0, (image * PARTS + label) * side * side + place, share)
+    shares = shares.view(count, PARTS, side, side)
+    shares[:, 0] = 1 - shares.sum(1)
+    return shares

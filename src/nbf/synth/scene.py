@@ -1,18 +1,20 @@
 """Dressed people as one packed triangle soup, and its picture.
 
 Every mesh type that can be seen (the body, a suit, a hairstyle) is a `Piece`: a linear blend shape mesh on the body's
-own coefficients and joints. A crowd is posed piece by piece, over all the people who wear it, and drawn in one call.
+own coefficients and joints. A crowd is posed piece by piece, over all the people who wear it; only the triangles that
+can be seen go into the soup, which is drawn in one call.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from nbf.body.model import skin
+from nbf.body.model import BodyOutput, dense_weights, skin_rows
+from nbf.geometry.camera import Camera
 from nbf.raster.attributes import interpolate, sample_texture, vertex_normals
-from nbf.raster.zbuffer import Fragments, rasterize_packed
+from nbf.raster.zbuffer import Fragments, faces_in_view, rasterize_packed
 from nbf.synth.light import spherical_harmonics
 
 ALPHA_THRESHOLD = 0.5
@@ -47,22 +49,43 @@ class Wearing:
 
 
 @dataclass(frozen=True)
-class Soup:
-    """All people's triangles: vertices in camera metres; one row per face for everything that a face carries."""
+class Posed:
+    """One piece on the people who wear it: camera metres."""
 
-    vertices: Float[Tensor, "v 3"]
-    normals: Float[Tensor, "v 3"]
-    surface: Float[Tensor, "v 3"]
-    faces: Int[Tensor, "f 3"]
+    wear: Wearing
+    vertices: Float[Tensor, "p 3 n"]
+
+
+@dataclass(frozen=True)
+class Soup:
+    """Triangles in view: projected vertices, one row per triangle, and what all wearers of a piece share.
+
+    `points` are (x px, y px, z m), `normals` unit vectors in the camera frame or None if nothing will be lit. `face` and
+    `faces + shift` are rows of the tables, which hold each piece once, the body first.
+    """
+
+    points: Float[Tensor, "v 3"]
+    normals: Float[Tensor, "v 3"] | None
+    faces: Int[Tensor, "k 3"]
+    shift: Int[Tensor, " k"]
+    face: Int[Tensor, " k"]
+    image: Int[Tensor, " k"]
+    person: Int[Tensor, " k"]
+    texture: Int[Tensor, " k"]
+    surface: Float[Tensor, "n 3"]
     uv: Float[Tensor, "f 3 2"]
-    texture: Int[Tensor, " f"]
     parts: Int[Tensor, " f"]
     regions: Int[Tensor, " f"]
-    person: Int[Tensor, " f"]
-    piece_face: Int[Tensor, " f"]
     is_body: Bool[Tensor, " f"]
     double_sided: Bool[Tensor, " f"]
     transparent: Bool[Tensor, " f"]
+
+    def of_images(self, first: int, last: int) -> "Soup":
+        """The triangles of images first .. last-1, which become images 0, 1, ..."""
+        rows = ((self.image >= first) & (self.image < last)).nonzero()[:, 0]
+        picked = {name: getattr(self, name)[rows] for name in ("faces", "shift", "face", "image", "person", "texture")}
+        picked["image"] -= first
+        return replace(self, **picked)
 
 
 @dataclass(frozen=True)
@@ -74,106 +97,125 @@ class Paint:
     tint_mix: Float[Tensor, "p regions"]
     """0 keeps the texture's own colours, 1 replaces them by the texture's brightness times `tint`."""
     painted: Bool[Tensor, " p"]
-    face_colors: Float[Tensor, "p f 3"]
-    """Colours of the body's faces of painted people: they stand for the skin texture."""
+    face_colors: Float[Tensor, "q f 3"]
+    """Colours of the body's faces of the q painted people, in order: they stand for the skin texture."""
 
 
-def pose_crowd(
-    wearing: list[Wearing],
-    betas: Float[Tensor, "p s"],
-    transforms: Float[Tensor, "p 24 3 4"],
-) -> Soup:
-    """Pose every piece on the people who wear it and concatenate the triangles."""
-    rows: dict[str, list[Tensor]] = {name: [] for name in Soup.__dataclass_fields__}
-    base = 0
+def pose_crowd(wearing: list[Wearing], betas: Float[Tensor, "p s"], crowd: BodyOutput) -> list[Posed]:
+    """Put every piece on the people who wear it; the body itself is posed already."""
+    posed = []
     for wear in wearing:
         piece, people = wear.piece, wear.people
-        count, n, f = len(people), len(piece.rest), len(piece.faces)
-        if count == 0:
+        if len(people) == 0:
             continue
-        rest = piece.rest + torch.einsum("nds,ps->pnd", piece.shape_dirs, betas[people])
-        vertices = skin(rest, piece.skin_joints, piece.skin_weights, transforms[people])
-        offsets = base + n * torch.arange(count, device=betas.device)[:, None, None]
-        values = {
-            "faces": piece.faces + offsets,
-            "uv": piece.uv.expand(count, f, 3, 2),
-            "texture": wear.texture[:, None].expand(count, f),
-            "parts": piece.parts.expand(count, f),
-            "regions": piece.regions.expand(count, f),
-            "person": people[:, None].expand(count, f),
-            "piece_face": torch.arange(f, device=betas.device).expand(count, f),
-            "is_body": torch.full((count, f), wear.shown is not None, device=betas.device),
-            "double_sided": torch.full((count, f), piece.double_sided, device=betas.device),
-            "transparent": torch.full((count, f), piece.transparent, device=betas.device),
-        }
-        for name, value in values.items():
-            rows[name].append(value.flatten(0, 1) if wear.shown is None else value[wear.shown])
-        rows["vertices"].append(vertices.flatten(0, 1))
-        rows["normals"].append(vertex_normals(vertices, piece.faces).flatten(0, 1))
-        rows["surface"].append(piece.surface.repeat(count, 1))
-        base += count * n
-    return Soup(**{name: torch.cat(parts) for name, parts in rows.items()})
+        if wear.shown is not None:
+            vertices = crowd.vertices[people].mT
+        else:
+            moved = (betas[people] @ piece.shape_dirs.transpose(0, 1).flatten(0, 1).T).unflatten(1, (3, -1))
+            weights = dense_weights(piece.skin_joints, piece.skin_weights)
+            vertices = skin_rows(moved + piece.rest.T, weights, crowd.transforms[people])
+        posed.append(Posed(wear, vertices.contiguous()))
+    return posed
 
 
-def draw(
-    soup: Soup,
+def look_at(
+    posed: list[Posed],
     image_of_person: Int[Tensor, " p"],
     focal: Float[Tensor, " n"],
     center: Float[Tensor, "n 2"],
     resolution: int,
-    textures: UInt8[Tensor, "t side side 4"],
-) -> Fragments:
-    """Z-buffer the soup into one square picture per camera; see-through texels of hair are discarded."""
-    image = image_of_person[soup.person]
-    image_of_vertex = torch.zeros(len(soup.vertices), dtype=torch.int64, device=image.device)
-    image_of_vertex[soup.faces.reshape(-1)] = image.repeat_interleave(3)
-    depth = soup.vertices[:, 2]
-    pixels = (
-        soup.vertices[:, :2] / depth[:, None].clamp(min=1e-3) * focal[image_of_vertex, None] + center[image_of_vertex]
-    )
-    points = torch.cat([pixels, depth[:, None]], -1)
+    lit: bool = True,
+) -> Soup:
+    """The triangles that cameras of square pictures see; `lit` soups can be shaded."""
+    rows: dict[str, list[Tensor]] = {name: [] for name in Soup.__dataclass_fields__}
+    packed = vertex_row = face_row = 0
+    for each in posed:
+        wear, piece = each.wear, each.wear.piece
+        count, n, f = len(wear.people), len(piece.rest), len(piece.faces)
+        image = image_of_person[wear.people]
+        depth = each.vertices[:, 2:]
+        pixels = each.vertices[:, :2] / depth.clamp(min=1e-3) * focal[image, None, None] + center[image, :, None]
+        points = torch.cat([pixels, depth], 1)
+        seen = faces_in_view(points, piece.faces, resolution, resolution, cull=not piece.double_sided)
+        if wear.shown is not None:
+            seen &= wear.shown
+        visible = seen.flatten().nonzero()[:, 0]
+        wearer = torch.div(visible, f, rounding_mode="floor")
+        face = visible - wearer * f
+        base = packed + n * wearer
+        rows["points"].append(points.mT.reshape(-1, 3))
+        if lit:
+            rows["normals"].append(vertex_normals(each.vertices.mT, piece.faces).reshape(-1, 3))
+        rows["faces"].append(piece.faces.index_select(0, face) + base[:, None])
+        rows["shift"].append(vertex_row - base)
+        rows["face"].append(face + face_row)
+        for name, value in (("image", image), ("person", wear.people), ("texture", wear.texture)):
+            rows[name].append(value.index_select(0, wearer))
+        for name in ("surface", "uv", "parts", "regions"):
+            rows[name].append(getattr(piece, name))
+        flags = {"is_body": wear.shown is not None} | {k: getattr(piece, k) for k in ("double_sided", "transparent")}
+        for name, value in flags.items():
+            rows[name].append(torch.full((f,), value, device=face.device))
+        packed, vertex_row, face_row = packed + n * count, vertex_row + n, face_row + f
+    return Soup(**{name: torch.cat(parts) if parts else None for name, parts in rows.items()})
+
+
+def draw(soup: Soup, count: int, resolution: int, textures: UInt8[Tensor, "t side side 4"]) -> Fragments:
+    """Z-buffer the soup into `count` square pictures; see-through texels of hair are discarded."""
 
     def keep(faces: Int[Tensor, " k"], barycentrics: Float[Tensor, "k 3"]) -> Bool[Tensor, " k"]:
-        opaque = ~soup.transparent[faces]
-        hair = (~opaque).nonzero()[:, 0]
-        uv = (soup.uv[faces[hair]] * barycentrics[hair, :, None]).sum(1)
+        uv = (soup.uv[soup.face[faces]] * barycentrics[..., None]).sum(1)
         side = textures.shape[1]
         texel = (uv * side).long().clamp(0, side - 1)
-        alpha = textures[soup.texture[faces[hair]], texel[:, 1], texel[:, 0], 3]
-        opaque[hair] = alpha >= ALPHA_THRESHOLD * 255
-        return opaque
+        return textures[soup.texture[faces], texel[:, 1], texel[:, 0], 3] >= ALPHA_THRESHOLD * 255
 
     return rasterize_packed(
-        points, soup.faces, image, len(focal), resolution, resolution, cull=~soup.double_sided, keep=keep
-    )
+        soup.points, soup.faces, soup.image, count, resolution, resolution,
+        cull=~soup.double_sided[soup.face], keep=keep, see_through=soup.transparent[soup.face],
+    )  # fmt: skip
 
 
 def shade(
-    soup: Soup, fragments: Fragments, paint: Paint, lights: Float[Tensor, "n 9 3"], gloss: Float[Tensor, " n"]
+    soup: Soup,
+    fragments: Fragments,
+    camera: Camera,
+    paint: Paint,
+    lights: Float[Tensor, "n 9 3"],
+    gloss: Float[Tensor, " n"],
 ) -> Float[Tensor, "n r r 3"]:
-    """Colours of the covered pixels (zero elsewhere): texture or painted colour, recoloured, under harmonic light."""
-    covered = fragments.face >= 0
-    face = fragments.face[covered]
-    weights = fragments.barycentrics[covered]
-    person, region = soup.person[face], soup.regions[face]
-    uv = (soup.uv[face] * weights[..., None]).sum(1)
-    albedo = sample_texture(paint.textures, uv, soup.texture[face])[..., :3]
-    bare = paint.painted[person] & soup.is_body[face]
-    albedo = torch.where(bare[:, None], paint.face_colors[person, soup.piece_face[face] * bare], albedo)
+    """Colours of the covered pixels (zero elsewhere): texture or painted colour, recoloured, under harmonic light.
+
+    `camera` is the one of the pictures, in their pixels; the soup must be lit.
+    """
+    assert soup.normals is not None
+    side = fragments.face.shape[-1]
+    pixel = fragments.mask.flatten().nonzero()[:, 0]
+    row = fragments.face.flatten().index_select(0, pixel)
+    weights = fragments.barycentrics.flatten(0, -2).index_select(0, pixel)[..., None]
+    image = torch.div(pixel, side * side, rounding_mode="floor")
+    face, person = soup.face.index_select(0, row), soup.person.index_select(0, row)
+    region = soup.regions.index_select(0, face)
+    uv = (soup.uv.index_select(0, face) * weights).sum(1)
+    albedo = sample_texture(paint.textures, uv, soup.texture.index_select(0, row))[..., :3]
+    bare = (paint.painted[person] & soup.is_body[face]).nonzero()[:, 0]
+    place = paint.painted.cumsum(0) - 1
+    albedo[bare] = paint.face_colors[place[person[bare]], face[bare]]
     mix = paint.tint_mix[person, region][:, None]
     albedo = albedo * (1 - mix) + albedo.mean(-1, keepdim=True) * 2 * paint.tint[person, region] * mix
-    normals = torch.nn.functional.normalize((soup.normals[soup.faces[face]] * weights[..., None]).sum(1), dim=-1)
-    position = (soup.vertices[soup.faces[face]] * weights[..., None]).sum(1)
-    view = torch.nn.functional.normalize(position, dim=-1)
+    corners = soup.faces.index_select(0, row).flatten()
+    normals = (soup.normals.index_select(0, corners).unflatten(0, (-1, 3)) * weights).sum(1)
+    normals = torch.nn.functional.normalize(normals, dim=-1)
+    position = torch.stack([pixel % side, torch.div(pixel, side, rounding_mode="floor") % side], -1) + 0.5
+    ray = (position - camera.center[image]) / camera.focal[image, None]
+    view = torch.nn.functional.normalize(torch.nn.functional.pad(ray, (0, 1), value=1.0), dim=-1)
     normals = torch.where(((normals * view).sum(-1) > 0)[:, None], -normals, normals)
-    image = covered.nonzero()[:, 0]
     light = torch.einsum("kb,kbc->kc", spherical_harmonics(normals), lights[image]).clamp(min=_AMBIENT_FLOOR)
     rim = (1 + (normals * view).sum(-1)).clamp(min=0) ** 3
-    out = torch.zeros(*covered.shape, 3, device=face.device)
-    out[covered] = (albedo * light + gloss[image, None] * rim[:, None]).clamp(0, 1)
-    return out
+    out = torch.zeros(fragments.face.numel(), 3, device=face.device)
+    out[pixel] = (albedo * light + gloss[image, None] * rim[:, None]).clamp(0, 1)
+    return out.unflatten(0, fragments.face.shape)
 
 
 def surface_map(soup: Soup, fragments: Fragments) -> Float[Tensor, "n r r 3"]:
     """Canonical surface coordinate of every covered pixel."""
-    return interpolate(fragments, soup.faces, soup.surface)
+    return interpolate(fragments, soup.faces + soup.shift[:, None], soup.surface)
