@@ -1,10 +1,10 @@
-"""Measure the networks on synthetic people or on real photos that training never saw."""
+"""Measure the networks on the benchmark's synthetic people or on real photos that training never saw."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -13,27 +13,28 @@ from nbf.errors import DataError, InputError, ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nbf.evaluate.report import Scores
+    from nbf.evaluate.bench import Benchmark, Group
+    from nbf.evaluate.fingerprint import Fingerprint, Sketch
+    from nbf.evaluate.sheet import Entry
 
 N = TypeVar("N")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Measure the networks on people that training never saw, and print a table.
+    """Measure the networks on people that training never saw, and print a table; docs/benchmark.md says what of.
 
-    Synthetic people need the caches of tools/pack_training.py; what is missing is replaced and said. Real photos need
+    The benchmark needs the caches of tools/pack_training.py; what is missing is replaced and said. Real photos need
     the shared folder.
     """
 
-    data: Literal["synthetic", "real"] = "synthetic"
-    """Synthetic people of the test split, or the real photos of the val split."""
-    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 500 synthetic people, all real photos)")] = (
-        None
-    )
-    """How many."""
+    data: Literal["bench:studio", "bench:wild", "real"] = "bench:wild"
+    """A track of nbf-bench, or the real photos of the val split."""
+    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 1000 people, all real photos)")] = None
+    """How many, from the first on."""
     proxy: Literal["rgb", "true-parts"] = "rgb"
-    """Fit to parts that the segmenter sees in the picture, or to the true ones (synthetic people only)."""
+    """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
     seed: int = 0
     """Which synthetic people."""
     fitter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
@@ -45,54 +46,92 @@ class Arguments:
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
     """Folder with the training caches."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
-    """Where the networks run."""
+    """Where the networks run; people are always drawn on the CPU."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write the scores here."""
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
+    """Also write a contact sheet here: about 30 people, from the worst to the best."""
+    record: bool = False
+    """Keep the people drawn (all 1000, seed 0) as the reference of the track, after a change to how they are drawn."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = tyro.cli(Arguments, prog="nbf evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
-    if given.n is not None and given.n < 1:
-        raise InputError(f"--n: expected 1 or more, got {given.n}")
-    if given.data == "real" and given.proxy != "rgb":
-        raise InputError("--proxy true-parts: real photos have no true parts; use --data synthetic")
-    scores = _synthetic(given) if given.data == "synthetic" else _real(given)
-    _print(scores, f"{given.data}, proxy {given.proxy}")
+    _check(given)
+    report, entries, faces = _real(given) if given.data == "real" else _bench(given)
+    title = f"{given.data}, proxy {given.proxy}"
+    _print(report, title)
     if given.json is not None:
         from nbf.evaluate.report import write_json
 
-        write_json(scores, given.json)
+        write_json(report, given.json)
         print(f"scores in {given.json}", file=sys.stderr)
+    if given.sheet is not None:
+        from nbf.evaluate.sheet import sheet
+        from nbf.export.atomic import replacing
+
+        with replacing(given.sheet) as draft:
+            sheet(entries, faces, f"{title}: worst first").save(draft)
+        print(f"contact sheet in {given.sheet}", file=sys.stderr)
     return 0
 
 
-def _synthetic(given: Arguments) -> "Scores":
+def _check(given: Arguments) -> None:
+    if given.n is not None and given.n < 1:
+        raise InputError(f"--n: expected 1 or more, got {given.n}")
+    if given.data == "real" and given.proxy != "rgb":
+        raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
+    if given.sheet is not None and given.sheet.suffix.lower() != ".png":
+        raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
+    if given.record and (given.data == "real" or given.seed != 0 or given.n is not None):
+        raise InputError(
+            "--record: the reference is of all people of a benchmark track with seed 0; leave out the rest"
+        )
+
+
+def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     # Here and not above: help and mistakes should not wait for torch.
-    from nbf.evaluate.synthetic import evaluate_synthetic
-    from nbf.nets.fitter import Fitter, FitterOutput
-    from nbf.nets.mirror import fit_both_ways, segment_both_ways
+    from nbf.evaluate import protocol
+    from nbf.evaluate.bench import GROUP, PEOPLE, TRACKS, Benchmark, Track
+    from nbf.evaluate.fingerprint import joined, sketch
+    from nbf.evaluate.method import Regress
+    from nbf.nets.fitter import Fitter
     from nbf.nets.segmenter import Segmenter
 
-    fitter = _network(Fitter, given).to(given.device)
-    segmenter = _network(Segmenter, given).to(given.device) if given.proxy == "rgb" else None
+    # First: a wrong file should not wait for the wardrobe.
+    fitter = _network(Fitter, given)
+    segmenter = _network(Segmenter, given) if given.proxy == "rgb" else None
+    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
+    bench = Benchmark.load(track, given.seed, given.cache)
+    sketches: list[Sketch] = []
 
-    # Only now: a wrong file should not wait for the renderer.
-    from nbf.synth.sampler import Sampler
+    def sketched(groups: "Iterable[Group]") -> "Iterator[Group]":
+        for group in groups:
+            sketches.append(sketch(group))
+            yield group
 
-    sampler = Sampler.load(given.cache, "test", given.seed, given.device)
-
-    def segment(images: "Tensor") -> "Tensor":
-        assert segmenter is not None
-        return segment_both_ways(segmenter, images)
-
-    def fit(parts: "Tensor") -> FitterOutput:
-        return fit_both_ways(fitter, parts)
-
-    return evaluate_synthetic(sampler.sample, sampler.body, fit, segmenter and segment, given.n or 500)
+    count = PEOPLE if given.n is None else given.n
+    groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
+    method = Regress(bench.body, fitter, segmenter, given.device)
+    result = protocol.run(sketched(groups), bench.body, method, keep=given.sheet is not None)
+    known = _fingerprint(given, bench, joined(sketches))
+    report = {"data": given.data, "proxy": given.proxy, "seed": given.seed} | result.scores()
+    entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
+    return report | {"fingerprint": asdict(known)}, entries, bench.body.faces
 
 
-def _real(given: Arguments) -> "Scores":
+def _fingerprint(given: Arguments, bench: "Benchmark", drawn: "Sketch") -> "Fingerprint":
+    from nbf.evaluate.fingerprint import fingerprint, hash_inputs, load_reference, reference_path
+
+    path, inputs = reference_path(bench.track), hash_inputs(given.cache, bench.body)
+    if given.record:
+        drawn.save(path, inputs)
+    known = load_reference(path) if given.seed == 0 and path.is_file() else None
+    return fingerprint(bench.track, given.seed, drawn, inputs, known)
+
+
+def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.body.files import load_body
     from nbf.data.real import real_photos
     from nbf.data.shared import shared_dir
@@ -104,10 +143,13 @@ def _real(given: Arguments) -> "Scores":
 
     shared = shared_dir()
     if shared is None:
-        raise DataError("--data real: there is no shared folder here; set NBF_SHARED to it, or use --data synthetic")
+        raise DataError("--data real: there is no shared folder here; set NBF_SHARED to it, or use --data bench:wild")
     networks = _network(Locator, given), _network(Segmenter, given), _network(Fitter, given)
     predictor = Predictor(*networks, load_body(BODY), BODY, device=given.device)
-    return evaluate_real(predictor, real_photos(shared, "val")[: given.n])
+    photos = real_photos(shared, "val")[: given.n]
+    watched = _progress(photos, len(photos), "real photos")
+    scores, entries = evaluate_real(predictor, watched, keep=given.sheet is not None)
+    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
 
 
 def _network(kind: type[N], given: Arguments) -> N:
@@ -121,12 +163,27 @@ def _network(kind: type[N], given: Arguments) -> N:
     return network
 
 
-def _print(scores: "Scores", title: str) -> None:
+def _progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, title, total, console=Console(stderr=True), transient=True)
+
+
+def _print(report: dict[str, Any], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console()
     table = Table("score", title=title)
     table.add_column("value", justify="right")
-    for name, value in scores.items():
-        table.add_row(name, f"{value:g}")
-    Console().print(table)
+    for name, value in report.items():
+        if isinstance(value, int | float) and name != "seed":
+            table.add_row(name, f"{value:g}")
+    console.print(table)
+    known = report.get("fingerprint")
+    if known is not None:
+        console.print(f"people {known['identity']}: {known['verdict']}", highlight=False)
+        replaced = [name for name, value in known["inputs"].items() if value == "replaced"]
+        if replaced:
+            console.print(f"made without {', '.join(replaced)}: numbers compare with nobody else's", highlight=False)

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
+from PIL import Image
 from torch import Tensor
 
 from nbf.body.parts import merge_labels
 from nbf.data.real import IGNORE, UNKNOWN, RealPhoto
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
+from nbf.evaluate.sheet import Entry, spread
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.nets.locator import box_iou
@@ -23,47 +26,105 @@ FOUND = 0.5
 """Overlap (IoU) with the labelled box from which a person counts as located."""
 
 
+@dataclass
+class _Tally:
+    """What is counted over the photos."""
+
+    people: int = 0
+    found: int = 0
+    right: list[Tensor] = field(default_factory=list)
+    """Of every trusted keypoint: whether it was met."""
+    overlaps: list[float] = field(default_factory=list)
+    """Silhouette IoU of every person."""
+    photos: list[float] = field(default_factory=list)
+    """Mean of them over the people of each photo."""
+    parts: Tensor = field(default_factory=lambda: torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long))
+    entries: list[Entry] = field(default_factory=list)
+
+
 @torch.no_grad()
-def evaluate_real(predictor: Predictor, photos: Iterable[RealPhoto]) -> Scores:
+def evaluate_real(
+    predictor: Predictor, photos: Iterable[RealPhoto], *, keep: bool = False
+) -> tuple[Scores, list[Entry]]:
     """Agreement over all labelled people of the photos.
 
     Bodies are fitted inside the labelled boxes, so that the locator's misses do not hide in the other numbers; how many
     boxes the locator finds is a number of its own.
 
     Returns:
-        n people; found (percent of the boxes); pck20_torso (percent of the trusted COCO keypoints); miou14 of the
-        segmenter on the merged parts, which is what the labels can be trusted with; silhouette_iou, the mean over
-        people of the IoU of the mesh with the mask (percent); seconds.
+        The scores: n people; photos; found (percent of the boxes); pck20_torso (percent of the trusted COCO keypoints);
+        miou14 and f1_14 of the segmenter on the merged parts, which is what the labels can be trusted with;
+        silhouette_iou, the mean over people of the IoU of the mesh with the mask (percent); seconds.
+        With `keep`: about 30 photos for a contact sheet, evenly spaced through the ranking by silhouette IoU, the worst
+        first; else none.
     """
-    people, found, right, ious = 0, 0, [], []
-    matrix = torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long)
+    tally = _Tally()
     start = time.perf_counter()
     for photo in photos:
-        image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
-        labels = torch.from_numpy(photo.labels())
-        boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
-        located, _ = predictor.locate(image)
-        if len(located):
-            found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
-        crops = Crop.from_boxes(boxes, INPUT_SIZE)
-        camera = Camera.default(image.shape[2], image.shape[1])
-        parts = predictor.segment(image, crops)
-        _, posed = predictor.mesh(predictor.fit(parts), crops, camera)
-        keypoints = torch.stack([torch.from_numpy(person.keypoints) for person in photo.people])
-        joints = camera.project(predictor.body.keypoints(posed, "coco17"))
-        torso = metrics.torso_length(keypoints[..., :2])
-        right.append(metrics.pck(joints, keypoints[..., :2], torso, 0.2)[_scored(keypoints)])
-        matrix += part_confusion(parts, labels, crops)
-        ious += [_silhouette_iou(v, predictor.body.faces, camera, labels) for v in posed.vertices]
-        people += len(boxes)
-    return {
-        "n": people,
-        "found": percent(found / max(people, 1)),
-        "pck20_torso": percent(float(torch.cat(right).float().mean())),
-        "miou14": percent(metrics.mean_iou(matrix)),
-        "silhouette_iou": percent(sum(ious) / max(len(ious), 1)),
+        _measure(predictor, photo, tally, keep)
+    scores: Scores = {
+        "n": tally.people,
+        "photos": len(tally.photos),
+        "found": percent(tally.found / max(tally.people, 1)),
+        "pck20_torso": percent(float(torch.cat(tally.right).float().mean())),
+        "miou14": percent(metrics.mean_iou(tally.parts)),
+        "f1_14": percent(metrics.mean_f1(tally.parts)),
+        "silhouette_iou": percent(sum(tally.overlaps) / max(tally.people, 1)),
         "seconds": rounded(time.perf_counter() - start),
     }
+    shown = spread([-overlap for overlap in tally.photos]) if keep else []
+    return scores, [tally.entries[index] for index in shown]
+
+
+def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool) -> None:
+    image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
+    labels = torch.from_numpy(photo.labels())
+    boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
+    located, _ = predictor.locate(image)
+    if len(located):
+        tally.found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
+    crops = Crop.from_boxes(boxes, INPUT_SIZE)
+    camera = Camera.default(image.shape[2], image.shape[1])
+    parts = predictor.segment(image, crops)
+    _, posed = predictor.mesh(predictor.fit(parts), crops, camera)
+    keypoints = torch.stack([torch.from_numpy(person.keypoints) for person in photo.people])
+    joints = camera.project(predictor.body.keypoints(posed, "coco17"))
+    torso = metrics.torso_length(keypoints[..., :2])
+    right = metrics.pck(joints, keypoints[..., :2], torso, 0.2)[_scored(keypoints)]
+    overlaps = [_silhouette_iou(v, predictor.body.faces, camera, labels) for v in posed.vertices]
+    tally.right.append(right)
+    tally.parts += part_confusion(parts, labels, crops)
+    tally.overlaps += overlaps
+    tally.photos.append(sum(overlaps) / len(overlaps))
+    tally.people += len(boxes)
+    if keep:
+        caption = f"{photo.name}: IoU {tally.photos[-1]:.2f}, PCK {_share(right)}"
+        tally.entries.append(_entry(image, boxes, parts, crops, posed.vertices, camera, caption))
+
+
+def _share(right: Bool[Tensor, " k"]) -> str:
+    return f"{int(right.sum())}/{len(right)}"
+
+
+def _entry(
+    image: UInt8[Tensor, "3 height width"],
+    boxes: Float[Tensor, "n 4"],
+    parts: Float[Tensor, "n 25 h w"],
+    crops: Crop,
+    vertices: Float[Tensor, "n v 3"],
+    camera: Camera,
+    caption: str,
+) -> Entry:
+    """The square around all labelled people of a photo."""
+    box = torch.cat([boxes[:, :2].amin(0), boxes[:, 2:].amax(0)])
+    square = Crop.from_boxes(box, INPUT_SIZE)
+    picture = (square.sample(image)[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    zoom = INPUT_SIZE / square.size
+    placed = [
+        (probabilities, Crop(square.to_crop(center[None])[0], size * zoom, crops.resolution))
+        for probabilities, center, size in zip(parts, crops.center, crops.size, strict=True)
+    ]
+    return Entry(Image.fromarray(picture), placed, vertices, square.camera(camera), caption)
 
 
 def _scored(keypoints: Float[Tensor, "n 17 3"]) -> Tensor:

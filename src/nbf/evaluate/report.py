@@ -1,10 +1,14 @@
 """Scores of an evaluation: what every protocol returns, how they are rounded and written down."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from nbf.export.atomic import replacing
 
 Scores = dict[str, float | int]
-"""Name, which ends in its unit (mm, cm, deg; shares in percent), and value."""
+"""Name, which ends in its unit (mm, cm, deg, rad; shares in percent), and value."""
 
 
 def rounded(value: float) -> float:
@@ -17,7 +21,7 @@ def percent(share: float) -> float:
     return round(100 * share, 2)
 
 
-def write_json(scores: Scores, path: Path) -> None:
-    """One flat object."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scores, indent=2) + "\n")
+def write_json(report: Mapping[str, Any], path: Path) -> None:
+    """One object: the scores, and what was measured."""
+    with replacing(path) as draft:
+        draft.write_text(json.dumps(report, indent=2) + "\n")

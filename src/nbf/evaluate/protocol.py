@@ -1,0 +1,115 @@
+"""The benchmark's protocol: every person of a track through a method, scored; what a contact sheet needs, kept."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from nbf.body.model import BodyModel
+from nbf.body.parts import merge_labels
+from nbf.evaluate import metrics
+from nbf.evaluate.bench import Group
+from nbf.evaluate.method import Method
+from nbf.evaluate.report import Scores, percent, rounded
+from nbf.evaluate.score import Bodies, PersonScores, concatenated, score_bodies, summary
+from nbf.evaluate.sheet import Entry, spread
+from nbf.geometry.camera import Camera
+from nbf.geometry.crop import Crop
+from nbf.nets.segmenter import INPUT_SIZE
+
+MERGED = 14
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one person looks like and what was found, small enough to keep for everybody."""
+
+    picture: UInt8[Tensor, "3 r r"]
+    labels: UInt8[Tensor, "h w"]
+    """The proxy's most likely part of each cell."""
+    found: Bodies
+    true: Bodies
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Result:
+    """Scores of every person, the parts' confusion over all of them, and how long the method took."""
+
+    people: PersonScores
+    parts: Int64[Tensor, "25 25"]
+    seconds: float
+    kept: list[Kept]
+
+    def scores(self) -> Scores:
+        """The numbers that are reported; see docs/benchmark.md."""
+        groups = merge_labels(torch.arange(25), MERGED)
+        merged = torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long)
+        merged.index_put_((groups[:, None], groups[None]), self.parts, accumulate=True)
+        return summary(self.people) | {
+            "miou": percent(metrics.mean_iou(self.parts)),
+            "miou14": percent(metrics.mean_iou(merged)),
+            "f1": percent(metrics.mean_f1(self.parts)),
+            "seconds": rounded(self.seconds),
+        }
+
+
+@torch.no_grad()
+def run(groups: Iterable[Group], body: BodyModel, method: Method, *, keep: bool = False) -> Result:
+    """Measure a method on the people of `Benchmark.groups`.
+
+    Args:
+        groups: labelled people.
+        body: the body model that their parameters belong to, and the method's.
+        method: finds bodies.
+        keep: also keep what a contact sheet needs, about 200 kB a person.
+    """
+    scores: list[PersonScores] = []
+    parts = torch.zeros(25, 25, dtype=torch.long)
+    kept: list[Kept] = []
+    seconds = 0.0
+    for group in groups:
+        batch = group.batch
+        start = time.perf_counter()
+        answer = method(batch)
+        seconds += time.perf_counter() - start
+        true = Bodies(batch["betas"], batch["rotations"], batch["translation"])
+        camera = Camera(batch["focal"], batch["center"])
+        scores.append(score_bodies(body, answer.bodies, true, camera, INPUT_SIZE))
+        labels = answer.parts.argmax(1)
+        parts += metrics.confusion(labels, batch["parts"].argmax(1), 25, ~batch["ignore"])
+        if keep:
+            kept += _kept(batch["image"], labels, answer.bodies, true, camera)
+    return Result(concatenated(scores), parts, seconds, kept)
+
+
+def entries(kept: list[Kept], people: PersonScores, body: BodyModel) -> list[Entry]:
+    """About 30 people for a contact sheet, evenly spaced through the ranking by PA-MPJPE, the worst first."""
+    errors = people["pa_mpjpe"].tolist()
+    return [
+        _entry(kept[index], body, f"{place + 1}. person {index}: PA-MPJPE {errors[index]:.0f} mm")
+        for place, index in enumerate(spread(errors))
+    ]
+
+
+def _entry(kept: Kept, body: BodyModel, caption: str) -> Entry:
+    found, true = (body(b.betas, b.rotations, b.translation).vertices for b in (kept.found, kept.true))
+    side = kept.picture.shape[-1]
+    parts = torch.nn.functional.one_hot(kept.labels.long(), 25).permute(2, 0, 1).float()
+    whole = Crop(torch.full((2,), side / 2), torch.tensor(float(side)), side)
+    picture = Image.fromarray(kept.picture.permute(1, 2, 0).numpy())
+    return Entry(picture, [(parts, whole)], found, kept.camera, caption, true)
+
+
+def _kept(images: Tensor, labels: Tensor, found: Bodies, true: Bodies, camera: Camera) -> list[Kept]:
+    pictures = (images * 255).round().byte()
+    return [
+        Kept(
+            pictures[i], labels[i].byte(), found[i : i + 1], true[i : i + 1], Camera(camera.focal[i], camera.center[i])
+        )
+        for i in range(len(images))
+    ]

@@ -1,0 +1,82 @@
+"""Contact sheets: many people on one picture, from the worst fit to the best, so that failures can be looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
+from torch import Tensor
+
+from nbf.geometry import Camera, Crop
+from nbf.render import draw_mesh, over, part_colors, side_view
+
+SHOWN = 30
+# Pixels; columns of people.
+_TILE, _GAP, _CAPTION, _TITLE, _FONT, _COLUMNS = 184, 10, 20, 34, 14, 3
+_PAPER, _INK, _STUDIO = (255, 255, 255), (40, 40, 46), (234, 236, 240)
+_PART_OPACITY, _FOUND_OPACITY = 0.85, 0.7
+# Tint of true bodies, so that they are not taken for the found ones.
+_BLUE = (0.35, 0.6, 1.0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One person, or the people of one photo, in a square picture."""
+
+    picture: Image.Image
+    parts: list[tuple[Tensor, Crop]]
+    """Part probabilities (25, h, w) and their crop, in pixels of the picture, of each person."""
+    vertices: Float[Tensor, "n v 3"]
+    """Metres, in the camera's frame."""
+    camera: Camera
+    """In pixels of the picture."""
+    caption: str
+    true: Float[Tensor, "n v 3"] | None = None
+    """The true bodies, if they are known: drawn in blue behind the found ones in the side view."""
+
+
+def spread(scores: Sequence[float], count: int = SHOWN) -> list[int]:
+    """Indices of about `count` scores evenly spaced through their ranking, the largest first."""
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])
+    places = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+    return [order[place] for place in places]
+
+
+def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> Image.Image:
+    """All entries, row by row: picture, parts, mesh over the picture, mesh from the side, and the caption above."""
+    cell = 4 * _TILE + _GAP, _TILE + _CAPTION
+    columns = min(_COLUMNS, max(len(entries), 1))
+    rows = -(-len(entries) // columns)
+    paper = Image.new("RGB", (_GAP + columns * cell[0], _TITLE + rows * cell[1] + _GAP), _PAPER)
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
+    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=ImageFont.load_default(size=_FONT + 4), anchor="lm")
+    for index, entry in enumerate(entries):
+        left, top = _GAP + index % columns * cell[0], _TITLE + index // columns * cell[1]
+        pen.text((left, top + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
+        for place, panel in enumerate(_panels(entry, faces)):
+            paper.paste(panel, (left + place * _TILE, top + _CAPTION))
+    return paper
+
+
+def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
+    zoom = _TILE / entry.picture.width
+    picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+    pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
+    parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
+    meshed = over(picture, draw_mesh(entry.vertices, faces, entry.camera.scaled(zoom), _TILE, _TILE))
+    return [picture, parted, meshed, _from_the_side(entry, faces)]
+
+
+def _from_the_side(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
+    studio = Image.new("RGB", (_TILE, _TILE), _STUDIO)
+    if entry.true is None:
+        turned, camera = side_view(entry.vertices, _TILE, _TILE)
+        return over(studio, draw_mesh(turned, faces, camera, _TILE, _TILE))
+    # Depth and size are a guess: laid centre on centre, the two show how the pose differs.
+    moved = entry.true - entry.true.mean(1, keepdim=True) + entry.vertices.mean(1, keepdim=True)
+    turned, camera = side_view(torch.cat([entry.vertices, moved]), _TILE, _TILE)
+    found, true = turned.chunk(2)
+    blue = draw_mesh(true, faces, camera, _TILE, _TILE) * torch.tensor([*_BLUE, 1.0])
+    return over(over(studio, blue), draw_mesh(found, faces, camera, _TILE, _TILE), _FOUND_OPACITY)
