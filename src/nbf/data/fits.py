@@ -1,0 +1,106 @@
+"""Bodies fitted to the real photos: shape, pose and place of the people of a pack, to learn from.
+
+`nbf fit-photos` writes them; rows are the people of the pack of photos beside them (`nbf.data.pack`).
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from torch import Tensor
+
+from nbf.body.model import BodyModel, BodyOutput
+from nbf.data.pack import Photos
+from nbf.errors import DataError
+from nbf.geometry import Camera, matrix_from_axis_angle
+from nbf.raster import rasterize
+
+
+@dataclass(frozen=True)
+class RealFits:
+    """One body for each of the n people of a pack."""
+
+    photo: Int64[Tensor, " n"]
+    boxes: Float32[Tensor, "n 4"]
+    """(x0, y0, x1, y1) in pixels of the pack; with `photo`, what ties a row to a person."""
+    betas: Float32[Tensor, "n s"]
+    axis_angle: Float32[Tensor, "n 24 3"]
+    """parent_from_joint in radians; the root's is cam_from_body."""
+    translation: Float32[Tensor, "n 3"]
+    """Metres, as `BodyModel.forward` takes it, in the frame of the photo's default camera."""
+    focal: Float32[Tensor, " n"]
+    center: Float32[Tensor, "n 2"]
+    """That camera, in pixels of the pack."""
+    kept: Bool[Tensor, " n"]
+    """The body agrees with keypoints and mask: fit to learn from."""
+    pck: Float32[Tensor, " n"]
+    """Share of the trusted keypoints within a fifth of the torso."""
+    keypoint_error: Float32[Tensor, " n"]
+    """Mean distance of trusted keypoints, in crop sides (1.2 times the longer side of the box)."""
+    iou: Float32[Tensor, " n"]
+    """Overlap of body and person."""
+    part_share: Float32[Tensor, " n"]
+    """Share of the pixels on body and person where both have the same merged part."""
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.stem + ".part.npz")
+        np.savez_compressed(unfinished, **{name: value.numpy() for name, value in vars(self).items()})
+        os.replace(unfinished, path)
+
+    @classmethod
+    def load(cls, path: Path, photos: Photos | None = None) -> "RealFits":
+        """Read what `nbf fit-photos` wrote; checked against the pack if it is given.
+
+        Raises:
+            DataError: the file is missing, is something else, or belongs to another pack.
+        """
+        if not path.is_file():
+            raise DataError(f"no fits of real photos at {path}: make them with `nbf fit-photos`")
+        with np.load(path) as file:
+            names = list(cls.__dataclass_fields__)
+            if sorted(file.files) != sorted(names):
+                raise DataError(f"{path}: expected the arrays {', '.join(names)}, got {', '.join(file.files)}")
+            fits = cls(**{name: torch.from_numpy(file[name]) for name in names})
+        if photos is not None and not (
+            torch.equal(fits.photo, photos.photo.cpu()) and torch.allclose(fits.boxes, photos.boxes.cpu())
+        ):
+            raise DataError(f"{path}: fits of other people than the pack's; make them again with `nbf fit-photos`")
+        return fits
+
+    def to(self, device: torch.device | str) -> "RealFits":
+        return RealFits(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def __len__(self) -> int:
+        return len(self.photo)
+
+    def __getitem__(self, people: slice | Tensor) -> "RealFits":
+        return RealFits(**{name: value[people] for name, value in vars(self).items()})
+
+    @property
+    def rotations(self) -> Float[Tensor, "n 24 3 3"]:
+        """parent_from_joint; the root's is cam_from_body."""
+        return matrix_from_axis_angle(self.axis_angle)
+
+    @property
+    def camera(self) -> Camera:
+        """Each person's camera, in pixels of the pack."""
+        return Camera(self.focal, self.center)
+
+    def posed(self, body: BodyModel) -> BodyOutput:
+        """The bodies in the camera frame, metres."""
+        return body(self.betas, self.rotations, self.translation)
+
+
+def fit_parts(fits: RealFits, body: BodyModel, side: int) -> UInt8[Tensor, "n {side} {side}"]:
+    """The 24 parts, front and back told apart, of each body alone on its photo's canvas of `side` pixels; 0 elsewhere.
+
+    Unlike the labels of the photos these know front from back; where both have the same merged part, the fit's label
+    can replace the photo's.
+    """
+    seen = rasterize(fits.camera.pixels_depth(fits.posed(body).vertices), body.faces, side, side)
+    return torch.where(seen.mask, body.face_parts[seen.face.clamp_min(0)], 0).to(torch.uint8)

@@ -1,0 +1,260 @@
+"""Bodies for the labelled people of the real photos: 2D keypoints and part maps -> shape, pose and place.
+
+The networks give the start. People in the photos mostly stand before a camera that looks a little down, and the 2D
+evidence says little about depth, so a prior of everyday poses and of standing upright decides there.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Generator, Tensor, nn
+
+from nbf.body.joints import COCO17
+from nbf.body.model import BodyModel
+from nbf.body.parts import merge_labels
+from nbf.data.crops import RealCrops
+from nbf.data.fits import RealFits
+from nbf.data.pack import Photos
+from nbf.data.window import clip, pixel_grid
+from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle, translation_from_crop_camera
+from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mirror import fit_both_ways, segment_both_ways
+from nbf.raster import rasterize
+from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.maps import MERGED
+from nbf.refine.pose_mixture import PoseMixture
+from nbf.refine.problem import BodyProblem, Evidence
+from nbf.refine.solver import cost, solve
+from nbf.refine.state import BodyState
+from nbf.refine.surface import Surface
+from nbf.synth.anatomy import angles_from_rotations
+from nbf.synth.background import BANK_SIDE, Backgrounds
+from nbf.synth.poses import PoseLibrary
+
+MAP = 64
+"""Side of the part maps in cells."""
+PITCH = math.radians(4)
+"""How far the photographers' cameras look down: held at the height of the eyes, with the person in the middle."""
+_ROUNDS, _STEPS = 4, 6  # searches, with visibility and matches of the outline found anew before each
+_FIRST_STEPS = 8  # of the search that compares starts
+_BAD = 20.0  # cost after that search from which other starts are tried: of about one person in five
+_BATCH = 64  # people at a time
+# What a fit must reach to be kept: keypoints (shares, crop sides, number), overlap with the mask, same merged part.
+_LEAST_PCK, _WORST, _LEAST_TRUSTED = 0.9, 0.08, 9
+_LEAST_IOU, _LEAST_PARTS = 0.65, 0.65
+_TOUCHING = 3.0  # pixels between box and border of the photo, below which the border may cut the person off
+_SHOULDER, _HIP = COCO17.index("left_shoulder"), COCO17.index("right_hip")
+# Everyday poses: hips and knees bent by less than this (radians), trunk upright; one in so many others beside them.
+_STRAIGHT, _OTHERS = 0.6, 6
+_DRAWN, _COMPONENTS = 30000, 8
+# What the labels call a joint, as pulls of the body's own keypoint towards another one. Medians over 1,706 people of
+# the train pack who are seen whole, against T-posed adults of the body model: their knees lie lower, their ankles
+# higher (shin 6 % shorter, which would bend every knee by 20 degrees), shoulders lower and, being clothed, wider.
+_PULLS = (("knee", "ankle", 0.03), ("ankle", "knee", 0.035), ("shoulder", "hip", 0.017))
+_WIDER_SHOULDERS = 0.04
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well bodies agree with the labels of n people."""
+
+    pck: Float[Tensor, " n"]
+    """Share of the trusted keypoints within a fifth of the torso (left shoulder to right hip) of the label."""
+    keypoints: Float[Tensor, " n"]
+    """Mean distance of the trusted keypoints from their labels, in crop sides."""
+    worst: Float[Tensor, " n"]
+    """The largest such distance of a person."""
+    iou: Float[Tensor, " n"]
+    """Overlap of body and person, where the labels say which it is."""
+    parts: Float[Tensor, " n"]
+    """Share of the pixels on both body and person that have the same merged part."""
+    trusted: Int64[Tensor, " n"]
+    """Number of trusted keypoints."""
+
+    def good(self) -> Bool[Tensor, " n"]:
+        """Whose bodies pass for labels."""
+        joints = (self.pck >= _LEAST_PCK) & (self.worst <= _WORST) & (self.trusted >= _LEAST_TRUSTED)
+        return joints & (self.iou >= _LEAST_IOU) & (self.parts >= _LEAST_PARTS)
+
+    @classmethod
+    def joined(cls, batches: "Sequence[Agreement]") -> "Agreement":
+        """Several batches of people as one."""
+        return cls(**{name: torch.cat([getattr(each, name) for each in batches]) for name in cls.__dataclass_fields__})
+
+
+def label_keypoints(body: BodyModel) -> Landmarks:
+    """COCO-17 as the labels of the photos place it, in terms of the body's own keypoints."""
+    matrix = torch.eye(len(COCO17))
+
+    def pull(name: str, toward: str, share: float) -> None:
+        row = COCO17.index(name)
+        matrix[row, row] -= share
+        matrix[row, COCO17.index(toward)] += share
+
+    for side, other in (("left", "right"), ("right", "left")):
+        for name, toward, share in _PULLS:
+            pull(f"{side}_{name}", f"{side}_{toward}", share)
+        pull(f"{side}_shoulder", f"{other}_shoulder", -_WIDER_SHOULDERS)
+    return Landmarks.keypoints(body, "coco17").mixed(matrix)
+
+
+def everyday_poses(library: PoseLibrary, generator: Generator) -> PoseMixture:
+    """The pose prior for photos of people who mostly stand."""
+    rotations = library.sample(_DRAWN, generator)
+    angles = angles_from_rotations(rotations).abs()
+    straight = (angles[:, [1, 2, 4, 5], 0] < _STRAIGHT).all(1) & (rotations[:, 0, 1, 1] > 0.9)
+    others = rotations[~straight][: int(straight.sum()) // _OTHERS]
+    return PoseMixture.fit(torch.cat([rotations[straight], others]), _COMPONENTS, generator)
+
+
+def fit_photos(
+    fitter: "PhotoFitter", people: Int64[Tensor, " n"], progress: Callable[[int], None] = lambda count: None
+) -> tuple[RealFits, Agreement, Agreement]:
+    """Fits of some people of a pack, and how the start and the fits agree with the labels.
+
+    `progress` is called with the number of people done since the last call.
+    """
+    ends, before, after = [], [], []
+    for some in people.split(_BATCH):
+        start, end = fitter.fit(some)
+        before.append(fitter.agreement(some, start))
+        after.append(fitter.agreement(some, end))
+        ends.append(end)
+        progress(len(some))
+    agreed = Agreement.joined(after)
+    betas, rotations = (torch.cat([getattr(end, name) for end in ends]) for name in ("betas", "rotations"))
+    camera = fitter.camera(people)
+    fits = RealFits(
+        photo=fitter.photos.photo[people],
+        boxes=fitter.photos.boxes[people],
+        betas=betas,
+        axis_angle=axis_angle_from_matrix(rotations),
+        translation=torch.cat([end.translation(fitter.body) for end in ends]),
+        focal=camera.focal,
+        center=camera.center,
+        kept=agreed.good(),
+        pck=agreed.pck,
+        keypoint_error=agreed.keypoints,
+        iou=agreed.iou,
+        part_share=agreed.parts,
+    )
+    return fits, Agreement.joined(before), agreed
+
+
+class PhotoFitter:
+    """Fits bodies to people of a decoded pack, some at a time. Everything runs on the CPU."""
+
+    def __init__(self, photos: Photos, segmenter: nn.Module, fitter: nn.Module, body: BodyModel, mixture: PoseMixture):
+        """`body` should be a small one; its surface is sampled."""
+        nothing = torch.empty(0, 3, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)
+        self.photos, self.crops = photos, RealCrops(photos, Backgrounds(nothing))
+        self.segmenter, self.fitter = segmenter, fitter
+        self.body, self.mixture = body, mixture
+        self.surface, self.keypoints = Surface.spread(body), label_keypoints(body)
+
+    @torch.no_grad()
+    def fit(self, people: Int64[Tensor, " n"]) -> tuple[BodyState, BodyState]:
+        """Start (the networks' estimate) and end for some people of the pack, in the camera of `camera(people)`."""
+        batch, crop = self.crops.plain(people), self.crop(people)
+        camera = crop.camera(self.camera(people))
+        start = self._start(batch["image"], camera)
+        keypoints = batch["keypoints"] / batch["keypoints"].new_tensor([256.0, 256.0, 1.0])
+        unsure = batch["ignore"] | self._cut_off(people, crop)
+        evidence = Evidence.of_maps(camera, keypoints, batch["parts"], unsure)
+
+        def make(rows: Tensor) -> BodyProblem:
+            return BodyProblem.make(
+                self.surface, evidence[rows], self.mixture, start[rows], keypoints=self.keypoints, pitch=PITCH
+            )
+
+        problem = make(torch.arange(len(people)))
+        state = self._best_start(start, make)
+        for _ in range(_ROUNDS):
+            state, _ = solve(problem.refreshed(state), state, steps=_STEPS)
+        return start, state.orthonormal()
+
+    @torch.no_grad()
+    def agreement(self, people: Int64[Tensor, " n"], state: BodyState) -> Agreement:
+        """Judge bodies by the labels."""
+        batch, crop = self.crops.plain(people), self.crop(people)
+        camera = crop.camera(self.camera(people))
+        keypoints = batch["keypoints"] / batch["keypoints"].new_tensor([256.0, 256.0, 1.0])
+        found = camera.project(place(self.keypoints, state, jacobian=False).points)
+        apart, trusted = (found - keypoints[..., :2]).norm(dim=-1), keypoints[..., 2] > 0
+        torso = (keypoints[:, _SHOULDER, :2] - keypoints[:, _HIP, :2]).norm(dim=-1)
+        count = trusted.sum(1).clamp_min(1)
+        seen = rasterize(camera.scaled(MAP).pixels_depth(state.posed(self.body).vertices), self.body.faces, MAP, MAP)
+        labels = torch.where(seen.mask, self.body.face_parts[seen.face], 0)
+        known = ~(batch["ignore"] | self._cut_off(people, crop))
+        person = batch["parts"][:, 0] < 0.5
+        both = seen.mask & person & known
+        same = merge_labels(labels, MERGED) == merge_labels(batch["parts"].argmax(1), MERGED)
+        return Agreement(
+            pck=((apart <= 0.2 * torso[:, None]) & trusted).sum(1) / count,
+            keypoints=(apart * trusted).sum(1) / count,
+            worst=(apart * trusted).amax(1),
+            iou=both.sum((1, 2)) / ((seen.mask | person) & known).sum((1, 2)).clamp_min(1),
+            trusted=trusted.sum(1),
+            parts=(both & same).sum((1, 2)) / both.sum((1, 2)).clamp_min(1),
+        )
+
+    def camera(self, people: Int64[Tensor, " n"]) -> Camera:
+        """The default camera of each person's photo, in pixels of the pack."""
+        size = self.photos.size[self.photos.photo[people]]
+        return Camera(size.norm(dim=1), size / 2)
+
+    def crop(self, people: Int64[Tensor, " n"]) -> Crop:
+        """The square around each person as the predictor would cut it, one unit wide."""
+        return Crop.from_boxes(clip(self.photos.boxes[people], self._frame(people)), 1)
+
+    def _frame(self, people: Tensor) -> Float[Tensor, "n 4"]:
+        size = self.photos.size[self.photos.photo[people]]
+        return torch.cat([torch.zeros_like(size), size], dim=1)
+
+    def _start(self, image: Float[Tensor, "n 3 r r"], camera: Camera) -> BodyState:
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = segment_both_ways(self.segmenter, image.contiguous(memory_format=torch.channels_last)).float()
+        fit = fit_both_ways(self.fitter, parts)
+        pelvis = translation_from_crop_camera(fit.scale, fit.offset, camera, 1)
+        return BodyState(fit.betas, fit.rotations, pelvis)
+
+    def _cut_off(self, people: Int64[Tensor, " n"], crop: Crop) -> Bool[Tensor, "n m m"]:
+        """Cells beyond a border of the photo that cuts the person off: nobody knows what is there."""
+        frame, box = self._frame(people), self.photos.boxes[people]
+        cells = crop.to_image((pixel_grid(MAP, frame.device) / 2 + 0.5).flatten(0, 1)[None]).unflatten(1, (MAP, MAP))
+        touching = ((box - frame).abs() < _TOUCHING) | ((clip(box, frame) - frame).abs() < _TOUCHING)
+        low, high = (cells < frame[:, None, None, :2]), (cells > frame[:, None, None, 2:])
+        return (torch.cat([low, high], -1) & touching[:, None, None]).any(-1)
+
+    def _best_start(self, start: BodyState, make: Callable[[Tensor], BodyProblem]) -> BodyState:
+        """The estimate after a few steps or, where it fits badly and this fits better, somebody who stands.
+
+        They face as the estimate does, or the other way.
+        """
+        problem = make(torch.arange(len(start.betas)))
+        best, lowest = self._searched(problem, start)
+        bad = (lowest > _BAD).nonzero()[:, 0]
+        if not len(bad):
+            return best
+        problem, betas, pelvis = make(bad), start.betas[bad] * 0, start.pelvis[bad]
+        forward = start.rotations[bad, 0, :, 2]
+        heading = torch.atan2(forward[:, 0], -forward[:, 2])
+        stands = torch.eye(3).repeat(len(bad), 23, 1, 1)
+        for turn in (0.0, math.pi):
+            about = (heading + turn)[:, None] * torch.tensor([0.0, 1.0, 0.0])
+            root = UPRIGHT @ matrix_from_axis_angle(about)
+            tried = BodyState(betas, torch.cat([root[:, None], stands], 1), pelvis)
+            tried, value = self._searched(problem, tried)
+            better = value < lowest[bad]
+            chosen = best[bad].chosen(tried, better)
+            best.betas[bad], best.rotations[bad], best.pelvis[bad] = chosen.betas, chosen.rotations, chosen.pelvis
+            lowest[bad] = torch.minimum(value, lowest[bad])
+        return best
+
+    @staticmethod
+    def _searched(problem: BodyProblem, state: BodyState) -> tuple[BodyState, Float[Tensor, " n"]]:
+        state, _ = solve(problem.refreshed(state), state, steps=_FIRST_STEPS)
+        return state, cost(problem.refreshed(state), state)

@@ -1,0 +1,214 @@
+"""One problem out of the residuals: a picture's evidence, what is known of bodies, and the weights between them."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nbf.body.joints import SMPL24
+from nbf.geometry import Camera
+from nbf.refine import residuals
+from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.maps import PERSON, Fields, Outline
+from nbf.refine.pose_mixture import PoseMixture
+from nbf.refine.solver import Block
+from nbf.refine.state import BodyState
+from nbf.refine.surface import Surface
+
+# Standard deviations of COCO's keypoints against a body in them, in map sides: face, then shoulders, elbows, wrists,
+# hips, knees, ankles. Hips are named differently by everyone, face points and limb joints agree best.
+_KEYPOINT_SIGMA = torch.tensor([0.012] * 5 + [0.020] * 2 + [0.016] * 4 + [0.030] * 2 + [0.016] * 4)
+# Standard deviations of surface points and the outline, in map sides.
+_SIGMA_INSIDE, _SIGMA_OUTLINE = 0.015, 0.012
+# Lean of trunk and legs and bend between them, radians; the height of one foot above the other, metres.
+_SIGMA_STAND, _SIGMA_LEVEL = (0.14, 0.10, 0.10), 0.04
+# Map sides from which an outline point no longer finds its partner, and the least cosine between their normals.
+_REACH, _ALIKE = 0.10, 0.5
+_OUTLINE_POINTS = 96
+# Neighbouring surface points and outline points repeat each other: together they count as so many.
+_INDEPENDENT = 40.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each kind of residual counts; 0 switches it off."""
+
+    keypoints: float = 1.0
+    inside: float = 1.0
+    """Surface points inside of the region where their part was seen."""
+    outline: float = 1.0
+    """Outline of the body on the outline of the person."""
+    loose: float = 0.4
+    """Share of `outline` where the body lies within the outline, as under clothes."""
+    pose: float = 1.0
+    shape: float = 1.0
+    upright: float = 1.0
+    """Trunk and legs without lean in depth; for pictures of people who mostly stand."""
+    level: float = 1.0
+    """Both feet at one height: level ground, level camera."""
+    start: float = 0.2
+    """Staying near the start, in one over radians a joint."""
+    hands: float = 5.0
+    """The same for the hands, which no evidence moves."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a picture shows of b people, each in a square map of side 1."""
+
+    camera: Camera
+    """In map sides (`Crop.camera` of a crop of resolution 1)."""
+    keypoints: Float[Tensor, "b 17 3"]
+    """COCO-17 (x, y, weight 0..1), map sides."""
+    fields: Fields
+    outline: Outline
+
+    @classmethod
+    def of_maps(
+        cls,
+        camera: Camera,
+        keypoints: Float[Tensor, "b 17 3"],
+        parts: Float[Tensor, "b 25 h h"],
+        unsure: Tensor | None = None,
+    ) -> "Evidence":
+        """From part probabilities over the map; `unsure` (b, h, h) marks cells that say nothing."""
+        unsure = torch.zeros_like(parts[:, 0], dtype=torch.bool) if unsure is None else unsure
+        return cls(camera, keypoints, Fields.of_parts(parts, unsure), Outline.of_parts(parts, unsure, _OUTLINE_POINTS))
+
+    def __getitem__(self, people: slice | Tensor) -> "Evidence":
+        camera = Camera(self.camera.focal[people], self.camera.center[people])
+        return Evidence(camera, self.keypoints[people], self.fields[people], self.outline[people])
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What depends on the pose but stays fixed during a search: what is seen, and which points match."""
+
+    channel: Int64[Tensor, "b n"]
+    vertex: Int64[Tensor, "b m"]
+    weight: Float[Tensor, "b m"]
+
+
+@dataclass(frozen=True)
+class BodyProblem:
+    """Bodies that agree with evidence and are plausible. Use `make`, then `refreshed` before each search."""
+
+    surface: Surface
+    points: Landmarks
+    """24 joints, COCO's 17, then the surface points: placed together."""
+    evidence: Evidence
+    mixture: PoseMixture
+    start: BodyState
+    weights: Weights
+    pitch: float
+    """Radians by which the camera looks down, as far as `upright` and `level` know."""
+    looks: Looks | None = None
+    robust: float = 3.0
+    """Standard deviations from which evidence counts as a likely mistake."""
+
+    @classmethod
+    def make(
+        cls,
+        surface: Surface,
+        evidence: Evidence,
+        mixture: PoseMixture,
+        start: BodyState,
+        weights: Weights = Weights(),
+        keypoints: Landmarks | None = None,
+        pitch: float = 0.0,
+    ) -> "BodyProblem":
+        """`keypoints` are the 17 points of the body that the evidence's keypoints show; the body's own COCO-17 if None."""
+        keypoints = Landmarks.keypoints(surface.body, "coco17") if keypoints is None else keypoints
+        points = Landmarks.keypoints(surface.body, "smpl24") + keypoints + surface.landmarks
+        return cls(surface, points, evidence, mixture, start, weights, pitch).refreshed(start)
+
+    def refreshed(self, state: BodyState) -> "BodyProblem":
+        """The problem with visibility and matches of the outline found anew at a state."""
+        camera = self.evidence.camera
+        seen, rim, facing = self.surface.look(state, camera)
+        channel = torch.where(seen, self.surface.part, PERSON)
+        pixels = camera.project(place(self.surface.landmarks, state, jacobian=False).points)
+        outline = self.evidence.outline
+        apart = pixels[:, None] - outline.points[:, :, None]
+        distance = apart.norm(dim=-1)
+        alike = torch.einsum("bmi,bni->bmn", outline.normals, facing) > _ALIKE
+        same = outline.part[..., None] == self.surface.part
+        cost = torch.where(alike & same & rim[:, None], distance, torch.inf)
+        least, vertex = cost.min(-1)
+        picked = apart.gather(2, vertex[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+        within = (picked * outline.normals).sum(-1) < 0
+        weight = outline.weight * (least < _REACH) * torch.where(within, self.weights.loose, 1.0)
+        return replace(self, looks=Looks(channel, vertex, weight))
+
+    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+        """All residuals, in standard deviations."""
+        assert self.looks is not None
+        given, weights = self.evidence, self.weights
+        placed = place(self.points, state, jacobian)
+        joints = placed[:24]
+        pixels = residuals.project(placed[24:], given.camera)
+        surface, looks = pixels[17:], self.looks
+        count, matched = surface.points.shape[1], looks.vertex.shape[1]
+        keypoint_weights = given.keypoints[..., 2] * weights.keypoints / _KEYPOINT_SIGMA.to(pixels.points)
+        inside = weights.inside / _SIGMA_INSIDE * (_INDEPENDENT / count) ** 0.5
+        outline = weights.outline / _SIGMA_OUTLINE * (_INDEPENDENT / matched) ** 0.5
+        people = torch.ones(len(state.betas), 1).to(pixels.points)
+        down, sight = _gravity(self.pitch).to(people)
+        stand = weights.upright / people.new_tensor(_SIGMA_STAND)
+        level = weights.level / people.new_tensor([_SIGMA_LEVEL, _SIGMA_LEVEL])
+        return [
+            residuals.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, self.robust),
+            residuals.inside(
+                surface, given.fields, looks.channel, people.expand(-1, count) * inside, self.robust * (_INDEPENDENT / count) ** 0.5
+            ),
+            residuals.along_normals(
+                surface,
+                looks.vertex,
+                given.outline.points,
+                given.outline.normals,
+                looks.weight * outline,
+                self.robust * (_INDEPENDENT / matched) ** 0.5,
+            ),
+            residuals.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
+            residuals.along(joints.mixed(_feet().to(people)), down, level, 1.5),
+            *residuals.pose(state, self.mixture, weights.pose, jacobian),
+            residuals.shape(state, weights.shape, jacobian),
+            residuals.near_start(state, self.start, _stiffness(weights).to(people), None, jacobian),
+        ]
+
+
+def _sum_of_joints(*rows: dict[str, float]) -> Float[Tensor, "m 24"]:
+    matrix = torch.zeros(len(rows), 24)
+    for row, factors in zip(matrix, rows):
+        for name, factor in factors.items():
+            row[SMPL24.index(name)] = factor
+    return matrix
+
+
+@cache
+def _posture() -> Float[Tensor, "3 24"]:
+    """Of an average adult in units of their length: trunk (0.5 m), legs (0.8 m), and the bend of one from the other."""
+    trunk = {"neck": 2.0, "pelvis": -2.0}
+    legs = {"pelvis": 1.25, "left_ankle": -0.625, "right_ankle": -0.625}
+    bend = {"neck": 2.0, "pelvis": -3.25, "left_ankle": 0.625, "right_ankle": 0.625}
+    return _sum_of_joints(trunk, legs, bend)
+
+
+@cache
+def _feet() -> Float[Tensor, "2 24"]:
+    """From right ankle and toes to the left ones."""
+    return _sum_of_joints({"left_ankle": 1, "right_ankle": -1}, {"left_foot": 1, "right_foot": -1})
+
+
+def _gravity(pitch: float) -> Float[Tensor, "2 3"]:
+    """Down, and the level line of sight, in the frame of a camera that looks down by `pitch` radians."""
+    return torch.tensor([[0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]])
+
+
+def _stiffness(weights: Weights) -> Float[Tensor, " 24"]:
+    held = torch.full((24,), weights.start)
+    held[[SMPL24.index("left_hand"), SMPL24.index("right_hand")]] = weights.hands
+    return held

@@ -1,0 +1,170 @@
+"""Residuals as pure functions: what the solver makes small. Each gives one `Block` in standard deviations.
+
+Lengths on the picture are in the camera's own pixels; metres and radians elsewhere. A weight of zero switches a residual
+off for a person; weights multiply residuals, so they act squared.
+"""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nbf.geometry import Camera
+from nbf.refine.landmarks import Placed
+from nbf.refine.maps import Fields
+from nbf.refine.pose_mixture import PoseMixture
+from nbf.refine.solver import Block
+from nbf.refine.state import SHAPE_START, BodyState
+from nbf.synth.anatomy import angle_jacobian, angles_from_quaternion, limits, quaternion_from_matrix, rotation_vector, skew
+
+_LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as nbf.synth.ik
+
+
+def project(placed: Placed, camera: Camera) -> Placed:
+    """Pixels of points, (b, n, 2), with their Jacobian."""
+    points, focal = placed.points, camera.focal[..., None, None]
+    pixels = camera.project(points)
+    if placed.jacobian is None:
+        return Placed(pixels, None)
+    depth, away = points[..., 2:, None], (points[..., :2] / points[..., 2:])[..., None]
+    jacobian = placed.jacobian[..., :2, :] - away * placed.jacobian[..., 2:, :]
+    return Placed(pixels, jacobian * (focal[..., None] / depth))
+
+
+def points_2d(
+    pixels: Placed, targets: Float[Tensor, "b n 2"], weights: Float[Tensor, "b n"], robust: float | None
+) -> Block:
+    """Projected points against where they were seen: keypoints, or surface correspondences (Güler et al. 2018).
+
+    `weights` are one over the standard deviation in pixels.
+    """
+    scale = weights[..., None]
+    jacobian = None if pixels.jacobian is None else pixels.jacobian * scale[..., None]
+    return Block((pixels.points - targets) * scale, jacobian, robust)
+
+
+def points_3d(
+    placed: Placed, targets: Float[Tensor, "b n 3"], weights: Float[Tensor, "b n"], robust: float | None = None
+) -> Block:
+    """Points against known places in camera metres; `weights` are one over the standard deviation in metres."""
+    return points_2d(placed, targets, weights, robust)
+
+
+def inside(
+    pixels: Placed,
+    fields: Fields,
+    channel: Int64[Tensor, "b n"],
+    weights: Float[Tensor, "b n"],
+    robust: float | None,
+) -> Block:
+    """How far projected points lie outside of the region where their part (`channel`) was seen; nothing inside of it.
+
+    A one-way chamfer distance through a distance field (Barrow et al. 1977, "Parametric correspondence and chamfer
+    matching"). `weights` are one over the standard deviation in pixels.
+    """
+    distance, gradient = fields.read(pixels.points, channel)
+    scale = weights[..., None]
+    jacobian = None
+    if pixels.jacobian is not None:
+        jacobian = (gradient[..., None, :] @ pixels.jacobian) * scale[..., None]
+    return Block(distance[..., None] * scale, jacobian, robust)
+
+
+def along_normals(
+    pixels: Placed,
+    vertex: Int64[Tensor, "b m"],
+    targets: Float[Tensor, "b m 2"],
+    normals: Float[Tensor, "b m 2"],
+    weights: Float[Tensor, "b m"],
+    robust: float | None,
+) -> Block:
+    """Distance of matched outline points (`vertex`) from the tangents of the mask's outline (Chen & Medioni 1992).
+
+    `weights` are one over the standard deviation in pixels.
+    """
+    picked = pixels.points.gather(1, vertex[..., None].expand(-1, -1, 2))
+    distance = ((picked - targets) * normals).sum(-1, keepdim=True)
+    jacobian = None
+    if pixels.jacobian is not None:
+        rows = pixels.jacobian.gather(1, vertex[..., None, None].expand(-1, -1, *pixels.jacobian.shape[2:]))
+        jacobian = normals[..., None, :] @ rows * weights[..., None, None]
+    return Block(distance * weights[..., None], jacobian, robust)
+
+
+def along(
+    placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor, " n"], robust: float | None
+) -> Block:
+    """How far vectors reach along a direction in which they should not.
+
+    Level ground: the vector between two feet along gravity. Upright: the trunk along the horizontal line of sight.
+    `weights` are one over the standard deviation in the vectors' unit.
+    """
+    jacobian = None
+    if placed.jacobian is not None:
+        jacobian = (direction @ placed.jacobian)[..., None, :] * weights[:, None, None]
+    return Block((placed.points @ direction * weights)[..., None], jacobian, robust)
+
+
+def pose(state: BodyState, mixture: PoseMixture, weight: float, jacobian: bool) -> list[Block]:
+    """The pose under mixtures of Gaussians over the anatomical angles of each limb, and the joint limits beside them.
+
+    The nearest component stands for the sum, with an extra residual for its rarity (Bogo et al. 2016, "Keep it SMPL",
+    section 3.2).
+    """
+    q = quaternion_from_matrix(state.rotations)
+    angles = angles_from_quaternion(q)
+    bounds = limits(q.device, q.dtype)
+    over = (angles - bounds[..., 1]).clamp_min(0) - (bounds[..., 0] - angles).clamp_min(0)
+    over = over[:, 1:] / _LIMIT_SIGMA
+    change = angle_jacobian(q) if jacobian else None
+    blocks = []
+    for limb in mixture.limbs:
+        held, slope, rarity = limb.whitened(angles)
+        values = torch.cat([held, rarity[:, None]], 1)[:, None] * weight
+        if change is None:
+            blocks.append(Block(values, None))
+            continue
+        columns = torch.zeros(*values.shape, state.freedoms).to(q)
+        turned = torch.einsum("brji,bjik->brjk", slope.unflatten(-1, (-1, 3)), change[:, list(limb.joints)])
+        columns[:, 0, :-1, [3 * j + k for j in limb.joints for k in range(3)]] = turned.flatten(2) * weight
+        blocks.append(Block(values, columns))
+    if change is None:
+        return [*blocks, Block(over, None)]
+    outside = (over != 0).to(q)[..., None] * change[:, 1:] / _LIMIT_SIGMA
+    return [*blocks, Block(over, _turn_columns(outside, slice(1, 24), state.freedoms))]
+
+
+def _turn_columns(own: Float[Tensor, "b j 3 3"], joints: slice, freedoms: int) -> Float[Tensor, "b j 3 p"]:
+    """Jacobian of residuals of which each depends on the turn of its own joint only."""
+    rows = torch.arange(24)[joints]
+    columns = own.new_zeros(len(own), own.shape[1], 3, freedoms)
+    spread = columns[..., :72].unflatten(-1, (24, 3))
+    spread[:, torch.arange(len(rows)), :, rows] = own.transpose(0, 1)
+    return columns
+
+
+def shape(state: BodyState, weight: float, jacobian: bool) -> Block:
+    """Betas are standard deviations already."""
+    b, s = state.betas.shape
+    columns = None
+    if jacobian:
+        columns = torch.zeros(b, 1, s, state.freedoms).to(state.betas)
+        columns[:, 0, :, SHAPE_START:] = weight * torch.eye(s).to(state.betas)
+    return Block(state.betas[:, None] * weight, columns)
+
+
+def near_start(
+    state: BodyState, start: BodyState, weights: Float[Tensor, " 24"], robust: float | None, jacobian: bool
+) -> Block:
+    """Turn of each joint since the start; `weights` are one over the standard deviation in radians.
+
+    The derivative of the rotation vector is the inverse right Jacobian of SO(3) (Chirikjian 2012, 10.86).
+    """
+    turn = rotation_vector(quaternion_from_matrix(start.rotations.mT @ state.rotations))
+    if not jacobian:
+        return Block(turn * weights[:, None], None, robust)
+    angle = turn.norm(dim=-1)[..., None, None].clamp_min(1e-3)
+    cross = skew(turn)
+    factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
+    right_inverse = torch.eye(3).to(turn) + cross / 2 + factor * (cross @ cross)
+    columns = _turn_columns(right_inverse * weights[:, None, None], slice(0, 24), state.freedoms)
+    return Block(turn * weights[:, None], columns, robust)
