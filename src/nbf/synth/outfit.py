@@ -59,7 +59,7 @@ class Closet:
         genders = [{"male": 0.0, "female": 1.0}[skin.gender] for skin in skins]
         return Closet(
             body=body,
-            body_piece=_body_piece(body, wardrobe.body_uv.to(device) if wardrobe else body.uv[body.faces_uv]),
+            body_piece=body_piece(body, wardrobe.body_uv.to(device) if wardrobe else None),
             garments=tuple((g, _garment_piece(g, device)) for g in garments),
             textures=torch.cat(dyed),
             originals=len(stack),
@@ -131,14 +131,15 @@ class Closet:
         return self.skins[torch.multinomial(own, 1, generator=generator)[:, 0]]
 
 
-def _body_piece(body: BodyModel, uv: Float[Tensor, "f 3 2"]) -> Piece:
+def body_piece(body: BodyModel, uv: Float[Tensor, "f 3 2"] | None = None) -> Piece:
+    """A naked body, with its own texture coordinates if no others are given."""
     return Piece(
         rest=body.template,
         shape_dirs=body.shape_dirs,
         skin_joints=body.skin_joints,
         skin_weights=body.skin_weights,
         faces=body.faces,
-        uv=uv,
+        uv=body.uv[body.faces_uv] if uv is None else uv,
         parts=body.face_parts,
         regions=torch.zeros_like(body.face_parts),
         surface=body.surface,

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +13,14 @@ from torch import Generator, Tensor
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.geometry.camera import Camera
-from nbf.raster.attributes import gather_faces
 from nbf.raster.zbuffer import Fragments
 from nbf.synth import degrade, light, occluders, view
 from nbf.synth.background import Backgrounds
-from nbf.synth.outfit import Closet
+from nbf.synth.labels import label_maps
+from nbf.synth.outfit import Closet, body_piece
 from nbf.synth.poses import PoseLibrary
 from nbf.synth.room import Room
-from nbf.synth.scene import Paint, Soup, draw, look_at, pose_crowd, shade, surface_map
+from nbf.synth.scene import Paint, Posed, Soup, Wearing, draw, look_at, pose_crowd, shade
 from nbf.synth.view import ViewConfig
 from nbf.synth.wardrobe import Wardrobe
 
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 STRIDE = 4
 """Label maps are coarser than the picture by this factor."""
-PARTS = 25
 Split = Literal["train", "test"]
 # Pictures drawn together on a CPU: what is computed for them then fits its cache and the allocator keeps the memory.
 _PICTURES_CPU = 8
@@ -99,41 +99,68 @@ class Sampler:
         """The full-detail body whose parameters the samples carry."""
         return self.closet.body
 
+    @cached_property
+    def small(self) -> BodyModel:
+        """The same body at the small level of detail."""
+        return load_body("anny24", "small").to(self.generator.device)
+
     def sample(self, count: int, picture: bool = True) -> dict[str, Tensor]:
         """A batch of `count` labelled people; without `picture` only the labels are drawn, at half the resolution."""
-        generator, config = self.generator, self.config
+        people = self._people(count, self.body)
+        side = self.config.resolution if picture else self.config.resolution // 2
+        camera = people.camera.scaled(side / self.config.resolution)
+        beyond, hidden = self._masks(people, side)
+        wearing, bare = self.closet.dress(people.info[:, 1], self.generator)
+        posed = pose_crowd(wearing, people.betas, people.crowd)
+        soup = look_at(posed, people.image, camera.focal, camera.center, side, lit=picture)
+        paint = self.closet.paint(bare, self.generator) if picture else None
+        drawn = []
+        for part in _runs(count, camera.focal.device):
+            rows = soup.of_images(part.start, part.stop)
+            fragments = draw(rows, part.stop - part.start, side, self.closet.textures)
+            drawn.append(self._labels(rows, fragments, part, ~beyond[part] & ~hidden[part]))
+            if paint is not None:
+                here = Camera(camera.focal[part], camera.center[part])
+                image = self._picture(rows, fragments, here, paint, hidden[part], people.crowd.vertices[part])
+                drawn[-1]["image"] = image * ~beyond[part, None]
+        return {name: torch.cat([each[name] for each in drawn]) for name in drawn[0]} | self._truth(people, self.body)
+
+    def sample_bare(self, count: int) -> dict[str, Tensor]:
+        """Labels alone, as `sample(count, picture=False)`, of naked people: at a fraction of the time.
+
+        They are bodies of the small level of detail (so are `vertices`), drawn at the resolution of the labels.
+        """
+        people = self._people(count, self.small)
+        side = self.config.resolution // STRIDE
+        camera = people.camera.scaled(1 / STRIDE)
+        beyond, hidden = self._masks(people, side)
+        everyone = torch.arange(len(people.betas), device=people.betas.device)
+        wear = Wearing(body_piece(self.small), everyone, torch.zeros_like(everyone))
+        posed = [Posed(wear, people.crowd.vertices.mT.contiguous())]
+        soup = look_at(posed, people.image, camera.focal, camera.center, side, lit=False)
+        fragments = draw(soup, count, side, self.closet.textures)
+        return self._labels(soup, fragments, slice(0, count), ~beyond & ~hidden) | self._truth(people, self.small)
+
+    def _people(self, count: int, body: BodyModel) -> "_People":
+        """`count` labelled people and some bystanders, posed, placed and framed."""
+        config = self.config
         extra = round(config.bystanders * count)
         betas, info = self.draw_shapes(count + extra)
         image = torch.cat([torch.arange(count, device=betas.device), self._integers(count, extra)])
         rotations, pelvis = self._placements(count, image, info)
-        translation = pelvis - self.body.rest_joints(betas)[:, 0]
-        crowd: BodyOutput = self.body(betas, rotations, translation)
+        translation = pelvis - body.rest_joints(betas)[:, 0]
+        crowd = body(betas, rotations, translation)
         if config.room is not None:
-            crowd, translation = config.room.stand(crowd, translation, generator)
-        camera, photo = view.frame_person(crowd.vertices[:count], config.resolution, config.view, generator)
-        side = config.resolution if picture else config.resolution // 2
-        zoom = side / config.resolution
-        beyond = occluders.outside(photo * zoom, side)
-        hidden = occluders.sample_masks(count, side, config.occluded, generator)
-        wearing, bare = self.closet.dress(info[:, 1], generator)
-        small = camera.scaled(zoom)
-        soup = look_at(pose_crowd(wearing, betas, crowd), image, small.focal, small.center, side, lit=picture)
-        paint = self.closet.paint(bare, generator) if picture else None
-        drawn = []
-        step = _PICTURES_CPU if betas.device.type == "cpu" else count
-        for first in range(0, count, step):
-            part = slice(first, min(first + step, count))
-            rows = soup.of_images(part.start, part.stop)
-            fragments = draw(rows, part.stop - first, side, self.closet.textures)
-            person = torch.arange(first, part.stop, device=betas.device)[:, None, None]
-            target = (gather_faces(fragments, rows.person, -1) == person) & ~beyond[part] & ~hidden[part]
-            drawn.append(self._labels(rows, fragments, target))
-            if paint is not None:
-                view_of = Camera(small.focal[part], small.center[part])
-                scene = self._picture(rows, fragments, view_of, paint, hidden[part], crowd.vertices[part])
-                drawn[-1]["image"] = scene * ~beyond[part, None]
-        batch = {name: torch.cat([each[name] for each in drawn]) for name in drawn[0]}
-        return batch | self._truth(betas, rotations, translation, crowd, camera, photo, count)
+            crowd, translation = config.room.stand(crowd, translation, self.generator)
+        camera, photo = view.frame_person(crowd.vertices[:count], config.resolution, config.view, self.generator)
+        return _People(betas, info, image, rotations, translation, crowd, camera, photo)
+
+    def _masks(
+        self, people: "_People", side: int
+    ) -> tuple[Bool[Tensor, "n {side} {side}"], Bool[Tensor, "n {side} {side}"]]:
+        """Pixels beyond the photo, and pixels where something is in front of everybody."""
+        beyond = occluders.outside(people.photo * (side / self.config.resolution), side)
+        return beyond, occluders.sample_masks(len(people.photo), side, self.config.occluded, self.generator)
 
     def _integers(self, below: int, count: int) -> Int[Tensor, " count"]:
         return torch.randint(below, (count,), generator=self.generator, device=self.generator.device)
@@ -169,19 +196,15 @@ class Sampler:
         others[:, 2] = others[:, 2].clamp(min=1.0)
         return rotations, torch.cat([pelvis, others])
 
-    def _labels(self, soup: Soup, fragments: Fragments, target: Bool[Tensor, "n r r"]) -> dict[str, Tensor]:
-        """What is to be seen of the labelled people, at the pixels of `target`."""
-        seen = Fragments(torch.where(target, fragments.face, -1), fragments.barycentrics, fragments.depth)
-        side = self.config.resolution // STRIDE
-        cell = target.shape[1] // side
-        mass = _pool(target[:, None].float(), cell)
-        surface = _pool(surface_map(soup, seen).permute(0, 3, 1, 2), cell)
-        return {
-            "parts": soft_one_hot(gather_faces(seen, soup.parts[soup.face], 0), cell),
-            "surface": (surface / mass.clamp(min=1e-6)).contiguous(),
-            "surface_mask": mass[:, 0] > 0.5,
-            "ignore": torch.zeros(len(target), side, side, dtype=torch.bool, device=target.device),
-            "real": torch.zeros(len(target), dtype=torch.bool, device=target.device),
+    def _labels(
+        self, soup: Soup, fragments: Fragments, part: slice, allowed: Bool[Tensor, "n r r"]
+    ) -> dict[str, Tensor]:
+        """Label maps of the people of a run of pictures (person i is the one of picture i)."""
+        side, count, device = self.config.resolution // STRIDE, part.stop - part.start, allowed.device
+        person = torch.arange(part.start, part.stop, device=device)
+        return label_maps(soup, fragments, person, allowed, side) | {
+            "ignore": torch.zeros(count, side, side, dtype=torch.bool, device=device),
+            "real": torch.zeros(count, dtype=torch.bool, device=device),
         }
 
     def _picture(
@@ -208,25 +231,18 @@ class Sampler:
         scene[covered] = torch.where(hidden[covered, None], before, scene[covered])
         return degrade.degrade(scene, generator)
 
-    def _truth(
-        self,
-        betas: Float[Tensor, "p s"],
-        rotations: Float[Tensor, "p 24 3 3"],
-        translation: Float[Tensor, "p 3"],
-        crowd: BodyOutput,
-        camera: Camera,
-        photo: Float[Tensor, "n 4"],
-        count: int,
-    ) -> dict[str, Tensor]:
-        crowd = BodyOutput(crowd.vertices[:count], crowd.joints[:count], crowd.transforms[:count])
-        points = camera.project(self.body.keypoints(crowd, "coco17"))
+    def _truth(self, people: "_People", body: BodyModel) -> dict[str, Tensor]:
+        """Labels that are numbers."""
+        camera, photo, count = people.camera, people.photo, len(people.photo)
+        crowd = BodyOutput(*(getattr(people.crowd, name)[:count] for name in ("vertices", "joints", "transforms")))
+        points = camera.project(body.keypoints(crowd, "coco17"))
         side = self.config.resolution
         inside = (points > photo[:, None, :2].clamp(min=0)) & (points < photo[:, None, 2:].clamp(max=side))
         return {
             "keypoints": torch.cat([points, inside.all(-1, keepdim=True).float()], -1),
-            "betas": betas[:count],
-            "rotations": rotations[:count],
-            "translation": translation[:count],
+            "betas": people.betas[:count],
+            "rotations": people.rotations[:count],
+            "translation": people.translation[:count],
             "focal": camera.focal,
             "center": camera.center,
             "joints_3d": crowd.joints,
@@ -235,19 +251,21 @@ class Sampler:
         }
 
 
-def _pool(values: Float[Tensor, "n c r r"], cell: int) -> Float[Tensor, "n c s s"]:
-    return torch.nn.functional.avg_pool2d(values, cell)
+@dataclass(frozen=True)
+class _People:
+    """p people on n pictures: those who are labelled, in the order of the pictures, then bystanders."""
+
+    betas: Float[Tensor, "p s"]
+    info: Float[Tensor, "p k"]
+    image: Int[Tensor, " p"]
+    rotations: Float[Tensor, "p 24 3 3"]
+    translation: Float[Tensor, "p 3"]
+    crowd: BodyOutput
+    camera: Camera
+    photo: Float[Tensor, "n 4"]
 
 
-def soft_one_hot(labels: Int[Tensor, "n r r"], cell: int) -> Float[Tensor, "n 25 s s"]:
-    """Share of each label in every cell x cell block."""
-    count, side = len(labels), labels.shape[1] // cell
-    image, row, column = labels.nonzero(as_tuple=True)
-    label = labels[image, row, column]
-    place = torch.div(row, cell, rounding_mode="floor") * side + torch.div(column, cell, rounding_mode="floor")
-    share = torch.full_like(place, 1 / cell**2, dtype=torch.float32)
-    shares = torch.zeros(count * PARTS * side * side, device=labels.device)
-    shares.scatter_add_(0, (image * PARTS + label) * side * side + place, share)
-    shares = shares.view(count, PARTS, side, side)
-    shares[:, 0] = 1 - shares.sum(1)
-    return shares
+def _runs(count: int, device: torch.device) -> list[slice]:
+    """Pictures that are drawn together."""
+    step = _PICTURES_CPU if device.type == "cpu" else max(count, 1)
+    return [slice(first, min(first + step, count)) for first in range(0, count, step)]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nbf.body.model import BodyOutput, dense_weights, skin_rows
 from nbf.geometry.camera import Camera
-from nbf.raster.attributes import interpolate, sample_texture, vertex_normals
+from nbf.raster.attributes import sample_texture, vertex_normals
 from nbf.raster.zbuffer import Fragments, faces_in_view, rasterize_packed
 from nbf.synth.light import spherical_harmonics
 
@@ -60,8 +60,8 @@ class Posed:
 class Soup:
     """Triangles in view: projected vertices, one row per triangle, and what all wearers of a piece share.
 
-    `points` are (x px, y px, z m), `normals` unit vectors in the camera frame or None if nothing will be lit. `face` and
-    `faces + shift` are rows of the tables, which hold each piece once, the body first.
+    `points` are (x px, y px, z m), `normals` unit vectors in the camera frame or None if nothing will be lit. `face`
+    and `faces + shift` are rows of the tables, which hold each piece once, the body first.
     """
 
     points: Float[Tensor, "v 3"]
@@ -214,8 +214,3 @@ def shade(
     out = torch.zeros(fragments.face.numel(), 3, device=face.device)
     out[pixel] = (albedo * light + gloss[image, None] * rim[:, None]).clamp(0, 1)
     return out.unflatten(0, fragments.face.shape)
-
-
-def surface_map(soup: Soup, fragments: Fragments) -> Float[Tensor, "n r r 3"]:
-    """Canonical surface coordinate of every covered pixel."""
-    return interpolate(fragments, soup.faces + soup.shift[:, None], soup.surface)

@@ -10,9 +10,10 @@ from nbf.body.files import load_body
 from nbf.geometry.camera import Camera
 from nbf.synth.background import Backgrounds
 from nbf.synth.crowd import CrowdSampler
+from nbf.synth.labels import soft_one_hot
 from nbf.synth.outfit import Closet
 from nbf.synth.poses import PoseLibrary
-from nbf.synth.sampler import Sampler, SamplerConfig, soft_one_hot
+from nbf.synth.sampler import Sampler, SamplerConfig
 from nbf.synth.view import ViewConfig
 
 PLAIN = SamplerConfig(bystanders=0.0, occluded=0.0, view=ViewConfig(truncated=0.0))
@@ -69,6 +70,20 @@ def test_labels_alone_are_those_of_the_picture() -> None:
     torch.testing.assert_close(full["joints_2d"], labels["joints_2d"])
     assert (full["parts"] - labels["parts"]).abs().sum(1).mean() < 0.03
     assert "image" not in labels
+
+
+def test_bare_people_have_the_labels_of_dressed_ones() -> None:
+    """Without a wardrobe nobody wears anything, so that only the level of detail and the resolution differ."""
+    dressed, bare = make().sample(8, picture=False), make().sample_bare(8)
+    assert {name: value.shape for name, value in dressed.items() if name != "vertices"} == {
+        name: value.shape for name, value in bare.items() if name != "vertices"
+    }
+    for name in ("betas", "rotations"):
+        assert torch.equal(dressed[name], bare[name])
+    torch.testing.assert_close(dressed["joints_3d"], bare["joints_3d"], atol=1e-3, rtol=0)
+    assert (dressed["parts"] - bare["parts"]).abs().sum(1).mean() < 0.08
+    both = dressed["surface_mask"] & bare["surface_mask"]
+    assert (dressed["surface"] - bare["surface"]).abs().amax(1)[both].median() < 0.02
 
 
 def test_people_fill_the_crop_as_a_detected_box_does() -> None:
