@@ -1,8 +1,89 @@
-import torch
+"""Agreement with photos whose labels are drawn from known bodies: who knows the body gets full marks."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nbf.body.model import BodyModel, BodyOutput
+from nbf.data.real import RealPerson, RealPhoto
 from nbf.evaluate import metrics
-from nbf.evaluate.real import _scored, part_confusion
+from nbf.evaluate.real import _scored, evaluate_real, part_confusion
+from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.crop import Crop
+from nbf.nets.fitter import FitterOutput
+from nbf.predictor import Predictor
+from nbf.raster.zbuffer import rasterize
+
+WIDTH, HEIGHT = 120, 160
+
+
+class Knows(Predictor):
+    """A predictor that finds one known body in the middle of every photo, or `off` metres to its right."""
+
+    def __init__(self, body: BodyModel, off: float = 0.0) -> None:
+        self.body, self.off = body, off
+        self.betas, self.rotations = torch.zeros(1, body.shape_count), torch.eye(3).repeat(1, 24, 1, 1)
+        self.rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1]))
+        self.pelvis = torch.tensor([[0.0, 0.0, 3.0]])
+
+    def posed(self) -> BodyOutput:
+        return self.body(self.betas, self.rotations, self.pelvis - self.body.rest_joints(self.betas)[:, 0])
+
+    def photo(self, folder: Path) -> RealPhoto:
+        camera, posed = Camera.default(WIDTH, HEIGHT), self.posed()
+        fragments = rasterize(camera.pixels_depth(posed.vertices), self.body.faces, HEIGHT, WIDTH)
+        self.parts = torch.where(fragments.mask, self.body.face_parts[fragments.face.clamp(min=0)], 0)[0]
+        for name, values in (("images", self.parts * 8), ("parts", self.parts), ("masks", fragments.mask[0])):
+            file = folder / name / f"made/up.{'jpg' if name == 'images' else 'png'}"
+            file.parent.mkdir(parents=True)
+            Image.fromarray(values.byte().numpy()).save(file)
+        keypoints = camera.project(self.body.keypoints(posed, "coco17"))[0]
+        pixels = camera.project(posed.vertices)[0]
+        self.box = torch.cat([pixels.amin(0), pixels.amax(0)])
+        person = RealPerson(
+            self.box.numpy(), np.concatenate([keypoints.numpy(), np.ones((17, 1))], 1).astype(np.float32)
+        )
+        return RealPhoto("made/up", folder, "val", (person,), True, True)
+
+    def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.box[None], torch.ones(1)
+
+    def segment(self, image: torch.Tensor, crops: Crop) -> torch.Tensor:
+        grid = torch.stack(torch.meshgrid(torch.arange(64), torch.arange(64), indexing="xy"), -1).reshape(1, -1, 2)
+        x, y = crops.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
+        inside = (x >= 0) & (y >= 0) & (x < WIDTH) & (y < HEIGHT)
+        seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
+        return torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float()
+
+    def fit(self, parts: torch.Tensor) -> FitterOutput:
+        camera = Crop.from_boxes(self.box[None], 256).camera(Camera.default(WIDTH, HEIGHT))
+        moved = self.pelvis + torch.tensor([self.off, 0.0, 0.0])
+        return FitterOutput(self.betas, self.rotations, *crop_camera_from_translation(moved, camera, 256))
+
+
+@pytest.mark.parametrize("off", [0.0, 0.3])
+def test_who_knows_the_body_gets_full_marks(body: BodyModel, tmp_path: Path, off: float) -> None:
+    knows = Knows(body, off)
+    photo = knows.photo(tmp_path)
+    scores, entries = evaluate_real(knows, [photo], keep=True)
+    assert (scores["n"], scores["photos"]) == (1, 1)
+    for name in ("found", "miou14", "f1_14"):
+        assert scores[name] == 100, name
+    right = scores["pck20_torso"], scores["silhouette_iou"]
+    assert right == (100, 100) if off == 0 else right[0] == 0 and right[1] < 60
+    (entry,) = entries
+    assert "PCK 17/17" in entry.caption if off == 0 else "PCK 0/17" in entry.caption
+    # The square around the person: the mesh, seen through the square's camera, fills it to its margin.
+    pixels = entry.camera.project(entry.vertices)[0] - torch.tensor([off / 3 * float(entry.camera.focal), 0.0])
+    assert (pixels.amax(0) - pixels.amin(0)).max().item() == pytest.approx(entry.picture.width / 1.2, rel=0.02)
+
+
+def test_without_a_sheet_nothing_is_kept(body: BodyModel, tmp_path: Path) -> None:
+    knows = Knows(body)
+    assert evaluate_real(knows, [knows.photo(tmp_path)])[1] == []
 
 
 def test_true_parts_score_full_marks():
