@@ -17,7 +17,8 @@ def sample_masks(count: int, resolution: int, probability: float, generator: Gen
     device = generator.device
     axis = (torch.arange(resolution, device=device) + 0.5) / resolution
     covered = torch.zeros(count, resolution, resolution, dtype=torch.bool, device=device)
-    some = chance(count, probability, generator)
+    some = chance(count, probability, generator).nonzero()[:, 0]
+    count = len(some)
     for second in (False, True):
         middle = uniform((count, 2), 0.05, 0.95, generator)
         half = uniform((count, 2), 0.03, 0.2, generator)
@@ -29,8 +30,8 @@ def sample_masks(count: int, resolution: int, probability: float, generator: Gen
         box = (u.abs() < 1) & (v.abs() < 1)
         round_ = u * u + v * v < 1
         shape = torch.where(chance(count, 0.5, generator)[:, None, None], box, round_)
-        here = some & chance(count, 0.4, generator) if second else some
-        covered |= shape & here[:, None, None]
+        here = chance(count, 0.4 if second else 1.0, generator)
+        covered[some] |= shape & here[:, None, None]
     return covered
 
 

@@ -157,7 +157,9 @@ def look_at(
         for name, value in flags.items():
             rows[name].append(torch.full((f,), value, device=face.device))
         packed, vertex_row, face_row = packed + n * count, vertex_row + n, face_row + f
-    return Soup(**{name: torch.cat(parts) if parts else None for name, parts in rows.items()})
+    lists = rows.pop("normals")
+    normals = torch.cat(lists) if lit else None
+    return Soup(normals=normals, **{name: torch.cat(parts) for name, parts in rows.items()})
 
 
 def draw(soup: Soup, count: int, resolution: int, textures: UInt8[Tensor, "t side side 4"]) -> Fragments:
