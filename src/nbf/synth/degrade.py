@@ -45,7 +45,7 @@ def jpeg(pictures: Float[Tensor, "n 3 h w"], quality: Float[Tensor, " n"]) -> Fl
     steps = (table * scale[:, None, None]).clamp(min=1)[:, None, :, None, :]
     # Columns of a block first, then its rows, without ever moving blocks in memory.
     strips, shape = count * channels * height // 8, (count, channels * height // 8, 8, width // 8, 8)
-    spectrum = (basis @ (pictures * 255 - 128).view(strips, 8, width)).view(shape) @ basis.T
+    spectrum = (basis @ (pictures * 255 - 128).reshape(strips, 8, width)).view(shape) @ basis.T
     spectrum = (spectrum / steps).round_().mul_(steps)
     blocks = basis.T @ (spectrum @ basis).view(strips, 8, width)
     return blocks.add_(128).div_(255).clamp_(0, 1).view_as(pictures)

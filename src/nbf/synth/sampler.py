@@ -220,7 +220,7 @@ class Sampler:
         count, side, generator = len(hidden), hidden.shape[-1], self.generator
         lights = light.sample_lights(count, generator)
         gloss = view.uniform((count,), 0.0, 0.25, generator)
-        people = shade(soup, fragments, camera, paint, lights, gloss).permute(0, 3, 1, 2)
+        people = shade(soup, fragments, camera, paint, lights, gloss).permute(0, 3, 1, 2).contiguous()
         if self.config.room is None:
             behind = self.backgrounds.sample(count, side, generator)
         else:
