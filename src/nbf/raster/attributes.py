@@ -3,12 +3,12 @@
 import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
-from torch.nn import functional
 
 from nbf.raster.zbuffer import Fragments
 
 # Meshes whose normals are computed together on a CPU: they then stay in its cache.
 _MESHES_CPU = 4
+_TINY = 1e-24  # square of the length below which a normal has no direction
 
 
 def interpolate(
@@ -55,7 +55,9 @@ def vertex_normals(vertices: Float[Tensor, "*b v 3"], faces: Int64[Tensor, "f 3"
         total = torch.zeros_like(mesh)
         for corner in range(3):
             total = total.index_add(2, faces[:, corner], cross)
-        normals.append(functional.normalize(total, dim=1).mT)
+        x, y, z = total.unbind(1)
+        length = (x * x + y * y + z * z).clamp_min(_TINY).sqrt()
+        normals.append((total / length[:, None]).mT)
     return torch.cat(normals).reshape(vertices.shape)
 
 
@@ -79,7 +81,8 @@ def sample_texture(
     base = 0 if index is None else index * (height * width)
 
     def texel(row: Tensor, column: Tensor) -> Tensor:
-        return texels[base + row * width + column].to(uv.dtype)
+        place = base + row * width + column
+        return texels.index_select(0, place.flatten()).unflatten(0, place.shape).to(uv.dtype)
 
     upper = torch.lerp(texel(top, left), texel(top, right), across.expand(*uv.shape[:-1], channels))
     lower = torch.lerp(texel(bottom, left), texel(bottom, right), across.expand(*uv.shape[:-1], channels))

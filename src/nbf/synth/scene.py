@@ -193,26 +193,36 @@ def shade(
     side = fragments.face.shape[-1]
     pixel = fragments.mask.flatten().nonzero()[:, 0]
     row = fragments.face.flatten().index_select(0, pixel)
-    weights = fragments.barycentrics.flatten(0, -2).index_select(0, pixel)[..., None]
-    image = torch.div(pixel, side * side, rounding_mode="floor")
+    # From here on coordinates and colours come before pixels: everything runs along contiguous rows.
+    weights = fragments.barycentrics.flatten(0, -2).index_select(0, pixel).T.contiguous()
+    line = torch.div(pixel, side, rounding_mode="floor")
+    image = torch.div(line, side, rounding_mode="floor")
     face, person = soup.face.index_select(0, row), soup.person.index_select(0, row)
-    region = soup.regions.index_select(0, face)
-    uv = (soup.uv.index_select(0, face) * weights).sum(1)
-    albedo = sample_texture(paint.textures, uv, soup.texture.index_select(0, row))[..., :3]
-    bare = (paint.painted[person] & soup.is_body[face]).nonzero()[:, 0]
+    uv = (soup.uv.index_select(0, face).permute(2, 1, 0).contiguous() * weights).sum(1)
+    albedo = sample_texture(paint.textures, uv.T, soup.texture.index_select(0, row)).T[:3].contiguous()
+    bare = (paint.painted.index_select(0, person) & soup.is_body.index_select(0, face)).nonzero()[:, 0]
     place = paint.painted.cumsum(0) - 1
-    albedo[bare] = paint.face_colors[place[person[bare]], face[bare]]
-    mix = paint.tint_mix[person, region][:, None]
-    albedo = albedo * (1 - mix) + albedo.mean(-1, keepdim=True) * 2 * paint.tint[person, region] * mix
-    corners = soup.faces.index_select(0, row).flatten()
-    normals = (soup.normals.index_select(0, corners).unflatten(0, (-1, 3)) * weights).sum(1)
-    normals = torch.nn.functional.normalize(normals, dim=-1)
-    position = torch.stack([pixel % side, torch.div(pixel, side, rounding_mode="floor") % side], -1) + 0.5
-    ray = (position - camera.center[image]) / camera.focal[image, None]
-    view = torch.nn.functional.normalize(torch.nn.functional.pad(ray, (0, 1), value=1.0), dim=-1)
-    normals = torch.where(((normals * view).sum(-1) > 0)[:, None], -normals, normals)
-    light = torch.einsum("kb,kbc->kc", spherical_harmonics(normals), lights[image]).clamp(min=_AMBIENT_FLOOR)
-    rim = (1 + (normals * view).sum(-1)).clamp(min=0) ** 3
+    albedo[:, bare] = paint.face_colors[place[person[bare]], face[bare]].T
+    dye = person * paint.tint_mix.shape[1] + soup.regions.index_select(0, face)
+    mix = paint.tint_mix.flatten().index_select(0, dye)
+    tint = paint.tint.flatten(0, 1).index_select(0, dye).T
+    albedo = albedo * (1 - mix) + albedo.sum(0) * (2 / 3) * tint * mix
+    corners = soup.faces.index_select(0, row).T.flatten()
+    normals = (soup.normals.index_select(0, corners).T.contiguous().unflatten(1, (3, -1)) * weights).sum(1)
+    normals = _unit(normals)
+    position = torch.stack([pixel - line * side, line - image * side]) + 0.5
+    ray = (position - camera.center.index_select(0, image).T) / camera.focal.index_select(0, image)
+    view = _unit(torch.cat([ray, torch.ones_like(ray[:1])]))
+    facing = (normals * view).sum(0)
+    normals, facing = normals * -facing.sign(), -facing.abs()
+    basis = spherical_harmonics(normals.T).T
+    light = (basis[:, None] * lights.flatten(1).index_select(0, image).T.unflatten(0, (9, 3))).sum(0)
+    shine = gloss.index_select(0, image) * (1 + facing).clamp(min=0) ** 3
     out = torch.zeros(fragments.face.numel(), 3, device=face.device)
-    out[pixel] = (albedo * light + gloss[image, None] * rim[:, None]).clamp(0, 1)
+    out.index_copy_(0, pixel, (albedo * light.clamp(min=_AMBIENT_FLOOR) + shine).clamp_(0, 1).T.contiguous())
     return out.unflatten(0, fragments.face.shape)
+
+
+def _unit(vectors: Float[Tensor, "3 k"]) -> Float[Tensor, "3 k"]:
+    x, y, z = vectors
+    return vectors / (x * x + y * y + z * z).clamp_min(1e-24).sqrt()
