@@ -21,6 +21,8 @@ _EDGE_SLACK = 1e-4
 # Candidates expanded at once, which bounds memory (about 60 bytes each). A CPU is fastest when they fit its cache.
 _CHUNK_CPU = 1 << 17
 _CHUNK_GPU = 1 << 22
+# Sides in pixels of the boxes that small faces are tested in.
+_BOXES = (2, 4, 8)
 # Meshes that `faces_in_view` looks at together on a CPU, for the same reason.
 _MESHES_CPU = 2
 _EMPTY = torch.iinfo(torch.int64).max
@@ -99,8 +101,7 @@ def rasterize_packed(
     points = points.detach().float()
     key = torch.full((count * height * width,), _EMPTY, dtype=torch.int64, device=points.device)
     setup = _setup(points, faces, image, height, width, cull)
-    for part, candidates in _chunks(setup.area):
-        slot, pixel, depth = _expand(setup, part, candidates, width)
+    for slot, pixel, depth in _fragments(setup, width):
         face = setup.face.index_select(0, slot)
         if keep is not None:
             stays = torch.ones_like(face, dtype=torch.bool)
@@ -135,7 +136,11 @@ class _Setup:
     inverse_depth: Tensor  # (5, m) affine function 1/z, and its least and greatest value on the face
     first_pixel: Tensor  # (m) index of the first pixel among all pixels of all pictures
     width: Tensor  # (m) columns of the bounding box
-    area: Tensor  # (m) pixels of the bounding box
+    height: Tensor  # (m) rows of the bounding box
+
+    def at(self, slots: Tensor) -> "_Setup":
+        """Some of the faces."""
+        return _Setup(*(value.index_select(-1, slots) for value in vars(self).values()))
 
 
 def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int, cull: bool | Tensor) -> _Setup:
@@ -144,9 +149,9 @@ def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int
     x, y, z = points.index_select(0, faces.T.flatten()).T.contiguous().unflatten(1, (3, -1))
     left, right, top, bottom, twice_area, visible = _in_view(x, y, z, height, width, cull)
     face = visible.nonzero()[:, 0]
-    packed = torch.cat([x, y, z, torch.stack([left, right, top, bottom, twice_area])])
-    packed = packed.gather(1, face.expand(len(packed), -1))
-    x, y, z, (left, right, top, bottom, twice_area) = packed.split([3, 3, 3, 5])
+    if len(face) < len(faces):
+        packed = torch.cat([x, y, z, torch.stack([left, right, top, bottom, twice_area])])
+        x, y, z, (left, right, top, bottom, twice_area) = packed.index_select(1, face).split([3, 3, 3, 5])
     from_x, from_y = left + 0.5 - x, top + 0.5 - y
     distance = []
     inverse_depth = torch.zeros(3, len(face), dtype=x.dtype, device=x.device)
@@ -155,16 +160,15 @@ def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int
         a, b = (vertex + 1) % 3, (vertex + 2) % 3
         edge_x, edge_y = x[b] - x[a], y[b] - y[a]
         cross = torch.stack([edge_x * from_y[a] - edge_y * from_x[a], -edge_y, edge_x])
-        distance.append(cross * (torch.sign(twice_area) / torch.hypot(edge_x, edge_y)))
+        distance.append(cross * (torch.sign(twice_area) / (edge_x * edge_x + edge_y * edge_y).sqrt()))
         inverse_depth += cross / (twice_area * z[vertex])
-    columns = (right - left).long() + 1
     return _Setup(
         face=face,
         distance=torch.cat(distance),
         inverse_depth=torch.cat([inverse_depth, 1.0 / z.amax(dim=0)[None], 1.0 / z.amin(dim=0)[None]]),
         first_pixel=(image[face] * height + top.long()) * width + left.long(),
-        width=columns,
-        area=columns * ((bottom - top).long() + 1),
+        width=(right - left).long() + 1,
+        height=(bottom - top).long() + 1,
     )
 
 
@@ -195,9 +199,49 @@ def _columns(x0: Tensor, x1: Tensor, x2: Tensor, width: int) -> tuple[Tensor, Te
     return first, last
 
 
-def _chunks(area: Tensor) -> Iterator[tuple[slice, int]]:
-    """Runs of faces that have about a chunk of candidates together (one huge face may have more), and how many."""
-    size = _CHUNK_CPU if area.device.type == "cpu" else _CHUNK_GPU
+def _fragments(setup: _Setup, width: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Runs of fragments: slot in the setup, pixel among those of all pictures, depth.
+
+    Most faces of a body are a few pixels wide. These are put to the test in boxes of one size, which needs no lookups;
+    only larger ones are expanded into just the pixels of their own bounding boxes.
+    """
+    extent, smaller = torch.maximum(setup.width, setup.height), 0
+    size = _CHUNK_CPU if extent.device.type == "cpu" else _CHUNK_GPU
+    for side in _BOXES:
+        fitting = ((extent > smaller) & (extent <= side)).nonzero()[:, 0]
+        for slots in fitting.split(max(size // side**2, 1)):
+            yield _in_boxes(setup.at(slots), slots, side, width)
+        smaller = side
+    large = (extent > smaller).nonzero()[:, 0]
+    rest = setup.at(large)
+    for part, candidates in _chunks(rest.width * rest.height, size):
+        slots, pixel, depth = _expand(rest, part, candidates, width)
+        yield large.index_select(0, slots), pixel, depth
+
+
+def _in_boxes(setup: _Setup, slots: Tensor, side: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Fragments of faces whose bounding boxes fit into `side` x `side` pixels."""
+    step = torch.arange(side, device=slots.device, dtype=setup.distance.dtype)
+    row, column = step.repeat_interleave(side)[:, None], step.repeat(side)[:, None]
+    inside = (column < setup.width) & (row < setup.height)
+    for value, along_x, along_y in setup.distance.unflatten(0, (3, 3)):
+        inside &= torch.addcmul(torch.addcmul(value, along_x, column), along_y, row) >= -_EDGE_SLACK
+    hit = inside.flatten().nonzero()[:, 0]
+    offset = torch.div(hit, len(slots), rounding_mode="floor")
+    face = hit - offset * len(slots)
+    row, column = torch.div(offset, side, rounding_mode="floor"), offset % side
+    pixel = setup.first_pixel.index_select(0, face) + row * width + column
+    return slots.index_select(0, face), pixel, _depth(setup, face, column, row)
+
+
+def _depth(setup: _Setup, face: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """Of faces at pixels counted from the first of their bounding boxes."""
+    value, along_x, along_y, least, greatest = setup.inverse_depth.index_select(1, face)
+    return 1.0 / torch.minimum(torch.maximum(value + along_x * column + along_y * row, least), greatest)
+
+
+def _chunks(area: Tensor, size: int) -> Iterator[tuple[slice, int]]:
+    """Runs of faces that have about `size` candidates together (one huge face may have more), and how many."""
     ends = torch.cumsum(area, dim=0)
     total = int(ends[-1]) if len(ends) else 0
     cuts = torch.searchsorted(ends, torch.arange(size, max(total, size), size, device=area.device))
@@ -212,7 +256,7 @@ def _chunks(area: Tensor) -> Iterator[tuple[slice, int]]:
 
 def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Fragments of a run of faces: slot in the setup, pixel among those of all pictures, depth."""
-    area = setup.area[part]
+    area = setup.width[part] * setup.height[part]
     slot = torch.repeat_interleave(
         torch.arange(part.start, part.stop, device=area.device), area, output_size=candidates
     )
@@ -221,14 +265,12 @@ def _expand(setup: _Setup, part: slice, candidates: int, width: int) -> tuple[Te
     columns = setup.width.index_select(0, slot)
     row = torch.div(order, columns, rounding_mode="floor")
     column = order - row * columns
-    x, y = column.to(setup.distance.dtype), row.to(setup.distance.dtype)
-    value, along_x, along_y = setup.distance.gather(1, slot.expand(9, -1)).unflatten(0, (3, 3)).unbind(1)
-    nearest_edge = torch.addcmul(torch.addcmul(value, along_x, x), along_y, y).amin(dim=0)
+    value, along_x, along_y = setup.distance.index_select(1, slot).unflatten(0, (3, 3)).unbind(1)
+    nearest_edge = torch.addcmul(torch.addcmul(value, along_x, column), along_y, row).amin(dim=0)
     hit = (nearest_edge >= -_EDGE_SLACK).nonzero()[:, 0]
-    slot, column, row, x, y = (t.index_select(0, hit) for t in (slot, column, row, x, y))
-    value, along_x, along_y, least, greatest = setup.inverse_depth.gather(1, slot.expand(5, -1))
-    depth = 1.0 / torch.minimum(torch.maximum(value + along_x * x + along_y * y, least), greatest)
-    return slot, setup.first_pixel.index_select(0, slot) + row * width + column, depth
+    slot, column, row = (t.index_select(0, hit) for t in (slot, column, row))
+    pixel = setup.first_pixel.index_select(0, slot) + row * width + column
+    return slot, pixel, _depth(setup, slot, column, row)
 
 
 def _resolve(key: Tensor, points: Tensor, faces: Tensor, shape: tuple[int, int, int]) -> Fragments:
