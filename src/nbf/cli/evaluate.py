@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from nbf.errors import DataError, InputError, ModelFileError
+from nbf.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from nbf.evaluate.bench import Benchmark, Group
     from nbf.evaluate.fingerprint import Fingerprint, Sketch
     from nbf.evaluate.sheet import Entry
+    from nbf.nets.weights import Network
 
-N = TypeVar("N")
+N = TypeVar("N", bound="Network")
 T = TypeVar("T")
 
 
@@ -52,13 +53,16 @@ class Arguments:
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """Also write a contact sheet here: about 30 people, from the worst to the best."""
     record: bool = False
-    """Keep the people drawn (all 1000, seed 0) as the reference of the track, after a change to how they are drawn."""
+    """Measure nothing: draw all people of a track and keep them as its reference, after a change to how they look."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = tyro.cli(Arguments, prog="nbf evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
+    if given.record:
+        _record(given)
+        return 0
     report, entries, faces = _real(given) if given.data == "real" else _bench(given)
     title = f"{given.data}, proxy {given.proxy}"
     _print(report, title)
@@ -84,16 +88,33 @@ def _check(given: Arguments) -> None:
         raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
-    if given.record and (given.data == "real" or given.seed != 0 or given.n is not None):
-        raise InputError(
-            "--record: the reference is of all people of a benchmark track with seed 0; leave out the rest"
-        )
+    measured = given.n, given.json, given.sheet
+    if given.record and (given.data == "real" or given.seed != 0 or any(value is not None for value in measured)):
+        raise InputError("--record: expected only --data bench:studio or bench:wild beside it; leave out the rest")
+
+
+def _record(given: Arguments) -> None:
+    from nbf.evaluate.bench import GROUP, PEOPLE
+    from nbf.evaluate.fingerprint import hash_inputs, joined, reference_path, sketch
+
+    bench = _load(given)
+    groups = _progress(bench.groups(PEOPLE), PEOPLE // GROUP, given.data)
+    path = reference_path(bench.track)
+    joined([sketch(group) for group in groups]).save(path, hash_inputs(given.cache, bench.body))
+    print(f"reference in {path}", file=sys.stderr)
+
+
+def _load(given: Arguments) -> "Benchmark":
+    from nbf.evaluate.bench import TRACKS, Benchmark, Track
+
+    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
+    return Benchmark.load(track, given.seed, given.cache)
 
 
 def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.evaluate import protocol
-    from nbf.evaluate.bench import GROUP, PEOPLE, TRACKS, Benchmark, Track
+    from nbf.evaluate.bench import GROUP, PEOPLE
     from nbf.evaluate.fingerprint import joined, sketch
     from nbf.evaluate.method import Regress
     from nbf.nets.fitter import Fitter
@@ -102,8 +123,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     # First: a wrong file should not wait for the wardrobe.
     fitter = _network(Fitter, given)
     segmenter = _network(Segmenter, given) if given.proxy == "rgb" else None
-    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
-    bench = Benchmark.load(track, given.seed, given.cache)
+    bench = _load(given)
     sketches: list[Sketch] = []
 
     def sketched(groups: "Iterable[Group]") -> "Iterator[Group]":
@@ -153,14 +173,10 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
 
 def _network(kind: type[N], given: Arguments) -> N:
-    from nbf.nets.weights import load_network
+    from nbf.nets.weights import load_kind
 
     name = kind.__name__.lower()
-    file = getattr(given, name) or name
-    network = load_network(file)
-    if not isinstance(network, kind):
-        raise ModelFileError(f"{file}: expected weights of a {kind.__name__}, got those of a {type(network).__name__}")
-    return network
+    return load_kind(getattr(given, name) or name, kind)
 
 
 def _progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
