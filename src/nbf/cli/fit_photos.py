@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     torch.set_num_threads(given.threads)
     photos = PhotoPack.load(given.pack).decode()
     mixture = everyday_poses(PoseLibrary.load(), torch.Generator().manual_seed(0))
-    networks = [for_inference(load_network(name)) for name in (given.segmenter, given.fitter)]
-    fitter = PhotoFitter(photos, *networks, load_body("anny24", "small"), mixture)
+    segmenter, network = (for_inference(load_network(name)) for name in (given.segmenter, given.fitter))
+    fitter = PhotoFitter(photos, segmenter, network, load_body("anny24", "small"), mixture)
     people = torch.arange(len(photos.photo))[: given.people]
     began = time.perf_counter()
     with Progress(disable=not sys.stderr.isatty()) as bar:

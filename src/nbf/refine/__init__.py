@@ -1,4 +1,4 @@
-"""Test-time optimisation: residuals over the body's parameters, a problem made of them, and a damped least-squares solver."""
+"""Test-time optimisation: residuals over the body's parameters, a problem of them, a damped least-squares solver."""
 
 from nbf.refine.landmarks import Landmarks, Placed, place
 from nbf.refine.problem import BodyProblem, Evidence, Weights

@@ -66,8 +66,13 @@ class Landmarks:
 
     def __add__(self, other: "Landmarks") -> "Landmarks":
         """Both sets of points of the same body, so that they are placed together."""
-        pairs = zip((self.shares, self.moments, self.moment_dirs), (other.shares, other.moments, other.moment_dirs))
-        return Landmarks(*(torch.cat(pair) for pair in pairs), self.joint_template, self.joint_dirs)
+        return Landmarks(
+            torch.cat([self.shares, other.shares]),
+            torch.cat([self.moments, other.moments]),
+            torch.cat([self.moment_dirs, other.moment_dirs]),
+            self.joint_template,
+            self.joint_dirs,
+        )
 
     def mixed(self, matrix: Float[Tensor, "m n"]) -> "Landmarks":
         """Points that are means of these: each row of `matrix` sums to one."""

@@ -60,7 +60,7 @@ class Fields:
 
 
 def distance_to(region: Bool[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
-    """Euclidean distance in cells from each cell's centre to that of the nearest cell of a region; huge if there is none.
+    """Euclidean distance in cells from each cell's centre to the nearest one of a region; huge if there is none.
 
     Exact, one axis after the other (Felzenszwalb & Huttenlocher 2012, "Distance transforms of sampled functions").
     """

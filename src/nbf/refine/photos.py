@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from nbf.body.joints import COCO17
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels
-from nbf.data.crops import RealCrops
+from nbf.data.crops import RESOLUTION, RealCrops
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.data.window import clip, pixel_grid
@@ -49,6 +49,7 @@ _TOUCHING = 3.0  # pixels between box and border of the photo, below which the b
 _SHOULDER, _HIP = COCO17.index("left_shoulder"), COCO17.index("right_hip")
 # Everyday poses: hips and knees bent by less than this (radians), trunk upright; one in so many others beside them.
 _STRAIGHT, _OTHERS = 0.6, 6
+_ARMS = [13, 14, *range(16, 24)]  # collars to hands
 _DRAWN, _COMPONENTS = 30000, 8
 # What the labels call a joint, as pulls of the body's own keypoint towards another one. Medians over 1,706 people of
 # the train pack who are seen whole, against T-posed adults of the body model: their knees lie lower, their ankles
@@ -119,7 +120,8 @@ def fit_photos(
     """
     ends, before, after = [], [], []
     for some in people.split(_BATCH):
-        start, end = fitter.fit(some)
+        start = fitter.start(some)
+        end = fitter.fit(some, start)
         before.append(fitter.agreement(some, start))
         after.append(fitter.agreement(some, end))
         ends.append(end)
@@ -156,49 +158,51 @@ class PhotoFitter:
         self.surface, self.keypoints = Surface.spread(body), label_keypoints(body)
 
     @torch.no_grad()
-    def fit(self, people: Int64[Tensor, " n"]) -> tuple[BodyState, BodyState]:
-        """Start (the networks' estimate) and end for some people of the pack, in the camera of `camera(people)`."""
-        batch, crop = self.crops.plain(people), self.crop(people)
-        camera = crop.camera(self.camera(people))
-        start = self._start(batch["image"], camera)
-        keypoints = batch["keypoints"] / batch["keypoints"].new_tensor([256.0, 256.0, 1.0])
-        unsure = batch["ignore"] | self._cut_off(people, crop)
-        evidence = Evidence.of_maps(camera, keypoints, batch["parts"], unsure)
+    def start(self, people: Int64[Tensor, " n"]) -> BodyState:
+        """What the networks see, in the camera of `camera(people)`."""
+        image = self.crops.plain(people)["image"].contiguous(memory_format=torch.channels_last)
+        fit = fit_both_ways(self.fitter, segment_both_ways(self.segmenter, image))
+        camera = self.crop(people).camera(self.camera(people))
+        return BodyState(fit.betas, fit.rotations, translation_from_crop_camera(fit.scale, fit.offset, camera, 1))
+
+    @torch.no_grad()
+    def fit(self, people: Int64[Tensor, " n"], start: BodyState) -> BodyState:
+        """Bodies that agree with the labels of some people of the pack, from a start."""
+        seen = self._labels(people)
 
         def make(rows: Tensor) -> BodyProblem:
+            evidence = Evidence.of_maps(seen.camera, seen.keypoints, seen.parts, seen.unsure)[rows]
             return BodyProblem.make(
-                self.surface, evidence[rows], self.mixture, start[rows], keypoints=self.keypoints, pitch=PITCH
+                self.surface, evidence, self.mixture, start[rows], keypoints=self.keypoints, pitch=PITCH
             )
 
         problem = make(torch.arange(len(people)))
-        state = self._best_start(start, make)
+        state = _best_start(start, problem, make)
         for _ in range(_ROUNDS):
             state, _ = solve(problem.refreshed(state), state, steps=_STEPS)
-        return start, state.orthonormal()
+        return state.orthonormal()
 
     @torch.no_grad()
     def agreement(self, people: Int64[Tensor, " n"], state: BodyState) -> Agreement:
         """Judge bodies by the labels."""
-        batch, crop = self.crops.plain(people), self.crop(people)
-        camera = crop.camera(self.camera(people))
-        keypoints = batch["keypoints"] / batch["keypoints"].new_tensor([256.0, 256.0, 1.0])
-        found = camera.project(place(self.keypoints, state, jacobian=False).points)
-        apart, trusted = (found - keypoints[..., :2]).norm(dim=-1), keypoints[..., 2] > 0
-        torso = (keypoints[:, _SHOULDER, :2] - keypoints[:, _HIP, :2]).norm(dim=-1)
+        seen = self._labels(people)
+        found = seen.camera.project(place(self.keypoints, state, jacobian=False).points)
+        apart, trusted = (found - seen.keypoints[..., :2]).norm(dim=-1), seen.keypoints[..., 2] > 0
+        torso = (seen.keypoints[:, _SHOULDER, :2] - seen.keypoints[:, _HIP, :2]).norm(dim=-1)
         count = trusted.sum(1).clamp_min(1)
-        seen = rasterize(camera.scaled(MAP).pixels_depth(state.posed(self.body).vertices), self.body.faces, MAP, MAP)
-        labels = torch.where(seen.mask, self.body.face_parts[seen.face], 0)
-        known = ~(batch["ignore"] | self._cut_off(people, crop))
-        person = batch["parts"][:, 0] < 0.5
-        both = seen.mask & person & known
-        same = merge_labels(labels, MERGED) == merge_labels(batch["parts"].argmax(1), MERGED)
+        vertices = state.posed(self.body).vertices
+        drawn = rasterize(seen.camera.scaled(MAP).pixels_depth(vertices), self.body.faces, MAP, MAP)
+        labels = torch.where(drawn.mask, self.body.face_parts[drawn.face.clamp_min(0)], 0)
+        person = seen.parts[:, 0] < 0.5
+        both = drawn.mask & person & ~seen.unsure
+        same = merge_labels(labels, MERGED) == merge_labels(seen.parts.argmax(1), MERGED)
         return Agreement(
             pck=((apart <= 0.2 * torso[:, None]) & trusted).sum(1) / count,
             keypoints=(apart * trusted).sum(1) / count,
             worst=(apart * trusted).amax(1),
-            iou=both.sum((1, 2)) / ((seen.mask | person) & known).sum((1, 2)).clamp_min(1),
-            trusted=trusted.sum(1),
+            iou=both.sum((1, 2)) / ((drawn.mask | person) & ~seen.unsure).sum((1, 2)).clamp_min(1),
             parts=(both & same).sum((1, 2)) / both.sum((1, 2)).clamp_min(1),
+            trusted=trusted.sum(1),
         )
 
     def camera(self, people: Int64[Tensor, " n"]) -> Camera:
@@ -214,12 +218,11 @@ class PhotoFitter:
         size = self.photos.size[self.photos.photo[people]]
         return torch.cat([torch.zeros_like(size), size], dim=1)
 
-    def _start(self, image: Float[Tensor, "n 3 r r"], camera: Camera) -> BodyState:
-        with torch.autocast("cpu", torch.bfloat16):
-            parts = segment_both_ways(self.segmenter, image.contiguous(memory_format=torch.channels_last)).float()
-        fit = fit_both_ways(self.fitter, parts)
-        pelvis = translation_from_crop_camera(fit.scale, fit.offset, camera, 1)
-        return BodyState(fit.betas, fit.rotations, pelvis)
+    def _labels(self, people: Int64[Tensor, " n"]) -> "_Labels":
+        batch, crop = self.crops.plain(people), self.crop(people)
+        keypoints = batch["keypoints"] / batch["keypoints"].new_tensor([RESOLUTION, RESOLUTION, 1])
+        unsure = batch["ignore"] | self._cut_off(people, crop)
+        return _Labels(crop.camera(self.camera(people)), keypoints, batch["parts"], unsure)
 
     def _cut_off(self, people: Int64[Tensor, " n"], crop: Crop) -> Bool[Tensor, "n m m"]:
         """Cells beyond a border of the photo that cuts the person off: nobody knows what is there."""
@@ -229,32 +232,44 @@ class PhotoFitter:
         low, high = (cells < frame[:, None, None, :2]), (cells > frame[:, None, None, 2:])
         return (torch.cat([low, high], -1) & touching[:, None, None]).any(-1)
 
-    def _best_start(self, start: BodyState, make: Callable[[Tensor], BodyProblem]) -> BodyState:
-        """The estimate after a few steps or, where it fits badly and this fits better, somebody who stands.
 
-        They face as the estimate does, or the other way.
-        """
-        problem = make(torch.arange(len(start.betas)))
-        best, lowest = self._searched(problem, start)
-        bad = (lowest > _BAD).nonzero()[:, 0]
-        if not len(bad):
-            return best
-        problem, betas, pelvis = make(bad), start.betas[bad] * 0, start.pelvis[bad]
-        forward = start.rotations[bad, 0, :, 2]
-        heading = torch.atan2(forward[:, 0], -forward[:, 2])
-        stands = torch.eye(3).repeat(len(bad), 23, 1, 1)
-        for turn in (0.0, math.pi):
-            about = (heading + turn)[:, None] * torch.tensor([0.0, 1.0, 0.0])
-            root = UPRIGHT @ matrix_from_axis_angle(about)
-            tried = BodyState(betas, torch.cat([root[:, None], stands], 1), pelvis)
-            tried, value = self._searched(problem, tried)
-            better = value < lowest[bad]
-            chosen = best[bad].chosen(tried, better)
-            best.betas[bad], best.rotations[bad], best.pelvis[bad] = chosen.betas, chosen.rotations, chosen.pelvis
-            lowest[bad] = torch.minimum(value, lowest[bad])
+@dataclass(frozen=True)
+class _Labels:
+    """What the labels say of n people, in crops one unit wide."""
+
+    camera: Camera
+    keypoints: Float[Tensor, "n 17 3"]
+    parts: Float[Tensor, "n 25 m m"]
+    unsure: Bool[Tensor, "n m m"]
+
+
+def _best_start(start: BodyState, problem: BodyProblem, make: Callable[[Tensor], BodyProblem]) -> BodyState:
+    """The estimate after a few steps or, where it fits badly and this fits better, somebody who stands.
+
+    They face as the estimate does and hold their arms like it, or they face the other way with arms spread.
+    `make` gives the problem of some of the people.
+    """
+    best, lowest = _searched(problem, start)
+    bad = (lowest > _BAD).nonzero()[:, 0]
+    if not len(bad):
         return best
+    problem, before, rival, least = make(bad), start[bad], best[bad], lowest[bad]
+    forward = before.rotations[:, 0, :, 2]
+    heading = torch.atan2(forward[:, 0], -forward[:, 2])
+    spread = torch.eye(3).repeat(len(bad), 24, 1, 1)
+    like_it = spread.clone()
+    like_it[:, _ARMS] = before.rotations[:, _ARMS]
+    for turn, stands in ((0.0, like_it), (math.pi, spread)):
+        about = (heading + turn)[:, None] * torch.tensor([0.0, 1.0, 0.0])
+        root = UPRIGHT @ matrix_from_axis_angle(about)
+        tried = BodyState(before.betas * 0, torch.cat([root[:, None], stands[:, 1:]], 1), before.pelvis)
+        tried, value = _searched(problem, tried)
+        rival, least = rival.chosen(tried, value < least), torch.minimum(value, least)
+    betas, rotations, pelvis = best.betas.clone(), best.rotations.clone(), best.pelvis.clone()
+    betas[bad], rotations[bad], pelvis[bad] = rival.betas, rival.rotations, rival.pelvis
+    return BodyState(betas, rotations, pelvis)
 
-    @staticmethod
-    def _searched(problem: BodyProblem, state: BodyState) -> tuple[BodyState, Float[Tensor, " n"]]:
-        state, _ = solve(problem.refreshed(state), state, steps=_FIRST_STEPS)
-        return state, cost(problem.refreshed(state), state)
+
+def _searched(problem: BodyProblem, state: BodyState) -> tuple[BodyState, Float[Tensor, " n"]]:
+    state, _ = solve(problem.refreshed(state), state, steps=_FIRST_STEPS)
+    return state, cost(problem.refreshed(state), state)

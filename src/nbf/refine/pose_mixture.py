@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
 from nbf.synth.anatomy import angles_from_rotations
 
-LIMBS = ((1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20), (14, 17, 19, 21))
-"""Joints of legs, trunk and head, left arm, right arm."""
+LEGS, TRUNK, LEFT_ARM = (1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20)
+"""Joints; the trunk has neck and head. The right arm is the left one's mirror image."""
 _ROUNDS = 25
 # Radians added to every angle's spread: what the captures' own noise and the body's other proportions leave open.
 _SLACK = math.radians(3)
@@ -56,6 +57,20 @@ class LimbMixture:
         whiten, constants = _prepare(covariances, shares)
         return cls(tuple(joints), means.float(), whiten.float(), (constants - constants.min()).float())
 
+    def mirrored(self) -> "LimbMixture":
+        """Of the mirror images: left and right swap, turns about y and z change sign."""
+        joints = tuple(sorted(MIRROR_SMPL24[joint] for joint in self.joints))
+        source = [self.joints.index(MIRROR_SMPL24[joint]) for joint in joints]
+        order = torch.tensor([3 * k + axis for k in source for axis in range(3)])
+        sign = self.means.new_tensor([1.0, -1.0, -1.0]).repeat(len(joints))
+        return LimbMixture(joints, self.means[:, order] * sign, self.whiten[:, :, order] * sign, self.constants)
+
+    def both_ways(self) -> "LimbMixture":
+        """With the mirror image of every component, for limbs that are their own mirror image."""
+        back = self.mirrored()
+        both = (torch.cat([getattr(self, name), getattr(back, name)]) for name in ("means", "whiten", "constants"))
+        return LimbMixture(self.joints, *both)
+
     def whitened(
         self, angles: Float[Tensor, "b 24 3"]
     ) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b a a"], Float[Tensor, " b"]]:
@@ -74,12 +89,12 @@ class PoseMixture:
     limbs: tuple[LimbMixture, ...]
 
     @classmethod
-    def fit(
-        cls, rotations: Float[Tensor, "n 24 3 3"], components: int, generator: torch.Generator
-    ) -> "PoseMixture":
-        """From poses as local rotations; the root's is not used."""
-        angles = angles_from_rotations(rotations)
-        return cls(tuple(LimbMixture.fit(angles, joints, components, generator) for joints in LIMBS))
+    def fit(cls, rotations: Float[Tensor, "n 24 3 3"], components: int, generator: torch.Generator) -> "PoseMixture":
+        """From poses as local rotations and their mirror images; the root's is not used."""
+        angles = angles_from_rotations(torch.cat([rotations, mirror_rotations(rotations)]))
+        left = LimbMixture.fit(angles, LEFT_ARM, components, generator)
+        legs, trunk = (LimbMixture.fit(angles, joints, components, generator).both_ways() for joints in (LEGS, TRUNK))
+        return cls((legs, trunk, left, left.mirrored()))
 
 
 def _prepare(covariances: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,8 +49,8 @@ class Weights:
     """Trunk and legs without lean in depth; for pictures of people who mostly stand."""
     level: float = 1.0
     """Both feet at one height: level ground, level camera."""
-    start: float = 0.2
-    """Staying near the start, in one over radians a joint."""
+    start: float = 0.8
+    """Staying near the start, in one over radians a joint; the root is free."""
     hands: float = 5.0
     """The same for the hands, which no evidence moves."""
 
@@ -120,7 +120,7 @@ class BodyProblem:
         keypoints: Landmarks | None = None,
         pitch: float = 0.0,
     ) -> "BodyProblem":
-        """`keypoints` are the 17 points of the body that the evidence's keypoints show; the body's own COCO-17 if None."""
+        """`keypoints`: the 17 points of the body that the evidence's keypoints show; its own COCO-17 if None."""
         keypoints = Landmarks.keypoints(surface.body, "coco17") if keypoints is None else keypoints
         points = Landmarks.keypoints(surface.body, "smpl24") + keypoints + surface.landmarks
         return cls(surface, points, evidence, mixture, start, weights, pitch).refreshed(start)
@@ -162,7 +162,11 @@ class BodyProblem:
         return [
             residuals.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, self.robust),
             residuals.inside(
-                surface, given.fields, looks.channel, people.expand(-1, count) * inside, self.robust * (_INDEPENDENT / count) ** 0.5
+                surface,
+                given.fields,
+                looks.channel,
+                people.expand(-1, count) * inside,
+                self.robust * (_INDEPENDENT / count) ** 0.5,
             ),
             residuals.along_normals(
                 surface,
@@ -210,5 +214,6 @@ def _gravity(pitch: float) -> Float[Tensor, "2 3"]:
 
 def _stiffness(weights: Weights) -> Float[Tensor, " 24"]:
     held = torch.full((24,), weights.start)
+    held[0] = 0.0
     held[[SMPL24.index("left_hand"), SMPL24.index("right_hand")]] = weights.hands
     return held

@@ -1,7 +1,7 @@
 """Residuals as pure functions: what the solver makes small. Each gives one `Block` in standard deviations.
 
-Lengths on the picture are in the camera's own pixels; metres and radians elsewhere. A weight of zero switches a residual
-off for a person; weights multiply residuals, so they act squared.
+Lengths on the picture are in the camera's own pixels; metres and radians elsewhere. A weight of zero switches a
+residual off for a person; weights multiply residuals, so they act squared.
 """
 
 import torch
@@ -14,7 +14,14 @@ from nbf.refine.maps import Fields
 from nbf.refine.pose_mixture import PoseMixture
 from nbf.refine.solver import Block
 from nbf.refine.state import SHAPE_START, BodyState
-from nbf.synth.anatomy import angle_jacobian, angles_from_quaternion, limits, quaternion_from_matrix, rotation_vector, skew
+from nbf.synth.anatomy import (
+    angle_jacobian,
+    angles_from_quaternion,
+    limits,
+    quaternion_from_matrix,
+    rotation_vector,
+    skew,
+)
 
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as nbf.synth.ik
 
@@ -90,9 +97,7 @@ def along_normals(
     return Block(distance * weights[..., None], jacobian, robust)
 
 
-def along(
-    placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor, " n"], robust: float | None
-) -> Block:
+def along(placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor, " n"], robust: float | None) -> Block:
     """How far vectors reach along a direction in which they should not.
 
     Level ground: the vector between two feet along gravity. Upright: the trunk along the horizontal line of sight.

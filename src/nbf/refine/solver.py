@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt over batches: every person has their own damping, losses are robust, steps live in a tangent space.
+"""Levenberg-Marquardt over batches: each person's own damping, robust losses, steps in a tangent space.
 
 Sources: Levenberg 1944, Marquardt 1963; gain ratio and damping of Nielsen, "Damping parameter in Marquardt's method",
 1999; robust losses by iteratively reweighted least squares (Holland & Welsch 1977) with Cauchy's loss.

@@ -57,7 +57,7 @@ class BodyState:
         return BodyState(self.betas[people], self.rotations[people], self.pelvis[people])
 
     def translation(self, body: BodyModel) -> Float[Tensor, "b 3"]:
-        """What `BodyModel.forward` adds last. SMPL turns the root about its own joint, which lands at joint + translation."""
+        """What `BodyModel.forward` adds last: SMPL's root turns about its own joint, which lands at joint + this."""
         return self.pelvis - body.rest_joints(self.betas)[:, 0]
 
     def posed(self, body: BodyModel) -> BodyOutput:

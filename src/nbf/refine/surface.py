@@ -44,7 +44,9 @@ class Surface:
         index = torch.tensor(chosen).sort().values
         return cls(body, index, vertex_parts(body)[index], Landmarks.vertices(body, index))
 
-    def look(self, state: BodyState, camera: Camera) -> tuple[Bool[Tensor, "b n"], Bool[Tensor, "b n"], Float[Tensor, "b n 2"]]:
+    def look(
+        self, state: BodyState, camera: Camera
+    ) -> tuple[Bool[Tensor, "b n"], Bool[Tensor, "b n"], Float[Tensor, "b n 2"]]:
         """Of each point: whether it is seen; whether it may lie on the outline; its outward normal on the picture.
 
         `camera` is in units of the map's side (0..1 both ways).
