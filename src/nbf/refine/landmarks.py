@@ -85,10 +85,10 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Placed:
-    """Points in camera metres and how they move with a step of the state."""
+    """Points, in camera metres (d = 3) or pixels (d = 2), and how they move with a step of the state."""
 
-    points: Float[Tensor, "b n 3"]
-    jacobian: Float[Tensor, "b n 3 p"] | None
+    points: Float[Tensor, "b n d"]
+    jacobian: Float[Tensor, "b n d p"] | None
     """None where only values were asked for."""
 
     def __getitem__(self, points: slice | list[int]) -> "Placed":

@@ -38,7 +38,7 @@ def project(placed: Placed, camera: Camera) -> Placed:
 
 
 def points_2d(
-    pixels: Placed, targets: Float[Tensor, "b n 2"], weights: Float[Tensor, "b n"], robust: float | None
+    pixels: Placed, targets: Float[Tensor, "b n d"], weights: Float[Tensor, "b n"], robust: float | None
 ) -> Block:
     """Projected points against where they were seen: keypoints, or surface correspondences (Güler et al. 2018).
 

@@ -5,7 +5,7 @@ Sources: Levenberg 1944, Marquardt 1963; gain ratio and damping of Nielsen, "Dam
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -50,17 +50,22 @@ class Block:
         return jacobian.mT @ jacobian, (jacobian.mT @ residuals.flatten(1)[..., None])[..., 0]
 
 
+Same = TypeVar("Same")
+
+
+@runtime_checkable
 class State(Protocol):
     """A point of a manifold, one for each person of a batch."""
 
-    def moved(self, step: Float[Tensor, "b p"]) -> Self: ...
-    def chosen(self, other: Self, where: Bool[Tensor, " b"]) -> Self: ...
+    def moved(self: Same, step: Float[Tensor, "b p"]) -> Same: ...
+    def chosen(self: Same, other: Same, where: Bool[Tensor, " b"]) -> Same: ...
 
 
 S = TypeVar("S", bound=State)
 Given = TypeVar("Given", bound=State, contravariant=True)
 
 
+@runtime_checkable
 class Problem(Protocol[Given]):
     """What is to be made small."""
 
