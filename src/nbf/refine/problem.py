@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+import nbf.refine.residuals as residuals  # not from the package, whose own file imports this one
 from nbf.body.joints import SMPL24
 from nbf.geometry import Camera
-from nbf.refine import residuals
 from nbf.refine.landmarks import Landmarks, place
 from nbf.refine.maps import PERSON, Fields, Outline
 from nbf.refine.pose_mixture import PoseMixture
