@@ -37,12 +37,12 @@ def main() -> None:
     camera = Camera.default(width, height)
     box = torch.tensor([[0.3 * width, 0.05 * height, 0.7 * width, 0.95 * height]])
     crops = Crop.from_boxes(box, INPUT_SIZE)
-    parts = predictor.segment(image, crops)
-    fit = predictor.fit(parts)
+    proxy = predictor.segment(image, crops)
+    fit = predictor.fit(proxy)
     stages: dict[str, Callable[[], object]] = {
         "locate": lambda: predictor.locate(image),
         "segment": lambda: predictor.segment(image, crops),
-        "fit": lambda: predictor.fit(parts),
+        "fit": lambda: predictor.fit(proxy),
         "mesh": lambda: predictor.mesh(fit, crops, camera),
         "predict, all of it": lambda: predictor.predict(picture, boxes=box),
     }

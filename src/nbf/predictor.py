@@ -15,7 +15,7 @@ from nbf.body.model import BodyModel, BodyOutput
 from nbf.errors import InputError, ModelFileError, NbfError
 from nbf.geometry import Camera, Crop, translation_from_crop_camera
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Fitter, FitterOutput
+from nbf.nets.fitter import Fitter, FitterOutput, Proxy
 from nbf.nets.locator import Locator, decode
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
@@ -106,8 +106,8 @@ class Predictor:
         persons: list[Person] = []
         for some, surely in zip(found.split(_BATCH), scores.split(_BATCH), strict=True):
             crops = Crop.from_boxes(some, INPUT_SIZE)
-            parts = self.segment(image, crops)
-            fit = self.fit(parts)
+            proxy = self.segment(image, crops)
+            fit = self.fit(proxy)
             translation, posed = self.mesh(fit, crops, camera)
             persons += [
                 Person(
@@ -117,7 +117,7 @@ class Predictor:
                     camera=camera,
                     box=some[i],
                     score=float(surely[i]),
-                    parts=PartMap(parts[i], Crop(crops.center[i], crops.size[i], crops.resolution)),
+                    parts=PartMap(proxy.parts[i], Crop(crops.center[i], crops.size[i], crops.resolution)),
                     body=self.body,
                     body_name=self.body_name,
                     posed=BodyOutput(posed.vertices[i], posed.joints[i], posed.transforms[i]),
@@ -162,15 +162,17 @@ class Predictor:
         return corners[real], scores.cpu()[real]
 
     @torch.no_grad()
-    def segment(self, image: Tensor, crops: Crop) -> Float[Tensor, "n 25 h w"]:
-        """Part probabilities in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
+    def segment(self, image: Tensor, crops: Crop) -> Proxy:
+        """Part probabilities and keypoints in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            return segment_both_ways(self.segmenter, self._to_network(crops.sample(image))).float().cpu()
+            proxy = segment_both_ways(self.segmenter, self._to_network(crops.sample(image)))
+        return Proxy(*(value.float().cpu() for value in proxy))
 
     @torch.no_grad()
-    def fit(self, parts: Float[Tensor, "n 25 h w"]) -> FitterOutput:
-        """Body parameters and crop camera of n part maps."""
-        return FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, self._to_network(parts))))
+    def fit(self, proxy: Proxy) -> FitterOutput:
+        """Body parameters and crop camera of n people."""
+        proxy = Proxy(self._to_network(proxy.parts), proxy.keypoints.to(self.device))
+        return FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, proxy)))
 
     @torch.no_grad()
     def mesh(self, fit: FitterOutput, crops: Crop, camera: Camera) -> tuple[Float[Tensor, "n 3"], BodyOutput]:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nbf.body.files import load_body
 from nbf.geometry import Camera, matrix_from_axis_angle
-from nbf.raster import interpolate, rasterize
+from nbf.raster import faces_in_view, interpolate, rasterize, rasterize_packed
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,37 @@ def test_the_visible_surface_projects_to_its_own_pixel(scene: tuple[Tensor, Tens
     picture, row, column = fragments.mask.nonzero(as_tuple=True)
     pixels = camera.project(points[picture, row, column])
     assert (pixels - torch.stack([column + 0.5, row + 0.5], dim=-1)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("cull", [True, False])
+def test_faces_out_of_view_are_never_seen(scene: tuple[Tensor, Tensor], cull: bool) -> None:
+    """Drawing only what `faces_in_view` leaves gives the same picture; half of the bodies stick out of it."""
+    posed, faces = scene
+    points = Camera(torch.tensor(220.0), torch.tensor([20.0, 90.0])).pixels_depth(posed)
+    expected = rasterize(points, faces, 96, 96, cull=cull)
+    seen = faces_in_view(points.mT, faces, 96, 96, cull=cull)
+    assert seen.double().mean() < 0.9
+    picture, face = seen.nonzero(as_tuple=True)
+    packed = faces[face] + picture[:, None] * points.shape[1]
+    found = rasterize_packed(points.flatten(0, 1), packed, picture, len(posed), 96, 96, cull=cull)
+    assert torch.equal(torch.where(found.mask, face[found.face], -1), expected.face)
+    assert torch.equal(found.depth, expected.depth)
+
+
+def test_only_see_through_faces_are_put_to_the_alpha_test(scene: tuple[Tensor, Tensor]) -> None:
+    posed, faces = scene
+    points = Camera(torch.tensor(110.0), torch.tensor([32.0, 32.0])).pixels_depth(posed[:1])[0]
+    image = torch.zeros(len(faces), dtype=torch.int64)
+    glass = torch.arange(len(faces)) % 3 == 0
+    asked = rasterize_packed(
+        points,
+        faces,
+        image,
+        1,
+        64,
+        64,
+        keep=lambda face, _: torch.zeros_like(face, dtype=torch.bool),
+        see_through=glass,
+    )
+    everything = rasterize_packed(points, faces, image, 1, 64, 64, keep=lambda face, _: ~glass[face])
+    assert torch.equal(asked.face, everything.face)

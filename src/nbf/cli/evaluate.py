@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from nbf.evaluate.bench import Benchmark, Group
     from nbf.evaluate.fingerprint import Fingerprint, Sketch
     from nbf.evaluate.sheet import Entry
-    from nbf.nets.weights import Network
 
-N = TypeVar("N", bound="Network")
 T = TypeVar("T")
 
 
@@ -119,10 +117,11 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.evaluate.method import Regress
     from nbf.nets.fitter import Fitter
     from nbf.nets.segmenter import Segmenter
+    from nbf.nets.weights import load_kind
 
     # First: a wrong file should not wait for the wardrobe.
-    fitter = _network(Fitter, given)
-    segmenter = _network(Segmenter, given) if given.proxy == "rgb" else None
+    fitter = load_kind(given.fitter or "fitter", Fitter)
+    segmenter = load_kind(given.segmenter or "segmenter", Segmenter) if given.proxy == "rgb" else None
     bench = _load(given)
     sketches: list[Sketch] = []
 
@@ -159,24 +158,20 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.nets.fitter import Fitter
     from nbf.nets.locator import Locator
     from nbf.nets.segmenter import Segmenter
+    from nbf.nets.weights import load_kind
     from nbf.predictor import BODY, Predictor
 
     shared = shared_dir()
     if shared is None:
         raise DataError("--data real: there is no shared folder here; set NBF_SHARED to it, or use --data bench:wild")
-    networks = _network(Locator, given), _network(Segmenter, given), _network(Fitter, given)
-    predictor = Predictor(*networks, load_body(BODY), BODY, device=given.device)
+    locator = load_kind(given.locator or "locator", Locator)
+    segmenter = load_kind(given.segmenter or "segmenter", Segmenter)
+    fitter = load_kind(given.fitter or "fitter", Fitter)
+    predictor = Predictor(locator, segmenter, fitter, load_body(BODY), BODY, device=given.device)
     photos = real_photos(shared, "val")[: given.n]
     watched = _progress(photos, len(photos), "real photos")
     scores, entries = evaluate_real(predictor, watched, keep=given.sheet is not None)
     return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
-
-
-def _network(kind: type[N], given: Arguments) -> N:
-    from nbf.nets.weights import load_kind
-
-    name = kind.__name__.lower()
-    return load_kind(getattr(given, name) or name, kind)
 
 
 def _progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:

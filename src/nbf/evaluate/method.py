@@ -11,7 +11,7 @@ from nbf.body.model import BodyModel
 from nbf.evaluate.score import Bodies
 from nbf.geometry.camera import Camera, translation_from_crop_camera
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Fitter, FitterOutput
+from nbf.nets.fitter import Fitter, FitterOutput, Proxy
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 
@@ -45,14 +45,15 @@ class Regress:
 
     @torch.no_grad()
     def __call__(self, batch: dict[str, Tensor]) -> Answer:
-        parts = self._to_network(batch["parts" if self.segmenter is None else "image"])
-        if self.segmenter is not None:
-            parts = segment_both_ways(self.segmenter, parts)
-        guess = FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, parts)))
+        if self.segmenter is None:
+            proxy = Proxy.of_parts(self._to_network(batch["parts"]))
+        else:
+            proxy = segment_both_ways(self.segmenter, self._to_network(batch["image"]))
+        guess = FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, proxy)))
         camera = Camera(batch["focal"], batch["center"])
         pelvis = translation_from_crop_camera(guess.scale, guess.offset, camera, INPUT_SIZE)
         translation = pelvis - self.body.rest_joints(guess.betas)[:, 0]
-        return Answer(parts.cpu(), Bodies(guess.betas, guess.rotations, translation))
+        return Answer(proxy.parts.cpu(), Bodies(guess.betas, guess.rotations, translation))
 
     def _to_network(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)

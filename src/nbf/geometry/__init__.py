@@ -5,6 +5,7 @@ from nbf.geometry.crop import Crop
 from nbf.geometry.procrustes import align, similarity
 from nbf.geometry.rotations import (
     axis_angle_from_matrix,
+    from_columns,
     geodesic_angle,
     matrix_from_axis_angle,
     project_to_rotation,
@@ -16,6 +17,7 @@ __all__ = [
     "align",
     "axis_angle_from_matrix",
     "crop_camera_from_translation",
+    "from_columns",
     "geodesic_angle",
     "matrix_from_axis_angle",
     "project_to_rotation",

@@ -32,6 +32,14 @@ def project_to_rotation(matrices: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 
     return rotations
 
 
+def from_columns(columns: Float[Tensor, "*b 3 2"]) -> Float[Tensor, "*b 3 3"]:
+    """The rotation whose first two columns come from these by Gram-Schmidt, the first kept in direction.
+
+    Zhou et al., "On the Continuity of Rotation Representations in Neural Networks", CVPR 2019, equation 15.
+    """
+    return roma.special_gramschmidt(columns)
+
+
 def geodesic_angle(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
     """Angle in radians of the rotation between two rotation matrices, with finite gradients at 0 and pi."""
     return roma.rotmat_geodesic_distance(a, b, clamping=_ASIN_LIMIT)

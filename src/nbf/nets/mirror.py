@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.joints import local_rotations, mirror_rotations, world_rotations
+from nbf.body.joints import MIRROR_COCO17, local_rotations, mirror_rotations, world_rotations
 from nbf.body.parts import MIRROR24
 from nbf.geometry.rotations import project_to_rotation
-from nbf.nets.fitter import FitterOutput
-from nbf.nets.segmenter import SegmenterOutput, part_probabilities
+from nbf.nets.fitter import FitterOutput, JointMaps, Proxy
+from nbf.nets.segmenter import INPUT_SIZE, SegmenterOutput, decode_keypoints, part_probabilities
 
 
 def mirror_parts(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 25 h w"]:
@@ -21,20 +21,32 @@ def mirror_parts(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 25 h w"]:
     return parts.flip(-1)[:, list(MIRROR24)]
 
 
-def segment_both_ways(
-    segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]
-) -> Float[Tensor, "b 25 i j"]:
-    """Part probabilities of a picture, the mean over both ways to look at it."""
-    direct, mirrored = part_probabilities(segmenter(torch.cat([image, image.flip(-1)]))).chunk(2)
-    return (direct + mirror_parts(mirrored)) / 2
+def mirror_keypoints(keypoints: Float[Tensor, "b 17 3"]) -> Float[Tensor, "b 17 3"]:
+    """Keypoints of the mirrored picture; x runs from -1 to 1."""
+    return keypoints[:, list(MIRROR_COCO17)] * keypoints.new_tensor([-1.0, 1.0, 1.0])
 
 
-def fit_both_ways(fitter: Callable[[Tensor], FitterOutput], proxy: Float[Tensor, "b 25 h w"]) -> FitterOutput:
-    """Body parameters of a part map, the mean over both ways; of rotations in the camera frame, the chordal mean.
+def segment_both_ways(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]) -> Proxy:
+    """What a segmenter sees in pictures of 256 px, the mean over both ways to look at them."""
+    output = segmenter(torch.cat([image, image.flip(-1)]))
+    parts, mirrored = part_probabilities(output).chunk(2)
+    heat, mirrored_heat = output.keypoints.chunk(2)
+    heat = (heat + mirrored_heat.flip(-1)[:, list(MIRROR_COCO17)]) / 2
+    return Proxy((parts + mirror_parts(mirrored)) / 2, in_crop(decode_keypoints(heat)))
+
+
+def in_crop(points: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+    """Points (x, y, ...) in pixels of the segmenter's input -> -1 to 1 across the crop, as the fitter takes them."""
+    return torch.cat([points[..., :2] * (2 / INPUT_SIZE) - 1, points[..., 2:]], dim=-1)
+
+
+def fit_both_ways(fitter: Callable[[Proxy], tuple[FitterOutput, JointMaps]], proxy: Proxy) -> FitterOutput:
+    """Body parameters of a proxy, the mean over both ways; of rotations in the camera frame, the chordal mean.
 
     The chordal mean is the rotation nearest to the sum (Hartley et al. 2013, "Rotation averaging", section 5.3).
     """
-    both = fitter(torch.cat([proxy, mirror_parts(proxy)]))
+    mirrored = Proxy(mirror_parts(proxy.parts), mirror_keypoints(proxy.keypoints))
+    both = fitter(Proxy(*(torch.cat(pair) for pair in zip(proxy, mirrored))))[0]
     direct, back = (FitterOutput(*answers) for answers in zip(*(value.chunk(2) for value in both)))
     world = world_rotations(direct.rotations) + world_rotations(mirror_rotations(back.rotations))
     return FitterOutput(

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -15,6 +15,7 @@ from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
 
 Network = Segmenter | Locator | Fitter
+N = TypeVar("N", bound=Network)
 CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter)
 ASSETS = Path(__file__).parent.parent / "assets"
 
@@ -70,6 +71,14 @@ def load_network(name: str | Path) -> Network:
         )
     network.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
     return network.eval()
+
+
+def load_kind(name: str | Path, kind: type[N]) -> N:
+    """As `load_network`, and a ModelFileError when the file holds another kind of network."""
+    network = load_network(name)
+    if not isinstance(network, kind):
+        raise ModelFileError(f"{name}: expected weights of a {kind.__name__}, got those of a {type(network).__name__}")
+    return network
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ Batch = dict[str, Tensor]
     surface (n,3,64,64), surface_mask (n,64,64) bool                     betas (n,S), rotations (n,24,3,3) cam_from_body
     translation (n,3), joints_3d (n,24,3) camera metres                  focal (n,), center (n,2), joints_2d (n,24,2) px
 
-and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool; for the fitter, which needs no
-image, predicted (n,) bool: `parts` are what a segmenter saw, not the truth.
+and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool. For the fitter, no image, but
+labels of the body, and of the first k people, whose maps are shown: parts (k,25,64,64), seen_keypoints (k,17,3) pixels
+and score, predicted (k,) bool: the map is what a segmenter saw, not the truth.
 """
 
 Source = Callable[[int], Iterator[Batch]]

@@ -7,6 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+# Standard deviation, in half crop sides, of the targets of the joint maps: one of their 32 cells.
+JOINT_BLUR = 1 / 16
+
 
 @dataclass(frozen=True)
 class CorruptionConfig:
@@ -31,6 +34,36 @@ def corrupt(parts: Float[Tensor, "b c h w"], config: CorruptionConfig) -> Float[
     parts = cut_rectangle(parts, config.cut)
     parts = blur(parts, config.blur)
     return noisy_softmax(parts, config.noise)
+
+
+def noisy_joints(
+    places: Float[Tensor, "b 24 2"],
+) -> tuple[Float[Tensor, "b 24 2"], Float[Tensor, "b 24"]]:
+    """True joints in the crop (-1 to 1) as the fitter's joint maps would give them: places and log spreads.
+
+    Each is wrong by a standard deviation of its own, some by much; the spread is that of a map around the place, which
+    is never sharper than the maps that training asks for.
+    """
+    count, device = len(places), places.device
+    person = torch.rand(count, 1, device=device)
+    error = 10.0 ** (-2.3 + 1.0 * person + 0.5 * torch.rand(places.shape[:2], device=device))
+    lost = torch.rand(places.shape[:2], device=device) < 0.15 * person
+    error = torch.where(lost, 3 * error, error)
+    found = places.clamp(-1, 1) + error[..., None] * torch.randn_like(places)
+    return found.clamp(-1, 1), 0.5 * (2 * (JOINT_BLUR**2 + error**2)).log()
+
+
+def noisy_keypoints(keypoints: Float[Tensor, "b 17 3"]) -> Float[Tensor, "b 17 3"]:
+    """True keypoints (-1 to 1 and weight) as a segmenter would give them; for half of the people none at all."""
+    count, device = len(keypoints), keypoints.device
+    person = torch.rand(count, 1, device=device)
+    error = 10.0 ** (-2.3 + 0.8 * person + 0.4 * torch.rand(keypoints.shape[:2], device=device))
+    lost = torch.rand(keypoints.shape[:2], device=device) < 0.3 * person
+    error = torch.where(lost, 5 * error, error)
+    places = keypoints[..., :2].clamp(-1, 1) + error[..., None] * torch.randn_like(keypoints[..., :2])
+    score = torch.exp(-5 * error) * (0.8 + 0.2 * torch.rand(keypoints.shape[:2], device=device))
+    given = torch.rand(count, 1, 1, device=device) < 0.5
+    return torch.cat([places.clamp(-1, 1), score[..., None]], -1) * given
 
 
 def drop_parts(parts: Float[Tensor, "b c h w"], probability: float) -> Float[Tensor, "b c h w"]:

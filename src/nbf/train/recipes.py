@@ -1,18 +1,18 @@
 """The three trainings, each from its configuration to its weight file."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from nbf.body.files import load_body
-from nbf.errors import ModelFileError
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
-from nbf.nets.weights import Network, load_network
+from nbf.nets.weights import Network, load_kind
 from nbf.synth.sampler import Sampler, Split
 from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
@@ -20,8 +20,9 @@ from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights, set_mean
 from nbf.train.locator import LocatorTask, LocatorWeights
 from nbf.train.loop import train
+from nbf.train.people import PeopleConfig, held_out_batches, people_source
 from nbf.train.segmenter import SegmenterTask, SegmenterWeights
-from nbf.train.sources import DataConfig, Draw, fitter_draw, load_photos, locator_draw, reused, seeded, segmenter_draw
+from nbf.train.sources import DataConfig, Draw, locator_draw, reused, seeded, segmenter_draw
 from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
 
 N = TypeVar("N", bound=Network)
@@ -58,14 +59,12 @@ class LocatorConfig:
 
 @dataclass(frozen=True)
 class FitterConfig:
-    """Train the fitter on part maps of synthetic people: true, spoilt, and predicted."""
+    """Train the fitter on packs of drawn people: true part maps, spoilt ones, predicted ones, and joints alone."""
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("fitter"))
-    data: DataConfig = field(default_factory=lambda: DataConfig(batch=128))
+    data: PeopleConfig = field(default_factory=PeopleConfig)
     weights: FitterWeights = field(default_factory=FitterWeights)
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
-    segmenter: Path | None = None
-    """Weight file of the segmenter whose predictions are mixed in; none: true maps only."""
     start: Path | None = None
     """Start from this weight file instead of random weights."""
 
@@ -98,28 +97,22 @@ def train_locator(config: LocatorConfig) -> Locator:
 def train_fitter(config: FitterConfig) -> Fitter:
     """Returns the averaged network. Raises ModelFileError, DataError for missing files."""
     body = load_body("anny24", "small")
-    device, network = _begin(config.loop, config.start, Fitter, lambda: Fitter(body.shape_dirs.shape[-1]))
+    device, network = _begin(config.loop, config.start, Fitter, lambda: Fitter(body.shape_count))
     body = body.to(device)
-    segmenter = None if config.segmenter is None else _load(config.segmenter, Segmenter).to(device)
-    photos = load_photos(config.data.cache, "train") if segmenter is not None else None
-    draw = fitter_draw(config.data, _sampler(config.data, "train", device), segmenter, photos)
+    source = people_source(config.data, config.loop.seed, device)
     if config.start is None:
-        set_mean(network, [draw(VALIDATION_SEED - 1 - index) for index in range(MEAN_BATCHES)])
+        set_mean(network, islice(source(VALIDATION_SEED), MEAN_BATCHES))
     # Two kinds of validation people: with true part maps, and through the segmenter.
-    test = _sampler(config.data, "test", device)
-    true = _validation(fitter_draw(config.data, test), config.data)
-    seen = (
-        _validation(fitter_draw(replace(config.data, predicted=1.0), test, segmenter), config.data) if segmenter else []
-    )
+    batches = {"true": held_out_batches(config.data, False, device), "rgb": held_out_batches(config.data, True, device)}
     clean = FitterTask(network, body, config.weights)
 
     def validate(average: Fitter) -> dict[str, float]:
-        scores = {f"true_{name}": value for name, value in validate_fitter(average, true, clean).items()}
-        if seen:
-            scores |= {f"rgb_{name}": value for name, value in validate_fitter(average, seen, clean).items()}
-        return scores
+        return {
+            f"{kind}_{name}": value
+            for kind, some in batches.items()
+            for name, value in validate_fitter(average, some, clean).items()
+        }
 
-    source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)
     task = FitterTask(network, body, config.weights, config.corruption)
     return train(task, source, config.loop, validate)
 
@@ -127,14 +120,7 @@ def train_fitter(config: FitterConfig) -> Fitter:
 def _begin(loop: LoopConfig, start: Path | None, kind: type[N], make: Callable[[], N]) -> tuple[torch.device, N]:
     device = torch.device(loop.device)
     torch.manual_seed(loop.seed)
-    return device, (make() if start is None else _load(start, kind)).to(device)
-
-
-def _load(path: Path, kind: type[N]) -> N:
-    network = load_network(path)
-    if not isinstance(network, kind):
-        raise ModelFileError(f"{path}: expected a {kind.__name__}, got a {type(network).__name__}.")
-    return network
+    return device, (make() if start is None else load_kind(start, kind)).to(device)
 
 
 def _sampler(data: DataConfig, split: Split, device: torch.device) -> Sampler:

@@ -30,11 +30,11 @@ def validate_fitter(network: Fitter, batches: Sequence[Batch], task: FitterTask)
     errors, aligned, pixels, betas = [], [], [], []
     for batch in batches:
         camera = Camera(batch["focal"], batch["center"])
-        output = network(task.proxy(batch))
-        joints, true = place(task.body, output, camera).joints, batch["joints_3d"]
+        output = network(task.proxy(batch))[0]
+        joints, true = place(task.body, output, camera).joints, task.truth(batch)
         errors.append((joints - joints[:, :1] - true + true[:, :1]).norm(dim=-1))
         aligned.append((align(joints, true) - true).norm(dim=-1).mean(-1))
-        pixels.append((camera.project(joints) - batch["joints_2d"]).norm(dim=-1))
+        pixels.append((camera.project(joints) - camera.project(true)).norm(dim=-1))
         betas.append((output.betas - batch["betas"]).abs())
     return {
         "mpjpe_mm": _mean(errors, 1000.0),

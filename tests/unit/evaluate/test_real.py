@@ -13,7 +13,7 @@ from nbf.evaluate import metrics
 from nbf.evaluate.real import _scored, evaluate_real, part_confusion
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.crop import Crop
-from nbf.nets.fitter import FitterOutput
+from nbf.nets.fitter import FitterOutput, Proxy
 from nbf.predictor import Predictor
 from nbf.raster.zbuffer import rasterize
 
@@ -51,14 +51,14 @@ class Knows(Predictor):
     def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.box[None], torch.ones(1)
 
-    def segment(self, image: torch.Tensor, crops: Crop) -> torch.Tensor:
+    def segment(self, image: torch.Tensor, crops: Crop) -> Proxy:
         grid = torch.stack(torch.meshgrid(torch.arange(64), torch.arange(64), indexing="xy"), -1).reshape(1, -1, 2)
         x, y = crops.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
         inside = (x >= 0) & (y >= 0) & (x < WIDTH) & (y < HEIGHT)
         seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
-        return torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float()
+        return Proxy.of_parts(torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float())
 
-    def fit(self, parts: torch.Tensor) -> FitterOutput:
+    def fit(self, proxy: Proxy) -> FitterOutput:
         camera = Crop.from_boxes(self.box[None], 256).camera(Camera.default(WIDTH, HEIGHT))
         moved = self.pelvis + torch.tensor([self.off, 0.0, 0.0])
         return FitterOutput(self.betas, self.rotations, *crop_camera_from_translation(moved, camera, 256))

@@ -4,8 +4,8 @@ import torch
 
 from nbf.body.joints import mirror_rotations
 from nbf.geometry.rotations import geodesic_angle
-from nbf.nets.fitter import Fitter
-from nbf.nets.mirror import fit_both_ways, mirror_parts, segment_both_ways
+from nbf.nets.fitter import Fitter, Proxy
+from nbf.nets.mirror import fit_both_ways, mirror_keypoints, mirror_parts, segment_both_ways
 from nbf.nets.segmenter import Segmenter
 
 
@@ -17,23 +17,25 @@ def test_mirroring_parts_twice_changes_nothing() -> None:
     assert mirror_parts(left_hand)[0, 12, 1, 3] == 1
 
 
-def test_mirrored_pictures_have_mirrored_parts() -> None:
+def test_mirrored_pictures_have_mirrored_proxies() -> None:
     torch.manual_seed(0)
     segmenter = Segmenter(16, 16).eval()
-    image = torch.rand(2, 3, 64, 64)
+    image = torch.rand(2, 3, 256, 256)
     with torch.no_grad():
-        parts, mirrored = segment_both_ways(segmenter, image), segment_both_ways(segmenter, image.flip(-1))
-    torch.testing.assert_close(mirrored, mirror_parts(parts), atol=1e-5, rtol=0)
-    torch.testing.assert_close(parts.sum(1), torch.ones(2, 16, 16))
+        proxy, mirrored = segment_both_ways(segmenter, image), segment_both_ways(segmenter, image.flip(-1))
+    torch.testing.assert_close(mirrored.parts, mirror_parts(proxy.parts), atol=1e-5, rtol=0)
+    torch.testing.assert_close(mirrored.keypoints, mirror_keypoints(proxy.keypoints), atol=1e-4, rtol=0)
+    torch.testing.assert_close(proxy.parts.sum(1), torch.ones(2, 64, 64))
 
 
-def test_mirrored_parts_have_mirrored_bodies() -> None:
+def test_mirrored_proxies_have_mirrored_bodies() -> None:
     torch.manual_seed(0)
-    fitter = Fitter(5, widths=(8, 8, 8, 8), hidden=16).eval()
-    torch.nn.init.normal_(fitter.head.weight, std=0.1)
-    proxy = torch.rand(3, 25, 64, 64).softmax(1)
+    fitter = Fitter(5, width=8, features=4, lifter=16, blocks=1).eval()
+    torch.nn.init.normal_(fitter.lifter.head.weight, std=0.1)
+    proxy = Proxy(torch.rand(3, 25, 64, 64).softmax(1), torch.rand(3, 17, 3))
+    mirror = Proxy(mirror_parts(proxy.parts), mirror_keypoints(proxy.keypoints))
     with torch.no_grad():
-        body, mirrored = fit_both_ways(fitter, proxy), fit_both_ways(fitter, mirror_parts(proxy))
+        body, mirrored = fit_both_ways(fitter, proxy), fit_both_ways(fitter, mirror)
     torch.testing.assert_close(mirrored.betas, body.betas)
     torch.testing.assert_close(mirrored.scale, body.scale)
     torch.testing.assert_close(mirrored.offset, body.offset * torch.tensor([-1.0, 1.0]), atol=1e-6, rtol=0)

@@ -9,27 +9,34 @@ import torch
 from nbf.errors import ModelFileError
 from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
 from nbf.nets.blocks import for_inference
+from nbf.nets.fitter import MOMENTS, Proxy, part_moments
 from nbf.nets.locator import boxes_from_distances, decode
 from nbf.nets.segmenter import decode_keypoints
 from nbf.nets.trunk import PACKAGE, Trunk
 from nbf.nets.weights import count_parameters
 
 
-def example(network: torch.nn.Module) -> torch.Tensor:
+def example(network: torch.nn.Module) -> torch.Tensor | Proxy:
     generator = torch.Generator().manual_seed(1)
     if isinstance(network, Fitter):
-        return torch.rand(2, 25, 64, 64, generator=generator).softmax(1)
+        parts = torch.rand(2, 25, 64, 64, generator=generator).softmax(1)
+        return Proxy(parts, torch.rand(2, 17, 3, generator=generator) * 2 - 1)
     return torch.rand(2, 3, 64, 64, generator=generator)
+
+
+def flattened(output: tuple) -> list[torch.Tensor]:
+    """The tensors of an output, of tuples in it as well."""
+    return [tensor for value in output for tensor in (flattened(value) if isinstance(value, tuple) else [value])]
 
 
 def small_networks() -> tuple[Segmenter, Locator, Fitter]:
     torch.manual_seed(0)
-    return Segmenter(32, 32), Locator(32), Fitter(5, (8, 8, 16, 16), 32)
+    return Segmenter(32, 32), Locator(32), Fitter(5, width=8, features=4, lifter=32, blocks=1)
 
 
 @pytest.mark.parametrize(
     ("network", "limit"),
-    [(Segmenter(), 4.8e6), (Locator(), 1.2e6), (Fitter(24), 7e6)],
+    [(Segmenter(), 4.8e6), (Locator(), 1.2e6), (Fitter(24), 8.1e6)],
     ids=lambda value: type(value).__name__,
 )
 def test_size(network: torch.nn.Module, limit: float) -> None:
@@ -46,33 +53,35 @@ def test_shapes() -> None:
     center, box = locator(image)
     assert (center.shape, box.shape) == ((2, 1, 16, 16), (2, 4, 16, 16))
     assert box.min() >= 0
-    body = fitter(example(fitter))
+    body, maps = fitter(example(fitter))
     assert (body.betas.shape, body.rotations.shape) == ((2, 5), (2, 24, 3, 3))
     assert (body.scale.shape, body.offset.shape) == ((2,), (2, 2))
     assert body.scale.min() > 0
+    assert (maps.logits.shape, maps.places.shape) == ((2, 24, 32, 32), (2, 24, 2))
+    assert maps.places.abs().max() < 1
 
 
 def test_rotations_are_proper() -> None:
     fitter = small_networks()[2].eval()
-    torch.nn.init.normal_(fitter.head.weight, std=2.0)
-    rotations = fitter(example(fitter)).rotations
+    torch.nn.init.normal_(fitter.lifter.head.weight, std=2.0)
+    rotations = fitter(example(fitter))[0].rotations
     torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(2, 24), atol=1e-4, rtol=0)
     torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand(2, 24, 3, 3), atol=1e-4, rtol=0)
 
 
 def test_rotations_stay_exact_in_mixed_precision() -> None:
     fitter = small_networks()[2].eval()
-    torch.nn.init.normal_(fitter.head.weight, std=0.5)
+    torch.nn.init.normal_(fitter.lifter.head.weight, std=0.5)
     with torch.autocast("cpu", torch.bfloat16):
-        rotations = fitter(example(fitter)).rotations
+        rotations = fitter(example(fitter))[0].rotations
     assert rotations.dtype == torch.float32
     torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand(2, 24, 3, 3), atol=1e-5, rtol=0)
 
 
 def test_fitter_gradient_is_finite() -> None:
     fitter = small_networks()[2]
-    body = fitter(example(fitter))
-    (body.rotations.sum() + body.betas.sum() + body.scale.sum() + body.offset.sum()).backward()
+    body, maps = fitter(example(fitter))
+    (body.rotations.sum() + body.betas.sum() + body.scale.sum() + body.offset.sum() + maps.spreads.sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in fitter.parameters())
 
 
@@ -81,8 +90,8 @@ def test_fitter_starts_at_its_mean() -> None:
     mean = torch.linalg.qr(torch.randn(23, 3, 3))[0]
     mean = mean * torch.linalg.det(mean)[:, None, None]
     fitter.set_mean(torch.full((5,), 0.3), mean, torch.tensor(0.5).log(), torch.tensor([0.1, -0.1]))
-    torch.nn.init.zeros_(fitter.head.weight)
-    body = fitter(example(fitter))
+    torch.nn.init.zeros_(fitter.lifter.head.weight)
+    body, _ = fitter(example(fitter))
     torch.testing.assert_close(body.rotations[0, 1:], mean)
     torch.testing.assert_close(body.rotations[0, 0], torch.diag(torch.tensor([1.0, -1.0, -1.0])))
     torch.testing.assert_close(body.scale, torch.full((2,), 0.5))
@@ -97,10 +106,26 @@ def test_batch_equals_single_and_folding_changes_nothing(index: int) -> None:
     inputs = example(network)
     with torch.no_grad():
         together, folded = network(inputs), for_inference(network)(inputs)
-        alone = network(inputs[1:])
-    for whole, fused, single in zip(together, folded, alone, strict=True):
+        alone = network(Proxy(inputs.parts[1:], inputs.keypoints[1:]) if isinstance(inputs, Proxy) else inputs[1:])
+    for whole, fused, single in zip(*(flattened(output) for output in (together, folded, alone)), strict=True):
         torch.testing.assert_close(whole, fused, atol=2e-4, rtol=1e-3)
         torch.testing.assert_close(whole[1:], single, atol=1e-4, rtol=1e-3)
+
+
+def test_part_moments_are_those_of_the_pixels() -> None:
+    """One part in a rectangle: its centre, and the variances of uniform cells along either side."""
+    parts = torch.zeros(1, 25, 64, 64)
+    parts[:, 0] = 1
+    parts[0, 5, 16:32, 8:48], parts[0, 0, 16:32, 8:48] = 1, 0
+    moments = part_moments(parts).view(24, MOMENTS)
+    here, root, x, y, xx, xy, yy = moments[4].tolist()
+    assert here == pytest.approx(1, abs=2e-3)
+    assert root == pytest.approx(5 * (640 / 4096) ** 0.5)
+    assert (x, y) == (pytest.approx(-0.125, abs=1e-3), pytest.approx(-0.25, abs=1e-3))
+    assert xx == pytest.approx(20 * (40**2 - 1) / 12 / 32**2, rel=5e-3)
+    assert yy == pytest.approx(20 * (16**2 - 1) / 12 / 32**2, rel=5e-3)
+    assert abs(xy) < 1e-3
+    assert not moments[[0, 1, 2, 3, 5]].any()
 
 
 @pytest.mark.parametrize("index", range(3))

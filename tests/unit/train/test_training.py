@@ -7,62 +7,37 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from nbf.body.model import BodyOutput
+from nbf.body.files import load_body
 from nbf.body.parts import MERGE, merge_probabilities
 from nbf.errors import DataError, ModelFileError
-from nbf.geometry.camera import Camera
+from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.rotations import project_to_rotation
 from nbf.nets import Fitter, Locator, Segmenter, load_network
+from nbf.nets.fitter import FitterOutput
 from nbf.nets.locator import decode
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
-from nbf.train.corrupt import CorruptionConfig, corrupt
+from nbf.train.corrupt import CorruptionConfig, corrupt, noisy_joints, noisy_keypoints
 from nbf.train.fitter import FitterTask, FitterWeights, set_mean
 from nbf.train.locator import LocatorTask, LocatorWeights, center_targets
 from nbf.train.loop import train
 from nbf.train.schedule import Schedule
 from nbf.train.segmenter import TRUSTED_PARTS, SegmenterTask, SegmenterWeights
-from nbf.train.sources import as_seen
 from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
 
-
-class StickBody:
-    """A body of 24 unconnected bones: joint j is at the end of its own bone. Enough to train on."""
-
-    def __init__(self, shapes: int) -> None:
-        generator = torch.Generator().manual_seed(7)
-        self.rest = torch.randn(24, 3, generator=generator) * 0.3
-        self.rest[0] = 0
-        self.shape_dirs = torch.randn(24, 3, shapes, generator=generator) * 0.02
-
-    def rest_joints(self, betas: Tensor) -> Tensor:
-        return self.rest + torch.einsum("jcs,bs->bjc", self.shape_dirs, betas)
-
-    def keypoints(self, output: BodyOutput, kind: str) -> Tensor:
-        assert kind == "coco17"
-        return output.joints[:, :17]
-
-    def __call__(self, betas: Tensor, rotations: Tensor, translation: Tensor) -> BodyOutput:
-        rest = self.rest_joints(betas)
-        root = rest[:, :1]
-        bones = (rotations @ (rest - root)[..., None])[..., 0]
-        joints = (rotations[:, :1] @ bones[..., None])[..., 0] + root + translation[:, None]
-        still = joints.new_zeros(len(joints), 24, 3, 1)
-        return BodyOutput(joints, joints, torch.cat([rotations, still], -1))
+BODY = load_body("anny24", "small")
 
 
-def people(count: int, seed: int = 0, shapes: int = 4) -> Batch:
+def people(count: int, seed: int = 0) -> Batch:
     """Random labels of the right kind; part maps that differ from person to person."""
     g = torch.Generator().manual_seed(seed)
-    body = StickBody(shapes)
-    betas = torch.randn(count, shapes, generator=g)
+    betas = 0.3 * torch.randn(count, BODY.shape_count, generator=g)
     rotations = project_to_rotation(torch.eye(3) + 0.4 * torch.randn(count, 24, 3, 3, generator=g))
     rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ rotations[:, 0]
     translation = torch.tensor([0.0, 0.0, 4.0]) + 0.2 * torch.randn(count, 3, generator=g)
     focal, center = torch.full((count,), 450.0), torch.full((count, 2), 128.0)
-    joints = body(betas, rotations, translation).joints
+    joints = BODY(betas, rotations, translation).joints
     coarse = torch.randn(count, 25, 8, 8, generator=g) * 4
     coarse[:, 0, :2] += 20
     parts = torch.nn.functional.interpolate(coarse, size=64, mode="bilinear").softmax(1)
@@ -74,6 +49,7 @@ def people(count: int, seed: int = 0, shapes: int = 4) -> Batch:
         "ignore": torch.zeros(count, 64, 64, dtype=torch.bool),
         "real": torch.zeros(count, dtype=torch.bool),
         "predicted": torch.zeros(count, dtype=torch.bool),
+        "seen_keypoints": torch.rand(count, 17, 3, generator=g) * torch.tensor([256.0, 256.0, 1.0]),
         "keypoints": torch.cat([points, torch.ones(count, 17, 1)], -1),
         "surface": torch.rand(count, 3, 64, 64, generator=g),
         "surface_mask": parts[:, 0] < 0.5,
@@ -108,11 +84,11 @@ def config(folder: Path, **changes) -> LoopConfig:
 
 def tiny_fitter() -> Fitter:
     torch.manual_seed(0)
-    return Fitter(4, (8, 16, 16, 32), 64)
+    return Fitter(BODY.shape_count, width=8, features=4, lifter=64, blocks=1)
 
 
 def fitter_task(**options) -> FitterTask:
-    return FitterTask(tiny_fitter(), StickBody(4), FitterWeights(), **options)
+    return FitterTask(tiny_fitter(), BODY, FitterWeights(), **options)
 
 
 def test_fitter_learns_16_people_by_heart(tmp_path: Path) -> None:
@@ -264,21 +240,51 @@ def test_corrupted_maps_are_probabilities() -> None:
     torch.testing.assert_close(nothing, parts, atol=0.2, rtol=0)
 
 
-def test_fitter_sees_pictures_through_the_segmenter() -> None:
-    torch.manual_seed(0)
-    batch = people(2)
-    seen = as_seen(batch, Segmenter(16, 16).eval())
-    assert seen["predicted"].all()
-    assert (seen["parts"] - batch["parts"]).abs().max() > 0.1
-    torch.testing.assert_close(seen["parts"].sum(1), torch.ones(2, 64, 64), atol=1e-2, rtol=0)
-
-
 def test_only_true_maps_are_spoilt() -> None:
     torch.manual_seed(0)
     batch = people(3) | {"predicted": torch.tensor([True, False, True])}
     proxy = fitter_task(corruption=CorruptionConfig()).proxy(batch)
-    assert torch.equal(proxy[[0, 2]], batch["parts"][[0, 2]])
-    assert not torch.equal(proxy[1], batch["parts"][1])
+    assert torch.equal(proxy.parts[[0, 2]], batch["parts"][[0, 2]])
+    assert not torch.equal(proxy.parts[1], batch["parts"][1])
+    assert proxy.keypoints[0, :, 2].gt(0).all()
+    assert not proxy.keypoints[1].any()  # whoever has the true map has no segmenter's keypoints
+
+
+def test_fitter_learns_from_joints_alone() -> None:
+    """Rows beyond the maps count in every loss of the body, and their gradients stay out of the joint finder."""
+    torch.manual_seed(0)
+    task = fitter_task()
+    whole = people(6)
+    batch = whole | {name: whole[name][:2] for name in ("parts", "seen_keypoints", "predicted")}
+    losses = task.losses(task.network, batch)
+    only = {name: value[2:] for name, value in whole.items()}
+    only |= {name: whole[name][:0] for name in ("parts", "seen_keypoints", "predicted")}
+    truth = task.truth(only)
+    task.residuals(task.lifted(only, truth, 0), only, truth)["joints"].backward()
+    assert all(parameter.grad is None for parameter in task.network.finder.parameters())
+    assert task.network.lifter.places.weight.grad is not None
+    assert set(losses) == {"rotations", "betas", "joints", "projection", "camera", "maps", "places"}
+
+
+def test_true_answer_costs_nothing() -> None:
+    batch, task = people(5), fitter_task()
+    scale, offset = crop_camera_from_translation(batch["joints_3d"][:, 0], Camera(batch["focal"], batch["center"]), 256)
+    output = FitterOutput(batch["betas"], batch["rotations"], scale, offset)
+    for name, value in task.residuals(output, batch, task.truth(batch)).items():
+        assert value < 1e-4, name
+
+
+def test_noisy_joints_stay_in_the_crop_and_say_how_sure_they_are() -> None:
+    torch.manual_seed(0)
+    places = torch.rand(4000, 24, 2) * 1.6 - 0.8
+    noisy, spreads = noisy_joints(places)
+    assert noisy.abs().max() <= 1
+    error = (noisy - places).norm(dim=-1)
+    sure = spreads < spreads.median()
+    assert error[sure].mean() < 0.5 * error[~sure].mean()
+    keypoints = noisy_keypoints(torch.cat([places[:, :17], torch.ones(4000, 17, 1)], -1))
+    assert 0.45 < keypoints.flatten(1).any(1).float().mean() < 0.55
+    assert keypoints[..., 2].max() <= 1
 
 
 def test_smaller_box_owns_shared_cells() -> None:

@@ -1,0 +1,96 @@
+"""Draw synthetic people into packs that `nbf train fitter` learns from; run several for several cores."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from nbf.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from nbf.train.batch import Batch
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Draw people into packs: dressed ones, whose pictures the segmenter looks at; naked ones by their part maps; or
+    crops of the photos that `nbf fit-photos` has fitted, as the segmenter sees them."""
+
+    kind: Literal["dressed", "bare", "photos"] = "dressed"
+    """Naked people and photos belong in the folders `bare` and `photos` of that of the dressed ones."""
+
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("runs/cache/people")
+    """Folder of the packs. A pack that is already there is not drawn again."""
+    n: int = 20_000
+    """How many people."""
+    seed: int = 0
+    """Which people; give every process another one."""
+    segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
+    """Weights of the segmenter."""
+    cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
+    """Folder with the packs of tools/pack_training.py."""
+    split: Literal["train", "test"] = "train"
+    """Poses, clothes, skins and backgrounds to train with, or those held out."""
+    threads: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Processor threads."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
+    """Where people are drawn."""
+
+
+# People in a pack, and drawn at a time.
+PACK, BATCH = 1024, 64
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse the command line and draw; 0 when all packs are written."""
+    given = tyro.cli(Arguments, prog="nbf draw", args=arguments)
+    if given.n < PACK:
+        raise InputError(f"--n: expected {PACK} or more, the size of a pack, got {given.n}")
+    # Here and not above: help and mistakes should not wait for torch.
+    import torch
+    from rich.progress import track
+
+    from nbf.train.packs import save_pack
+
+    torch.set_num_threads(given.threads)
+    draw, generator = _source(given)
+    for index in track(range(given.n // PACK), "drawing", disable=not sys.stderr.isatty()):
+        path = given.output / f"{given.seed:03}_{index:04}.npz"
+        if path.is_file():
+            continue
+        generator.manual_seed((given.seed << 32) + index)
+        batches = [draw() for _ in range(PACK // BATCH)]
+        save_pack({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, path)
+    print(f"{given.n // PACK} packs of {PACK} people in {given.output}")
+    return 0
+
+
+def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
+    """What draws the next BATCH people, and the generator that it draws from."""
+    from torch import Generator
+
+    from nbf.data.fits import RealFits
+    from nbf.nets.blocks import for_inference
+    from nbf.nets.segmenter import Segmenter
+    from nbf.nets.weights import load_kind
+    from nbf.synth.sampler import Sampler
+    from nbf.train import drawing
+    from nbf.train.sources import load_photos
+
+    segmenter = for_inference(load_kind(given.segmenter or "segmenter", Segmenter)).to(given.device)
+    if given.kind == "photos":
+        photos = load_photos(given.cache, "train")
+        if photos is None:
+            raise DataError(f"{given.cache}: no pack of photos; make it with `python tools/pack_training.py`")
+        fits = RealFits.load(given.cache / "real_fits.npz", photos)
+        generator = Generator()
+        return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
+    sampler = Sampler.load(given.cache, given.split, device=given.device)
+    if given.kind == "bare":
+        return lambda: drawing.draw_bare(sampler, BATCH), sampler.generator
+    return lambda: drawing.draw_dressed(sampler, segmenter, BATCH), sampler.generator

@@ -1,0 +1,70 @@
+"""Samples for packs: synthetic people with their true part maps and as the segmenter sees them; photos with fits."""
+
+import torch
+from torch import Generator, Tensor
+
+from nbf.data.fits import RealFits
+from nbf.data.pack import Photos
+from nbf.geometry.crop import Crop
+from nbf.nets.segmenter import INPUT_SIZE, Segmenter, decode_keypoints, part_probabilities
+from nbf.synth.sampler import Sampler
+from nbf.synth.view import normal, uniform
+from nbf.train.batch import Batch
+from nbf.train.packs import compress
+
+# Crops of photos: range of the side over its nominal size, standard deviation of the displacement in crop sides.
+ZOOM, SHIFT = (0.85, 1.25), 0.06
+BODY_LABELS = ("betas", "rotations", "translation", "focal", "center", "keypoints")
+
+
+def draw_dressed(sampler: Sampler, segmenter: Segmenter, count: int) -> Batch:
+    """`count` dressed people: `parts` true and compressed, `seen_parts` and `seen_keypoints` of their pictures."""
+    batch = sampler.sample(count)
+    return {"parts": compress(batch["parts"])} | see(segmenter, batch["image"]) | body_labels(batch)
+
+
+def draw_bare(sampler: Sampler, count: int) -> Batch:
+    """`count` naked people by their true part maps alone, of which only the strongest part of a pixel is kept."""
+    batch = sampler.sample_bare(count)
+    return {"parts": compress(batch["parts"], 1)} | body_labels(batch)
+
+
+def draw_photos(photos: Photos, fits: RealFits, segmenter: Segmenter, count: int, generator: Generator) -> Batch:
+    """`count` random people of photos whose fits were kept, in crops as uncertain as a locator's boxes.
+
+    The labels are the fits'; there is no true part map.
+    """
+    kept = fits.kept.nonzero()[:, 0]
+    people = kept[torch.randint(len(kept), (count,), generator=generator)]
+    crop = Crop.from_boxes(photos.boxes[people], INPUT_SIZE)
+    size = crop.size * uniform((count,), *ZOOM, generator)
+    crop = Crop(crop.center + size[:, None] * normal((count, 2), SHIFT, generator), size, INPUT_SIZE)
+    # The canvas of a pack is square; what lies beyond the photo is black there, as a predictor's crops have it.
+    image = crop.sample(photos.images[photos.photo[people]])
+    camera = crop.camera(fits[people].camera)
+    keypoints = photos.keypoints[people]
+    labels = {
+        "betas": fits.betas[people],
+        "rotations": fits[people].rotations,
+        "translation": fits.translation[people],
+        "focal": camera.focal,
+        "center": camera.center,
+        "keypoints": torch.cat([crop.to_crop(keypoints[..., :2]), keypoints[..., 2:]], -1),
+    }
+    return see(segmenter, image) | labels
+
+
+def body_labels(batch: Batch) -> Batch:
+    """What of a sampled batch says how the body stands."""
+    return {name: batch[name] for name in BODY_LABELS}
+
+
+@torch.no_grad()
+def see(segmenter: Segmenter, image: Tensor) -> Batch:
+    """What the segmenter makes of pictures: `seen_parts` compressed, `seen_keypoints` (n,17,3) pixels and score."""
+    with torch.autocast(image.device.type, torch.bfloat16):
+        output = segmenter(image.contiguous(memory_format=torch.channels_last))
+    return {
+        "seen_parts": compress(part_probabilities(output).float()),
+        "seen_keypoints": decode_keypoints(output.keypoints),
+    }

@@ -1,0 +1,152 @@
+"""The fitter's batches, put together from packs of drawn people."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from nbf.body.joints import MIRROR_COCO17, mirror_rotations
+from nbf.body.parts import MIRROR24
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.drawing import BODY_LABELS
+from nbf.train.packs import expand, load_packs
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """What the fitter is trained on: packs of `nbf draw`."""
+
+    people: Path = Path("runs/cache/people")
+    """Folder of the packs: dressed people, and in its folder `bare` naked ones, in `photos` fitted photos."""
+    test: Path = Path("runs/cache/people_test")
+    """Folder of dressed people of the test split, on which training is validated."""
+    batch: int = 128
+    """Part maps per step."""
+    skeletons: int = 512
+    """People per step of whom only the joints are shown."""
+    bare: float = 0.25
+    """Share of naked people among the maps, if there are any."""
+    photos: float = 0.12
+    """Share of photos among the maps, if there are any."""
+    predicted: float = 0.5
+    """Share of the dressed people seen through the segmenter."""
+    validation: int = 1024
+    """People of the test split that are measured now and then."""
+
+
+def people_source(config: PeopleConfig, seed: int, device: torch.device) -> Source:
+    """Endless batches of people, each from a seed of its own: the run's seed and the step.
+
+    `parts` and `seen_keypoints` are given for the first rows, the people whose maps are shown; `predicted` says which
+    of these maps are the segmenter's. All rows have the labels of the body. Raises DataError where packs are missing.
+    """
+    groups = {"dressed": load_packs(sorted(config.people.glob("*.npz")))}
+    for kind in ("bare", "photos"):
+        if files := sorted((config.people / kind).glob("*.npz")):
+            groups[kind] = load_packs(files)
+    counts = _counts(config, groups)
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            generator = Generator().manual_seed((seed << 32) + step)
+            yield concatenate_partly([_draw(groups[kind], seen, count, generator) for kind, seen, count in counts])
+            step += 1
+
+    def moved(step: int) -> Iterator[Batch]:
+        for batch in source(step):
+            batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+            yield batch | {"parts": expand(batch["parts"])}
+
+    return moved
+
+
+def held_out_batches(config: PeopleConfig, seen: bool, device: torch.device) -> list[Batch]:
+    """The people to validate on, by their true part maps or by what the segmenter saw."""
+    people = load_packs(sorted(config.test.glob("*.npz")))
+    rows = torch.arange(min(config.validation, len(people["betas"])))
+    batches = []
+    for some in rows.split(config.batch):
+        batch = {name: value.to(device) for name, value in _rows(people, some, seen).items()}
+        batches.append(batch | {"parts": expand(batch["parts"])})
+    return batches
+
+
+def _counts(config: PeopleConfig, groups: dict[str, Batch]) -> list[tuple[str, bool | None, int]]:
+    """(kind, through the segmenter; None: no map at all, how many) in the order of a batch's rows."""
+    photos = round(config.batch * config.photos) if "photos" in groups else 0
+    bare = round(config.batch * config.bare) if "bare" in groups else 0
+    seen = round((config.batch - photos - bare) * config.predicted)
+    true = config.batch - photos - bare - seen
+    skeletons = ("bare" if "bare" in groups else "dressed", None, config.skeletons)
+    rows = [
+        ("photos", True, photos),
+        ("bare", False, bare),
+        ("dressed", True, seen),
+        ("dressed", False, true),
+        skeletons,
+    ]
+    return [row for row in rows if row[2]]
+
+
+def _draw(people: Batch, seen: bool | None, count: int, generator: Generator) -> Batch:
+    rows = torch.randint(len(people["betas"]), (count,), generator=generator)
+    mirrored = torch.rand(count, generator=generator) < 0.5
+    return mirror_people(_rows(people, rows, seen), mirrored)
+
+
+def _rows(people: Batch, rows: Tensor, seen: bool | None) -> Batch:
+    batch = {name: people[name][rows] for name in BODY_LABELS}
+    if seen is None:
+        return batch
+    batch["parts"] = people["seen_parts" if seen else "parts"][rows]
+    batch["seen_keypoints"] = people["seen_keypoints"][rows].float() if seen else torch.zeros(len(rows), 17, 3)
+    batch["predicted"] = torch.full((len(rows),), seen)
+    return batch
+
+
+def concatenate_partly(batches: list[Batch]) -> Batch:
+    """One batch of all rows; of maps, which the last batches may lack, as many rows as there are."""
+    shown = [batch for batch in batches if "parts" in batch]
+    strongest = max(batch["parts"].shape[2] for batch in shown)
+    maps = [
+        {name: _padded(batch[name], strongest) for name in ("parts", "seen_keypoints", "predicted")} for batch in shown
+    ]
+    bodies = [{name: batch[name] for name in BODY_LABELS} for batch in batches]
+    return concatenate(bodies) | concatenate(maps)
+
+
+def _padded(value: Tensor, strongest: int) -> Tensor:
+    """A compressed map with empty labels up to `strongest`; anything else as it is."""
+    if value.ndim != 5 or value.shape[2] == strongest:
+        return value
+    return torch.cat([value, value.new_zeros(*value.shape[:2], strongest - value.shape[2], *value.shape[3:])], 2)
+
+
+def mirror_people(batch: Batch, mirrored: Tensor) -> Batch:
+    """The chosen rows as in the mirrored picture; part maps compressed, pixels of a 256 px crop."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    other = {
+        "betas": batch["betas"],
+        "rotations": mirror_rotations(batch["rotations"]),
+        "translation": batch["translation"] * flip,
+        "focal": batch["focal"],
+        "center": torch.stack([INPUT_SIZE - batch["center"][:, 0], batch["center"][:, 1]], -1),
+        "keypoints": _mirror_pixels(batch["keypoints"]),
+    }
+    if "parts" in batch:
+        labels, shares = batch["parts"].flip(-1).unbind(1)
+        other["parts"] = torch.stack([torch.tensor(MIRROR24, dtype=torch.uint8)[labels.long()], shares], 1)
+        other["seen_keypoints"] = _mirror_pixels(batch["seen_keypoints"])
+        other["predicted"] = batch["predicted"]
+    return {
+        name: torch.where(mirrored.view(-1, *[1] * (value.ndim - 1)), other[name], value)
+        for name, value in batch.items()
+    }
+
+
+def _mirror_pixels(keypoints: Tensor) -> Tensor:
+    swapped = keypoints[:, list(MIRROR_COCO17)]
+    return torch.cat([INPUT_SIZE - swapped[..., :1], swapped[..., 1:]], -1)
