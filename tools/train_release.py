@@ -1,11 +1,12 @@
-"""Train the three bundled networks, in rounds that fit a lent machine.
+"""Train the three bundled networks, step by step.
 
-    python tools/train_release.py --device cuda                  # all rounds, 22 minutes on one H100
-    python tools/train_release.py --device cuda --rounds 2 3     # go on from what round 1 left in runs/release
+    python tools/train_release.py --device cuda                    # all steps
+    python tools/train_release.py --steps draw fitter              # go on from what earlier steps left in runs/release
 
-Round 1 trains all three side by side, the fitter on true part maps alone. Round 2 goes on with the segmenter, and the
-fitter sees its predictions, on synthetic people and on real photos. Round 3 finishes the fitter on the finished
-segmenter. Needs the packs of tools/pack_training.py in runs/cache; starts from ImageNet weights.
+`vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
+lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
+first mostly on naked people and joints alone, then on dressed people. Needs the packs of tools/pack_training.py in
+runs/cache.
 """
 
 import shutil
@@ -13,21 +14,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
-RELEASE = Path("runs/release")
-"""Where the weights of the last round that trained a network lie, and the logs."""
-PHOTOS = ["--data.predicted", "0.45", "--data.real", "0.12", "--segmenter", str(RELEASE / "segmenter.safetensors")]
-FITTER = ["--data.batch", "256", "--data.reuse", "4"]
-SEGMENTER = ["--data.batch", "128", "--data.reuse", "2"]
-LOCATOR = ["--data.batch", "64", "--data.reuse", "2"]
-ROUNDS: dict[int, dict[str, tuple[float, list[str]]]] = {
-    1: {"segmenter": (2e-3, SEGMENTER), "fitter": (1e-3, FITTER), "locator": (2e-3, LOCATOR)},
-    2: {"segmenter": (1.5e-3, SEGMENTER), "fitter": (1e-3, [*FITTER, *PHOTOS])},
-    3: {"fitter": (1e-3, [*FITTER, *PHOTOS])},
-}
-"""For each round and network the peak learning rate and the options of `nbf train`."""
+CACHE, RELEASE = Path("runs/cache"), Path("runs/release")
+"""What is trained on; where the weights of the last step that trained a network lie, and the logs."""
+PEOPLE = CACHE / "people"
+Step = Literal["vision", "draw", "fitter"]
 
 
 @dataclass(frozen=True)
@@ -36,51 +30,92 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    minutes: tuple[float, float, float] = (8.0, 9.0, 5.0)
-    """Wall-clock minutes of each round."""
-    rounds: tuple[int, ...] = (1, 2, 3)
-    """Which rounds to run; later ones go on from the weights that earlier ones left."""
+    steps: tuple[Step, ...] = ("vision", "draw", "fitter")
+    """Which steps to run; later ones go on from what earlier ones left."""
+    vision: float = 17.0
+    """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
+    people: int = 60_000
+    """Dressed people to draw; five times as many naked ones."""
+    fitter: tuple[float, float] = (40.0, 34.0)
+    """Minutes of the two trainings of the fitter (a CPU's)."""
     seed: int = 0
     """Seed of weights and samples."""
 
 
-def command(config: Release, number: int, name: str) -> list[str]:
-    """The command that trains one network in one round."""
-    rate, options = ROUNDS[number][name]
-    loop = {
-        "name": f"{name}_{number}",
-        "device": config.device,
-        "minutes": config.minutes[number - 1],
-        "rate": rate,
-        "seed": config.seed + number - 1,
-        "log-every": 100,
-        "validate-minutes": 10.0,
-    }
-    words = [word for key, value in loop.items() for word in (f"--loop.{key}", str(value))]
+def nbf(*words: object) -> list[str]:
+    """The command `nbf WORDS`, in this Python."""
+    return [sys.executable, "-c", "import sys; from nbf.cli import main; sys.exit(main())", *map(str, words)]
+
+
+def training(config: Release, name: str, run: str, minutes: float, rate: float, *options: object) -> list[str]:
+    """The command that trains a network, from its weights in RELEASE if there are any."""
+    loop = {"name": run, "device": config.device, "minutes": minutes, "rate": rate, "seed": config.seed}
+    words = [word for key, value in loop.items() for word in (f"--loop.{key}", value)]
     earlier = RELEASE / f"{name}.safetensors"
-    start = ["--start", str(earlier)] if earlier.is_file() else []
-    code = "import sys; from nbf.cli import main; sys.exit(main())"
-    return [sys.executable, "-c", code, "train", name, *words, *options, *start]
+    start = ["--start", earlier] if earlier.is_file() else []
+    return nbf("train", name, *words, *options, *start)
 
 
-def run_round(config: Release, number: int) -> None:
-    """Train the networks of one round side by side; raises SystemExit if one of them fails."""
+def run(**commands: list[str]) -> None:
+    """Run commands side by side, each with a log of its name; raises SystemExit if one of them fails."""
     RELEASE.mkdir(parents=True, exist_ok=True)
     running = {}
-    for name in ROUNDS[number]:
-        with (RELEASE / f"{name}_{number}.log").open("w") as log:
-            running[name] = subprocess.Popen(command(config, number, name), stdout=log, stderr=subprocess.STDOUT)
+    for name, command in commands.items():
+        with (RELEASE / f"{name}.log").open("w") as log:
+            running[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     failed = [name for name, process in running.items() if process.wait() != 0]
     for name in running:
-        print(f"--- {name}, round {number}", (RELEASE / f"{name}_{number}.log").read_text()[-3000:], sep="\n")
+        print(f"--- {name}", (RELEASE / f"{name}.log").read_text()[-2000:], sep="\n")
     if failed:
-        raise SystemExit(f"round {number}: {', '.join(failed)} failed; the logs are in {RELEASE}")
-    for name in running:
-        for suffix in (".safetensors", ".json"):
-            shutil.copy(Path("runs") / f"{name}_{number}" / f"weights{suffix}", RELEASE / f"{name}{suffix}")
+        raise SystemExit(f"{', '.join(failed)} failed; the logs are in {RELEASE}")
+
+
+def keep(name: str, run_name: str) -> None:
+    """Make a run's weights those of the release."""
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(Path("runs") / run_name / f"weights{suffix}", RELEASE / f"{name}{suffix}")
+
+
+def vision(config: Release) -> None:
+    """Segmenter and locator."""
+    run(
+        segmenter=training(
+            config, "segmenter", "segmenter", config.vision, 2e-3, "--data.batch", 128, "--data.reuse", 2
+        ),
+        locator=training(config, "locator", "locator", config.vision / 2, 2e-3, "--data.batch", 64, "--data.reuse", 2),
+    )
+    keep("segmenter", "segmenter")
+    keep("locator", "locator")
+
+
+def draw(config: Release) -> None:
+    """Packs of people for the fitter."""
+    look = ["--segmenter", RELEASE / "segmenter.safetensors", "--device", config.device]
+    seed = 100 * config.seed
+    run(
+        dressed=nbf("draw", "--n", config.people, "--seed", seed + 2, *look),
+        bare=nbf("draw", "--kind", "bare", "--n", 5 * config.people, "--seed", seed + 1, "-o", PEOPLE / "bare", *look),
+    )
+    test = nbf("draw", "--split", "test", "--n", 1024, "--seed", seed + 90, "-o", CACHE / "people_test", *look)
+    more = {}
+    if (CACHE / "real_fits.npz").is_file():
+        photos = nbf("draw", "--kind", "photos", "--n", 6144, "--seed", seed + 3, "-o", PEOPLE / "photos")
+        more["photos"] = [*photos, "--segmenter", str(RELEASE / "segmenter.safetensors")]
+    run(test=test, **more)
+
+
+def fitter(config: Release) -> None:
+    """The fitter, twice."""
+    first, second = config.fitter
+    bare = ("--data.bare", 0.6, "--loop.warmup", 200)
+    run(fitter_1=training(config, "fitter", "fitter_1", first, 1e-3, *bare))
+    keep("fitter", "fitter_1")
+    seen = ("--data.bare", 0.15, "--data.photos", 0.1, "--data.predicted", 0.65, "--data.skeletons", 256)
+    run(fitter_2=training(config, "fitter", "fitter_2", second, 8e-4, *seen, "--loop.warmup", 100))
+    keep("fitter", "fitter_2")
 
 
 if __name__ == "__main__":
     release = tyro.cli(Release, description=__doc__)
-    for each in release.rounds:
-        run_round(release, each)
+    for step in release.steps:
+        {"vision": vision, "draw": draw, "fitter": fitter}[step](release)
