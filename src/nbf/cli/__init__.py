@@ -19,8 +19,8 @@ _USAGE_ERROR, _INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `nbf ARGUMENTS`; returns the exit status: 0 done, 1 something failed, 2 not understood."""
-    # Before torch is loaded: large tensors on huge pages. Where the kernel hands out 4 kB at a time, touching new memory
-    # otherwise costs more than computing on it (64 MB: 71 against 9 ms).
+    # Before torch is loaded: large tensors on huge pages. Where the kernel hands out 4 kB at a time, touching new
+    # memory otherwise costs more than computing on it (64 MB: 71 against 9 ms).
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = _verbs()
