@@ -1,0 +1,42 @@
+"""`nbf draw`: packs that the fitter can learn from, drawn once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nbf.cli.draw import PACK, main
+from nbf.errors import DataError, InputError
+from nbf.nets.segmenter import Segmenter
+from nbf.synth.sampler import Sampler
+from nbf.train.drawing import BODY_LABELS, draw_dressed
+from nbf.train.packs import expand, load_packs
+
+
+def test_naked_people_are_drawn_once(tmp_path: Path) -> None:
+    words = ["--kind", "bare", "--n", str(PACK), "--cache", str(tmp_path), "-o", str(tmp_path / "bare")]
+    assert main(words) == 0
+    (file,) = (tmp_path / "bare").glob("*.npz")
+    written = file.stat().st_mtime_ns
+    assert main(words) == 0
+    assert file.stat().st_mtime_ns == written
+    people = load_packs([file])
+    assert people.keys() == {"parts", *BODY_LABELS}
+    parts = expand(people["parts"][:32])
+    torch.testing.assert_close(parts.sum(1), torch.ones(32, 64, 64))
+    assert (parts[:, 0] < 0.5).flatten(1).any(1).float().mean() > 0.9  # nearly everybody shows
+
+
+def test_dressed_people_are_kept_true_and_as_seen(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pack = draw_dressed(Sampler.load(tmp_path, "train", seed=1), Segmenter(16, 16).eval(), 2)
+    assert pack.keys() == {"parts", "seen_parts", "seen_keypoints", *BODY_LABELS}
+    assert pack["parts"].shape == pack["seen_parts"].shape == (2, 2, 3, 64, 64)
+    assert pack["seen_keypoints"].shape == (2, 17, 3)
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--n"):
+        main(["--n", "5"])
+    with pytest.raises(DataError, match="pack of photos"):
+        main(["--kind", "photos", "--n", str(PACK), "--cache", str(tmp_path)])
