@@ -13,9 +13,9 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.errors import InputError, ModelFileError, NbfError
-from nbf.geometry import Camera, Crop, translation_from_crop_camera
+from nbf.geometry import Camera, Crop
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Fitter, FitterOutput, Proxy
+from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
 from nbf.nets.locator import Locator, decode
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
@@ -177,9 +177,7 @@ class Predictor:
     @torch.no_grad()
     def mesh(self, fit: FitterOutput, crops: Crop, camera: Camera) -> tuple[Float[Tensor, "n 3"], BodyOutput]:
         """Translations (metres, the picture's camera frame) and posed bodies."""
-        pelvis = translation_from_crop_camera(fit.scale, fit.offset, crops.camera(camera), crops.resolution)
-        # SMPL turns the root about its own joint: that joint lands at joint + translation.
-        translation = pelvis - self.body.rest_joints(fit.betas)[:, 0]
+        translation = body_translation(self.body, fit, crops.camera(camera), crops.resolution)
         return translation, self.body(fit.betas, fit.rotations, translation)
 
     def _to_network(self, images: Tensor) -> Tensor:

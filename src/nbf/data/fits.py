@@ -3,7 +3,6 @@
 `nbf fit-photos` writes them; rows are the people of the pack of photos beside them (`nbf.data.pack`).
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.data.pack import Photos
 from nbf.errors import DataError
+from nbf.export.atomic import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
 from nbf.raster import rasterize
 
@@ -47,10 +47,10 @@ class RealFits:
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.stem + ".part.npz")
-        np.savez_compressed(unfinished, **{name: value.numpy() for name, value in vars(self).items()})
-        os.replace(unfinished, path)
+        with replacing(path) as draft:
+            np.savez_compressed(
+                draft, allow_pickle=False, **{name: value.numpy() for name, value in vars(self).items()}
+            )
 
     @classmethod
     def load(cls, path: Path, photos: Photos | None = None) -> "RealFits":

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nbf.body.model import BodyModel
 from nbf.evaluate.score import Bodies
-from nbf.geometry.camera import Camera, translation_from_crop_camera
+from nbf.geometry.camera import Camera
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Fitter, FitterOutput, Proxy
+from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 
@@ -51,8 +51,7 @@ class Regress:
             proxy = segment_both_ways(self.segmenter, self._to_network(batch["image"]))
         guess = FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, proxy)))
         camera = Camera(batch["focal"], batch["center"])
-        pelvis = translation_from_crop_camera(guess.scale, guess.offset, camera, INPUT_SIZE)
-        translation = pelvis - self.body.rest_joints(guess.betas)[:, 0]
+        translation = body_translation(self.body, guess, camera, INPUT_SIZE)
         return Answer(proxy.parts.cpu(), Bodies(guess.betas, guess.rotations, translation))
 
     def _to_network(self, images: Tensor) -> Tensor:

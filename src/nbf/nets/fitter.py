@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.body.joints import local_rotations, world_rotations
+from nbf.body.model import BodyModel
+from nbf.geometry.camera import Camera, translation_from_crop_camera
 from nbf.geometry.rotations import from_columns, project_to_rotation
 from nbf.nets.blocks import ConvNorm, MergeUp, ResidualBlock
 
@@ -47,6 +49,15 @@ class FitterOutput(NamedTuple):
     rotations: Float[Tensor, "b 24 3 3"]
     scale: Float[Tensor, " b"]
     offset: Float[Tensor, "b 2"]
+
+
+def body_translation(
+    body: BodyModel, output: FitterOutput, camera_in_crop: Camera, resolution: int
+) -> Float[Tensor, "b 3"]:
+    """What `BodyModel.forward` adds last, camera metres. SMPL turns the root about its own joint, which lands at that
+    joint plus the translation. `camera_in_crop` is in pixels of the crop, `resolution` of them a side."""
+    pelvis = translation_from_crop_camera(output.scale, output.offset, camera_in_crop, resolution)
+    return pelvis - body.rest_joints(output.betas)[:, 0]
 
 
 class JointMaps(NamedTuple):

@@ -10,8 +10,8 @@ from torch import Tensor
 from nbf import losses
 from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput, pose_joints
-from nbf.geometry.camera import Camera, crop_camera_from_translation, translation_from_crop_camera
-from nbf.nets.fitter import Fitter, FitterOutput, JointMaps, Proxy
+from nbf.geometry.camera import Camera, crop_camera_from_translation
+from nbf.nets.fitter import Fitter, FitterOutput, JointMaps, Proxy, body_translation
 from nbf.nets.mirror import in_crop
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
@@ -81,8 +81,8 @@ class FitterTask:
         """The weighted losses of an estimate."""
         weights = self.weights
         camera = Camera(batch["focal"], batch["center"])
-        pelvis = translation_from_crop_camera(output.scale, output.offset, camera, INPUT_SIZE)
-        _, joints = pose_joints(self.body.rest_joints(output.betas), output.rotations, pelvis)
+        translation = body_translation(self.body, output, camera, INPUT_SIZE)
+        _, joints = pose_joints(self.body.rest_joints(output.betas), output.rotations, translation)
         turns = world_rotations(output.rotations), world_rotations(batch["rotations"])
         pixels = camera.project(losses.in_front(joints))
         true_pixels = camera.project(losses.in_front(truth))
@@ -123,22 +123,20 @@ class FitterTask:
 
 def place(body: BodyModel, output: FitterOutput, camera: Camera) -> BodyOutput:
     """The estimated body in camera metres; `camera` is that of the crop at the segmenter's input size."""
-    pelvis = translation_from_crop_camera(output.scale, output.offset, camera, INPUT_SIZE)
-    translation = pelvis - body.rest_joints(output.betas)[:, 0]
-    return body(output.betas, output.rotations, translation)
+    return body(output.betas, output.rotations, body_translation(body, output, camera, INPUT_SIZE))
 
 
 @torch.no_grad()
-def set_mean(network: Fitter, batches: Iterable[Batch]) -> None:
-    """Store the mean body of some batches in a network that has not been trained yet."""
+def set_mean(task: FitterTask, batches: Iterable[Batch]) -> None:
+    """Store the mean body of some batches in a task's network, which has not been trained yet."""
     betas, rotations, log_scales, offsets = [], [], [], []
     for batch in batches:
         camera = Camera(batch["focal"], batch["center"])
-        scale, offset = crop_camera_from_translation(batch["translation"], camera, INPUT_SIZE)
+        scale, offset = crop_camera_from_translation(task.truth(batch)[:, 0], camera, INPUT_SIZE)
         betas.append(batch["betas"])
         rotations.append(batch["rotations"][:, 1:])
         log_scales.append(scale.log())
         offsets.append(offset)
-    network.set_mean(
+    task.network.set_mean(
         torch.cat(betas).mean(0), torch.cat(rotations).mean(0), torch.cat(log_scales).mean(), torch.cat(offsets).mean(0)
     )

@@ -52,26 +52,24 @@ def people_source(config: PeopleConfig, seed: int, device: torch.device) -> Sour
     def source(step: int) -> Iterator[Batch]:
         while True:
             generator = Generator().manual_seed((seed << 32) + step)
-            yield concatenate_partly([_draw(groups[kind], seen, count, generator) for kind, seen, count in counts])
+            rows = [_draw(groups[kind], seen, count, generator) for kind, seen, count in counts]
+            yield _expanded(concatenate_partly(rows), device)
             step += 1
 
-    def moved(step: int) -> Iterator[Batch]:
-        for batch in source(step):
-            batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-            yield batch | {"parts": expand(batch["parts"])}
-
-    return moved
+    return source
 
 
 def held_out_batches(config: PeopleConfig, seen: bool, device: torch.device) -> list[Batch]:
     """The people to validate on, by their true part maps or by what the segmenter saw."""
     people = load_packs(sorted(config.test.glob("*.npz")))
     rows = torch.arange(min(config.validation, len(people["betas"])))
-    batches = []
-    for some in rows.split(config.batch):
-        batch = {name: value.to(device) for name, value in _rows(people, some, seen).items()}
-        batches.append(batch | {"parts": expand(batch["parts"])})
-    return batches
+    return [_expanded(_rows(people, some, seen), device) for some in rows.split(config.batch)]
+
+
+def _expanded(batch: Batch, device: torch.device) -> Batch:
+    """The batch on a device, and there, where it costs least, its part maps as probabilities."""
+    batch = {name: value.to(device) for name, value in batch.items()}
+    return batch | {"parts": expand(batch["parts"])}
 
 
 def _counts(config: PeopleConfig, groups: dict[str, Batch]) -> list[tuple[str, bool | None, int]]:

@@ -100,11 +100,11 @@ def train_fitter(config: FitterConfig) -> Fitter:
     device, network = _begin(config.loop, config.start, Fitter, lambda: Fitter(body.shape_count))
     body = body.to(device)
     source = people_source(config.data, config.loop.seed, device)
-    if config.start is None:
-        set_mean(network, islice(source(VALIDATION_SEED), MEAN_BATCHES))
     # Two kinds of validation people: with true part maps, and through the segmenter.
     batches = {"true": held_out_batches(config.data, False, device), "rgb": held_out_batches(config.data, True, device)}
     clean = FitterTask(network, body, config.weights)
+    if config.start is None:
+        set_mean(clean, islice(source(VALIDATION_SEED), MEAN_BATCHES))
 
     def validate(average: Fitter) -> dict[str, float]:
         return {

@@ -93,7 +93,7 @@ def fitter_task(**options) -> FitterTask:
 
 def test_fitter_learns_16_people_by_heart(tmp_path: Path) -> None:
     batch, task = people(16), fitter_task()
-    set_mean(task.network, [batch])
+    set_mean(task, [batch])
     task.network.eval()
     before = validate_fitter(task.network, [batch], task)
     network = train(task, repeat(batch), config(tmp_path, steps=140, warmup=10, rate=4e-3))
