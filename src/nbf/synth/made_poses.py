@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.synth.anatomy import limits, quaternion, quaternion_from_angles
-from nbf.synth.stances import ARMS, STANCES, USUAL, Angles
+from nbf.synth.arms import ARMS, Angles
+from nbf.synth.stances import STANCES, USUAL
 
 APART = 0.25  # how often the two arms do different things
 
