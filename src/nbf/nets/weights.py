@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nbf.errors import ModelFileError
+from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
 
-Network = Segmenter | Locator | Fitter
+Network = Segmenter | Locator | Fitter | Doubt
 N = TypeVar("N", bound=Network)
-CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter)
+CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt)
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
@@ -43,7 +44,7 @@ def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
 
 
 def load_network(name: str | Path) -> Network:
-    """The network in a file, or the bundled one of that name ("segmenter", "locator", "fitter"): eval, float32, CPU.
+    """The network in a file, or the bundled one of that name ("segmenter", "locator" ...): eval, float32, CPU.
 
     Raises ModelFileError when the file or its .json is missing or damaged, or when they do not belong together.
     """

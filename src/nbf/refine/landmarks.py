@@ -115,7 +115,7 @@ def place(landmarks: Landmarks, state: BodyState, jacobian: bool = True) -> Plac
     local = moments - shares[..., None] * rest[:, None]
     # Each joint's part of a point, (b, n, 3, 24).
     parts = torch.einsum("bkij,bnkj->bnik", frames, local) + shares[:, None] * joints.mT[:, None]
-    above = _ancestry(parts)
+    above = ancestry(parts)
     # Turning joint a moves what hangs on it; its lever arms add up to one arm a point.
     arms = parts @ above - (shares @ above)[:, None] * joints.mT[:, None]
     columns = parts.new_empty(*parts.shape[:3], state.freedoms)
@@ -151,7 +151,7 @@ def _shape_columns(landmarks: Landmarks, frames: Float[Tensor, "b 24 3 3"], coun
     return carried + turned.unflatten(-1, (count, size)).transpose(1, 2)
 
 
-def _ancestry(like: Tensor) -> Float[Tensor, "24 24"]:
+def ancestry(like: Tensor) -> Float[Tensor, "24 24"]:
     """1 where column a is joint k (the row) or above it."""
     table = torch.eye(24, dtype=like.dtype)
     for joint, parent in enumerate(PARENTS[1:], start=1):

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nbf.body.model import BodyModel
 from nbf.geometry import Camera
 from nbf.refine.landmarks import Placed
 from nbf.refine.maps import Fields
@@ -17,10 +18,10 @@ from nbf.refine.state import SHAPE_START, BodyState
 from nbf.synth.anatomy import (
     angle_jacobian,
     angles_from_quaternion,
+    inverse_right_jacobian,
     limits,
     quaternion_from_matrix,
     rotation_vector,
-    skew,
 )
 
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as nbf.synth.ik
@@ -157,19 +158,37 @@ def shape(state: BodyState, weight: float, jacobian: bool) -> Block:
     return Block(state.betas[:, None] * weight, columns)
 
 
+def shape_among(state: BodyState, mean: Float[Tensor, " s"], covariance: Float[Tensor, "s s"], jacobian: bool) -> Block:
+    """Betas as those of a group of people, such as all of one age."""
+    root = torch.linalg.inv(torch.linalg.cholesky(covariance)).to(state.betas)
+    columns = None
+    if jacobian:
+        columns = torch.zeros(len(state.betas), 1, len(root), state.freedoms).to(state.betas)
+        columns[:, 0, :, SHAPE_START:] = root
+    return Block(((state.betas - mean) @ root.mT)[:, None], columns)
+
+
+def height(state: BodyState, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:
+    """Heights of the T-posed bodies (crown to sole) against known ones in metres; nan where nobody knows."""
+    known = heights.isfinite()
+    slopes = body.shape_dirs[:, 1]
+    up = body.template[:, 1] + state.betas @ slopes.T
+    top, bottom = up.argmax(1), up.argmin(1)
+    measured = (up.gather(1, top[:, None]) - up.gather(1, bottom[:, None]))[:, 0]
+    values = torch.where(known, (measured - heights) / sigma, 0.0)
+    columns = None
+    if jacobian:
+        columns = torch.zeros(len(values), 1, 1, state.freedoms).to(state.betas)
+        columns[:, 0, 0, SHAPE_START:] = (slopes[top] - slopes[bottom]) / sigma * known[:, None]
+    return Block(values[:, None, None], columns)
+
+
 def near_start(
     state: BodyState, start: BodyState, weights: Float[Tensor, " 24"], robust: float | None, jacobian: bool
 ) -> Block:
-    """Turn of each joint since the start; `weights` are one over the standard deviation in radians.
-
-    The derivative of the rotation vector is the inverse right Jacobian of SO(3) (Chirikjian 2012, 10.86).
-    """
+    """Turn of each joint since the start; `weights` are one over the standard deviation in radians."""
     turn = rotation_vector(quaternion_from_matrix(start.rotations.mT @ state.rotations))
     if not jacobian:
         return Block(turn * weights[:, None], None, robust)
-    angle = turn.norm(dim=-1)[..., None, None].clamp_min(1e-3)
-    cross = skew(turn)
-    factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
-    right_inverse = torch.eye(3).to(turn) + cross / 2 + factor * (cross @ cross)
-    columns = _turn_columns(right_inverse * weights[:, None, None], slice(0, 24), state.freedoms)
+    columns = _turn_columns(inverse_right_jacobian(turn) * weights[:, None, None], slice(0, 24), state.freedoms)
     return Block(turn * weights[:, None], columns, robust)

@@ -105,7 +105,7 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
     reason = torch.full_like(best, OUT_OF_STEPS, dtype=torch.int64)
     taken = torch.zeros_like(reason)
     active = torch.ones_like(best, dtype=torch.bool)
-    matrix, slope = _normal_equations(problem, state)
+    matrix, slope = normal_equations(problem, state)
     for _ in range(steps):
         step, predicted = _damped_step(matrix, slope, damping)
         step = torch.where(active[:, None], step, 0.0)
@@ -126,11 +126,12 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
         if not active.any():
             break
         if better.any():
-            matrix, slope = _normal_equations(problem, state)
+            matrix, slope = normal_equations(problem, state)
     return state, Report(before, best, taken, reason)
 
 
-def _normal_equations(problem: Problem[S], state: S) -> tuple[Tensor, Tensor]:
+def normal_equations(problem: Problem[S], state: S) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
+    """Curvature of the cost (Gauss-Newton's) and its slope, over steps of the state."""
     pairs = [block.normal_equations() for block in problem.blocks(state)]
     return torch.stack([h for h, _ in pairs]).sum(0), torch.stack([g for _, g in pairs]).sum(0)
 

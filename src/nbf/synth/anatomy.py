@@ -143,6 +143,18 @@ def rotations_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b
     return matrix(quaternion_from_angles(angles))
 
 
+def inverse_right_jacobian(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
+    """How a rotation vector changes as its rotation turns about its own axes: d v / d t for exp(v) exp(t), at t = 0.
+
+    Of SO(3) (Chirikjian 2012, 10.86); the inverse left Jacobian, for turns about fixed axes, is its transpose.
+    """
+    angle = v.norm(dim=-1)[..., None, None].clamp_min(1e-3)
+    k = skew(v)
+    # Near a half turn the last coefficient has a removable limit; the clamp only shortens the step there.
+    factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
+    return torch.eye(3, dtype=v.dtype, device=v.device) + k / 2 + factor * (k @ k)
+
+
 def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
     """d angles / d delta for R <- R exp(delta), delta in the joint's own (turned) frame.
 
@@ -157,12 +169,7 @@ def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
     slope = (w * (w * spread + torch.cross(spread, v, dim=-1)) + p * v) / norm2
     size = norm2.sqrt()
     twist = torch.cat([w / size, p / size * spread], -1)
-    s = rotation_vector(multiply(q, twist * twist.new_tensor([1, -1, -1, -1])))
-    angle = s.norm(dim=-1)[..., None, None].clamp_min(1e-3)
-    k = skew(s)
-    eye = torch.eye(3, dtype=q.dtype, device=q.device)
-    # Near a half turn the last coefficient has a removable limit; the clamp only shortens the step there.
-    factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
-    right_inverse = eye + k / 2 + factor * (k @ k)
+    swing = inverse_right_jacobian(rotation_vector(multiply(q, twist * twist.new_tensor([1, -1, -1, -1]))))
     outer = spread[..., :, None] * slope[..., None, :]
-    return right_inverse @ (matrix(twist) @ (eye - outer)) + outer
+    eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    return swing @ (matrix(twist) @ (eye - outer)) + outer

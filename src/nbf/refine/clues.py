@@ -1,0 +1,62 @@
+"""What is known of an estimate besides the estimate: joints detected in 2D, and clues to how far to trust all of it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.body.joints import world_rotations
+from nbf.body.model import BodyModel
+from nbf.geometry import Camera
+from nbf.nets.doubt import Clues
+from nbf.nets.fitter import Proxy
+from nbf.nets.mirror import Reading
+from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.state import BodyState
+
+
+def detected_points(body: BodyModel) -> Landmarks:
+    """The points of the body that `detections` are of: COCO's 17 keypoints, then SMPL's 24 joints."""
+    return Landmarks.keypoints(body, "coco17") + Landmarks.keypoints(body, "smpl24")
+
+
+def detections(reading: Reading, proxy: Proxy) -> Float[Tensor, "b 41 2"]:
+    """Where the networks see these points, in crop sides (0 to 1 across the crop)."""
+    return torch.cat([proxy.keypoints[..., :2], reading.joints[..., :2]], dim=1) / 2 + 0.5
+
+
+def clues(
+    points: Landmarks, start: BodyState, camera: Camera, reading: Reading, proxy: Proxy, seen: Float[Tensor, "b 41 2"]
+) -> Clues:
+    """Clues of b people: logs of what the two looks disagree about and of how far the estimate's own projections
+    (`points`, before `camera` in crop sides) are from the detections `seen`; scores, spreads, sizes of parts and how
+    sure their pixels are."""
+    missed = (seen - camera.project(place(points, start, jacobian=False).points)).norm(dim=-1)
+    given = (proxy.keypoints[..., 2] > 0).any(1)
+    keypoints, joints = missed.split((17, 24), dim=1)
+    away = world_rotations(start.rotations)[..., 2, 1]  # whether a limb points at the camera
+    score = proxy.keypoints[..., 2].clamp(1e-3, 1 - 1e-3).logit()
+    return Clues(
+        joints=torch.stack(
+            [
+                reading.joints[..., 2],
+                (reading.turns.norm(dim=-1) + 0.02).log(),
+                (reading.moves.norm(dim=-1) + 0.005).log(),
+                (joints + 0.003).log(),
+                away,
+            ],
+            dim=-1,
+        ),
+        keypoints=torch.stack([score, (keypoints + 0.003).log()], dim=-1) * given[:, None, None],
+        parts=_sizes_and_sureness(proxy.parts),
+        whole=torch.stack(
+            [(reading.betas.norm(dim=-1) + 0.05).log(), (reading.scale.abs() + 0.01).log(), given.float()], dim=-1
+        ),
+    )
+
+
+def _sizes_and_sureness(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 24 2"]:
+    """Of each part: root of its share of the map, and the mean probability of what its pixels most likely are."""
+    body, best = parts[:, 1:], parts.amax(1, keepdim=True)
+    area = body.sum((-2, -1))
+    size = (area / (parts.shape[-1] * parts.shape[-2])).sqrt()
+    return torch.stack([size, (body * best).sum((-2, -1)) / (area + 1.0)], dim=-1)

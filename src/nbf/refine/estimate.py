@@ -1,0 +1,78 @@
+"""A fitter's estimate as evidence: how likely every other body is, given the estimate and the joints seen in 2D.
+
+Both are noisy measurements of the same body. The estimate's error and the detections' noise are Gaussian with the
+covariances of `nbf.nets.doubt`, so the most likely body is where their Mahalanobis distances are least: an extended
+Kalman update (Bell & Cathey 1993, "The iterated Kalman filter update as a Gauss-Newton method") of the network's answer
+by what it projects to. Errors of one body are correlated, so a wrist seen in 2D also moves the depth of the elbow.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.geometry import Camera
+from nbf.nets.doubt import Doubt, Doubts
+from nbf.nets.fitter import KEYPOINTS
+from nbf.refine.deviation import deviation, deviation_jacobian
+from nbf.refine.landmarks import Landmarks, Placed, place
+from nbf.refine.residuals import project
+from nbf.refine.solver import Block
+from nbf.refine.state import BodyState
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What networks say of b people, and how sure they are."""
+
+    start: BodyState
+    camera: Camera
+    """In crop sides (`Crop.camera` of a crop of resolution 1)."""
+    error_root: Float[Tensor, "b p p"]
+    """Square root U of the precision of the start's error: |U e|^2 is Mahalanobis' distance."""
+    points: Landmarks
+    """What the detections are of."""
+    detections: Float[Tensor, "b n 2"]
+    """Crop sides."""
+    noise_root: Float[Tensor, "b m m"]
+    """The same root for the noise of the detections, x and y in turn (m = 2n); zero where nothing was detected."""
+
+    @classmethod
+    def make(
+        cls,
+        doubt: Doubt,
+        doubts: Doubts,
+        start: BodyState,
+        camera: Camera,
+        points: Landmarks,
+        detections: Float[Tensor, "b 41 2"],
+        with_keypoints: bool,
+    ) -> "Estimate":
+        """With the deviations of these people and the correlations of all. Without keypoints the joints count alone."""
+        noise = torch.zeros_like(doubt.noise_root)
+        if with_keypoints:
+            noise += doubt.noise_root
+        else:
+            noise[2 * KEYPOINTS :, 2 * KEYPOINTS :] = doubt.joint_noise_root
+        error_root = doubt.error_root * (-doubts.error())[:, None].exp()
+        return cls(start, camera, error_root, points, detections, noise * (-doubts.noise())[:, None].exp())
+
+    def error(self, state: BodyState, jacobian: bool = True) -> Block:
+        """How far a body is from the start, in standard deviations of the start's error."""
+        away = deviation(self.start, state, self.camera)
+        columns = None
+        if jacobian:
+            columns = (self.error_root @ deviation_jacobian(self.start, state, self.camera))[:, None]
+        return Block((self.error_root @ away[..., None]).mT, columns)
+
+    def noise(self, seen: Placed) -> Block:
+        """How far its points (`self.points` as placed in the camera) project from the detections, in the same unit."""
+        pixels = project(seen, self.camera)
+        missed = (pixels.points - self.detections).flatten(1)
+        columns = None if pixels.jacobian is None else (self.noise_root @ pixels.jacobian.flatten(1, 2))[:, None]
+        return Block((self.noise_root @ missed[..., None]).mT, columns)
+
+    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+        """Both."""
+        return [self.error(state, jacobian), self.noise(place(self.points, state, jacobian))]

@@ -1,0 +1,254 @@
+"""Training the doubt network: how wrong the fitter is about drawn people, through the segmenter and without it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from nbf.body.files import load_body
+from nbf.geometry import Camera
+from nbf.geometry.procrustes import align
+from nbf.nets.blocks import for_inference
+from nbf.nets.doubt import MIRROR_POINTS, PLACE, POINTS, Clues, Doubt, Doubts
+from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter, Proxy
+from nbf.nets.mirror import in_crop, read_both_ways
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.nets.weights import load_kind, save_network
+from nbf.refine.clues import clues
+from nbf.refine.deviation import deviation, mirror_deviation
+from nbf.refine.diagnostics import joint_sigmas
+from nbf.refine.estimate import Estimate
+from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.refiner import Refiner
+from nbf.refine.state import BodyState
+from nbf.train.batch import Batch
+from nbf.train.packs import expand, load_packs
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class DoubtConfig:
+    """Train the doubt network on packs of `nbf draw` for a fitter that is already trained."""
+
+    people: Path = Path("runs/cache/people")
+    """Folder of packs of dressed people; best of people that the fitter did not learn from."""
+    fitter: str = "fitter"
+    """Weights of the fitter to be doubted; the bundled ones if not given."""
+    output: Path = Path("runs/doubt/weights")
+    """Where the weights go (.safetensors and .json)."""
+    held_out: float = 0.2
+    """Share of the people that only calibrate and validate."""
+    epochs: int = 30
+    """Passes over the people."""
+    rate: float = 2e-3
+    """Peak learning rate."""
+    decay: float = 0.1
+    """Weight decay."""
+    jitter: float = 0.1
+    """Noise on the clues, in their own standard deviations."""
+    tails: float = 4.0
+    """Degrees of freedom of Student's t, under which a few people may be far worse than said."""
+    shrink: float = 0.1
+    """How much of the correlations is taken to be chance."""
+    caution: float = 2.0
+    """How much noisier detections are taken to be than they look: they and the estimate err for common causes."""
+    seed: int = 0
+    """Seed of weights and of who is held out."""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """n people seen in one way: the fitter's answers and the truth."""
+
+    start: BodyState
+    true: BodyState
+    camera: Camera
+    clues: Clues
+    detections: Float[Tensor, "n 41 2"]
+    with_keypoints: bool
+
+    def __getitem__(self, rows: Tensor) -> "Cases":
+        return Cases(
+            self.start[rows],
+            self.true[rows],
+            Camera(self.camera.focal[rows], self.camera.center[rows]),
+            Clues(*(value[rows] for value in self.clues)),
+            self.detections[rows],
+            self.with_keypoints,
+        )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the perceptron learns from, mirror images included: clues, what was missed, and what of that counts."""
+
+    clues: Float[Tensor, "n c"]
+    missed: Float[Tensor, "n m"]
+    counts: Float[Tensor, "n m"]
+
+
+def train_doubt(config: DoubtConfig) -> Doubt:
+    """Train, calibrate, save. Raises ModelFileError, DataError for missing files."""
+    torch.manual_seed(config.seed)
+    body = load_body("anny24", "small")
+    refiner = Refiner(body, Doubt(body.shape_count))
+    fitter = for_inference(load_kind(config.fitter, Fitter))
+    people = load_packs(sorted(config.people.glob("*.npz")))
+    count = len(people["betas"])
+    order = torch.randperm(count, generator=Generator().manual_seed(config.seed))
+    held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
+    cases = [look(refiner, fitter, people, seen) for seen in (True, False)]
+    lessons = [examples(refiner, some[taught]) for some in cases]
+    learn(refiner.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons)))), config)
+    correlate(refiner.doubt, lessons, config)
+    record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
+    record |= calibrate(refiner, [some[held_out] for some in cases])
+    logger.info("%s", record)
+    save_network(refiner.doubt, config.output, record)
+    return refiner.doubt
+
+
+@torch.no_grad()
+def look(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> Cases:
+    """All people of a pack through the fitter, by what the segmenter saw or by their true part maps."""
+    found = []
+    for rows in torch.arange(len(people["betas"])).split(_BATCH):
+        parts = expand(people["seen_parts" if seen else "parts"][rows])
+        keypoints = in_crop(people["seen_keypoints"][rows].float()) if seen else torch.zeros(len(rows), KEYPOINTS, 3)
+        proxy = Proxy(parts.contiguous(memory_format=torch.channels_last), keypoints)
+        camera = Camera(people["focal"][rows] / INPUT_SIZE, people["center"][rows] / INPUT_SIZE)
+        reading = read_both_ways(fitter, proxy)
+        estimate = refiner.estimate(reading, proxy, camera)
+        told = clues(refiner.points, estimate.start, camera, reading, proxy, estimate.detections)
+        found.append((estimate.start, told, estimate.detections))
+    starts, told, seen_points = zip(*found)
+    start = BodyState(*(torch.cat(values) for values in zip(*map(_fields, starts))))
+    betas = people["betas"].float()
+    pelvis = people["translation"].float() + refiner.body.rest_joints(betas)[:, 0]
+    return Cases(
+        start,
+        BodyState(betas, people["rotations"].float(), pelvis),
+        Camera(people["focal"] / INPUT_SIZE, people["center"] / INPUT_SIZE),
+        Clues(*(torch.cat(values) for values in zip(*told))),
+        torch.cat(seen_points),
+        seen,
+    )
+
+
+def examples(refiner: Refiner, cases: Cases) -> Examples:
+    """What estimates and detections miss, and the mirror image of all of it."""
+    error = deviation(cases.start, cases.true, cases.camera)
+    noise = cases.detections - cases.camera.project(place(refiner.points, cases.true, jacobian=False).points)
+    flipped = noise[:, MIRROR_POINTS] * noise.new_tensor([-1.0, 1.0])
+    missed = torch.cat([error, noise.flatten(1)], 1), torch.cat([mirror_deviation(error), flipped.flatten(1)], 1)
+    counts = torch.ones_like(missed[0])
+    if not cases.with_keypoints:
+        counts[:, error.shape[1] : error.shape[1] + 2 * KEYPOINTS] = 0
+    told = torch.cat([cases.clues.flat(), cases.clues.mirrored().flat()])
+    return Examples(told, torch.cat(missed), counts.repeat(2, 1))
+
+
+def learn(doubt: Doubt, lesson: Examples, config: DoubtConfig) -> None:
+    """Standard deviations by the likelihood of what was missed under Student's t."""
+    doubt.clue_mean.copy_(lesson.clues.mean(0))
+    doubt.clue_spread.copy_(lesson.clues.std(0) + 1e-3)
+    doubt.usual.copy_(_usual(doubt, lesson))
+    optimizer = torch.optim.AdamW(doubt.parameters(), lr=config.rate, weight_decay=config.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
+    for _ in range(config.epochs):
+        for rows in torch.randperm(len(lesson.clues)).split(128):
+            told = lesson.clues[rows]
+            told = told + config.jitter * doubt.clue_spread * torch.randn_like(told)
+            logs = logs_of(doubt.once(told))
+            unit = lesson.missed[rows] * (-logs).exp()
+            surprise = logs + (config.tails + 1) / 2 * torch.log1p(unit.square() / config.tails)
+            loss = (surprise * lesson.counts[rows]).sum() / lesson.counts[rows].sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+    doubt.eval()
+
+
+@torch.no_grad()
+def correlate(doubt: Doubt, lessons: Sequence[Examples], config: DoubtConfig) -> None:
+    """What goes wrong together: the correlations of estimates over all people, of detections where there are any."""
+    errors = len(doubt.error_root)
+    units = [lesson.missed * (-logs_of(doubt.once(lesson.clues))).exp() for lesson in lessons]
+    through, without = units
+    for buffer, values, factor in (
+        (doubt.error_root, torch.cat(units)[:, :errors], 1.0),
+        (doubt.noise_root, through[:, errors:], config.caution),
+        (doubt.joint_noise_root, without[:, errors + 2 * KEYPOINTS :], config.caution),
+    ):
+        buffer.copy_(_root(robust_covariance(values, config) * factor**2))
+
+
+def robust_covariance(values: Float[Tensor, "n d"], config: DoubtConfig) -> Float[Tensor, "d d"]:
+    """The scatter matrix of a multivariate t (Kent & Tyler 1991), its correlations shrunk (Ledoit & Wolf 2004)."""
+    size = values.shape[1]
+    covariance = torch.cov(values.T)
+    for _ in range(8):
+        distance = (_root(covariance) @ values.T).square().sum(0)
+        weight = (size + config.tails) / (distance + config.tails)
+        covariance = (values * weight[:, None]).T @ values / len(values)
+        covariance = torch.lerp(covariance, torch.diag(covariance.diagonal()), config.shrink)
+    return covariance
+
+
+@torch.no_grad()
+def calibrate(refiner: Refiner, cases: Sequence[Cases]) -> dict[str, float]:
+    """Make the mean predicted error of joints that of people who were held out; how the two agree then."""
+    doubt, joints = refiner.doubt, Landmarks.keypoints(refiner.body, "smpl24")
+    predicted, actual, before, after = [], [], [], []
+    for some in cases:
+        doubts = doubt(some.clues)
+        estimate = Estimate.make(
+            doubt, doubts, some.start, some.camera, refiner.points, some.detections, some.with_keypoints
+        )
+        refined = refiner.refine(estimate)
+        places = [place(joints, state, jacobian=False).points for state in (some.start, refined.state, some.true)]
+        start, end, true = (points - points[:, :1] for points in places)
+        predicted.append(joint_sigmas(joints, refined.state, refined.covariance)[:, 1:])
+        actual.append((end - true).norm(dim=-1)[:, 1:])
+        before.append((align(start, true) - true).norm(dim=-1).mean(1))
+        after.append((align(end, true) - true).norm(dim=-1).mean(1))
+    said, was = torch.cat(predicted).flatten(), torch.cat(actual).flatten()
+    doubt.calibration.copy_(was.mean() / said.mean())
+    kinds = ("rgb", "true")
+    return {
+        "calibration": round(float(doubt.calibration), 3),
+        "joint_correlation": round(float(torch.corrcoef(torch.stack([said, was]))[0, 1]), 3),
+        **{f"{kind}_pa_mpjpe_before_mm": round(1000 * float(b.mean()), 2) for kind, b in zip(kinds, before)},
+        **{f"{kind}_pa_mpjpe_after_mm": round(1000 * float(a.mean()), 2) for kind, a in zip(kinds, after)},
+    }
+
+
+def logs_of(doubts: Doubts) -> Float[Tensor, "n m"]:
+    """Log deviations in the order of `Examples.missed`."""
+    return torch.cat([doubts.error(), doubts.noise()], dim=1)
+
+
+def _usual(doubt: Doubt, lesson: Examples) -> Tensor:
+    """Log of the mean size of what is missed, for every output of the network."""
+    size = (lesson.missed.abs() * lesson.counts).sum(0) / lesson.counts.sum(0)
+    turns, rest, points = size.log().split((3 * JOINTS, PLACE + doubt.shapes, 2 * POINTS))
+    across, along = turns.unflatten(0, (JOINTS, 3))[:, :2].mean(1), turns.unflatten(0, (JOINTS, 3))[:, 2]
+    return torch.cat([torch.stack([across, along], 1).flatten(), rest, points.unflatten(0, (POINTS, 2)).mean(1)])
+
+
+def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    """U with U'U the inverse of a covariance."""
+    return torch.linalg.inv(torch.linalg.cholesky(covariance.double())).float()
+
+
+def _fields(value: Any) -> tuple[Any, ...]:
+    return tuple(vars(value).values())
