@@ -15,8 +15,6 @@ from nbf.refine import residuals as terms
 from nbf.refine.pose_mixture import PoseMixture
 from nbf.refine.solver import Block, cost
 from nbf.refine.surface import Surface
-from nbf.synth.anatomy import matrix
-from nbf.synth.pose_prior import PosePrior
 
 PEOPLE = 3
 FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
@@ -33,8 +31,8 @@ def small() -> BodyModel:
 
 @cache
 def poses(count: int) -> Tensor:
-    """Poses of the bundled statistic, upright before the camera."""
-    rotations = matrix(PosePrior.load().sample(count, generator())).double()
+    """Poses of the bundled prior, upright before the camera."""
+    rotations = PoseMixture.load(root=True).sample(count, generator()).double()
     return torch.cat([(FLIP @ rotations[:, :1]), rotations[:, 1:]], 1)
 
 

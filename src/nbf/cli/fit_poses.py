@@ -11,6 +11,8 @@ import tyro
 
 from nbf.errors import DataError
 
+LESSONS = 30000  # mixed and made poses from which the prior learns, beside the captured ones
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -21,7 +23,7 @@ class Arguments:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="NPZ")] = Path("runs/cache/poses.npz")
     """Where the fitted poses go."""
     prior: Annotated[Path | None, tyro.conf.arg(metavar="SAFETENSORS", help_behavior_hint="")] = None
-    """Also train the small pose statistic (the bundled one is src/nbf/assets/poses_small.safetensors)."""
+    """Also train the pose prior (the bundled one is src/nbf/assets/pose_prior.safetensors; some minutes more)."""
     threads: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Processor threads."""
 
@@ -35,9 +37,10 @@ def main(arguments: Sequence[str]) -> int:
 
     from nbf.body.files import load_body
     from nbf.data.shared import shared_dir
+    from nbf.refine.pose_mixture import BODY_AND_ROOT, COMPONENTS, JointMixture
+    from nbf.synth.anatomy import angles_from_quaternion
     from nbf.synth.mocap import read_capture
     from nbf.synth.pose_fit import fit_poses, work
-    from nbf.synth.pose_prior import PosePrior
     from nbf.synth.poses import PoseLibrary
 
     torch.set_num_threads(given.threads)
@@ -57,7 +60,9 @@ def main(arguments: Sequence[str]) -> int:
         f"{error.median():.1f}, 95 % {error.quantile(0.95):.1f}, worst {error.max():.1f}; {kept} kept -> {given.output}"
     )
     if given.prior is not None:
-        library = PoseLibrary.load(given.output)
-        PosePrior.train(library.captured, library.train, torch.Generator().manual_seed(0)).save(given.prior)
-        print(f"pose statistic -> {given.prior} ({given.prior.stat().st_size / 1000:.0f} kB)")
+        generator = torch.Generator().manual_seed(0)
+        poses, weights = PoseLibrary.load(given.output).lessons(LESSONS, generator)
+        prior = JointMixture.fit(angles_from_quaternion(poses), BODY_AND_ROOT, COMPONENTS, generator, weights)
+        prior.save(given.prior)
+        print(f"pose prior -> {given.prior} ({given.prior.stat().st_size / 1000:.0f} kB)")
     return 0

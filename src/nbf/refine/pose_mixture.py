@@ -1,105 +1,212 @@
-"""How likely a pose is: mixtures of Gaussians over anatomical angles, one each for legs, trunk and either arm.
+"""How likely a pose is: mixtures of Gaussians over anatomical angles, of the whole body or limb by limb.
 
-Limb by limb, because the product of a few leg poses and a few arm poses covers more than many whole ones could.
+The bundled prior takes the body as one, so that it knows which arms go with which legs. A mixture fitted to a few
+thousand poses at run time takes legs, trunk and arms as independent: the product of a few leg poses and a few arm
+poses covers more than many whole ones could.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
-from nbf.synth.anatomy import angles_from_rotations
+from nbf.synth.anatomy import angles_from_rotations, limits, rotations_from_angles
 
+ASSET = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.safetensors"
 LEGS, TRUNK, LEFT_ARM = (1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20)
 """Joints; the trunk has neck and head. The right arm is the left one's mirror image."""
+BODY = tuple(range(1, 22))
+BODY_AND_ROOT = (*BODY, 0)
+COMPONENTS = 96
+"""Of the bundled prior, before those of few poses are left out and mirror images are added."""
 _ROUNDS = 25
 # Radians added to every angle's spread: what the captures' own noise and the body's other proportions leave open.
 _SLACK = math.radians(3)
 # A component of few poses is pulled towards all poses, as if it had so many more of them for each angle.
 _PULL = 2
+_LEAST = 40  # poses behind a component: fewer would come near to storing the poses themselves
+_CHUNK = 512  # poses at a time, for memory's sake
 
 
 @dataclass(frozen=True)
-class LimbMixture:
+class JointMixture:
     """k Gaussians over the 3j angles of j joints, radians (see `nbf.synth.anatomy`)."""
 
     joints: tuple[int, ...]
     means: Float[Tensor, "k a"]
     whiten: Float[Tensor, "k a a"]
     """Square root U of the precision, so that |U (x - mean)|^2 is Mahalanobis' distance."""
-    constants: Float[Tensor, " k"]
-    """-log share + log determinant / 2 of each component, least zero."""
+    shares: Float[Tensor, " k"]
 
     @classmethod
     def fit(
-        cls, angles: Float[Tensor, "n 24 3"], joints: Sequence[int], components: int, generator: torch.Generator
-    ) -> "LimbMixture":
-        """Expectation maximisation from random means (Dempster et al. 1977)."""
+        cls,
+        angles: Float[Tensor, "n 24 3"],
+        joints: Sequence[int],
+        components: int,
+        generator: torch.Generator,
+        weights: Float[Tensor, " n"] | None = None,
+    ) -> "JointMixture":
+        """Expectation maximisation from random means (Dempster et al. 1977); `weights` are equal if None."""
         x = angles[:, list(joints)].flatten(1).double()
-        every = torch.cov(x.T)
-        means = x[torch.randperm(len(x), generator=generator)[:components]]
+        weights = torch.ones_like(x[:, 0]) if weights is None else weights.double()
+        every = torch.cov(x.T, aweights=weights)
+        means = x[torch.multinomial(weights, components, generator=generator)]
         covariances = every.expand(components, -1, -1) / components
         shares = x.new_full((components,), 1 / components)
+        counts = x.new_zeros(components)
+        pull = _PULL * x.shape[1]
         for _ in range(_ROUNDS):
-            whiten, constants = _prepare(covariances, shares)
-            energy = torch.stack([((x - m) @ w.T).square().sum(1) / 2 for m, w in zip(means, whiten)], 1) + constants
-            owned = torch.softmax(-energy, 1)
-            counts = owned.sum(0)
-            shares = counts / counts.sum()
-            means = owned.T @ x / counts.clamp_min(1e-9)[:, None]
-            spread = torch.stack([((x - m) * o[:, None]).T @ (x - m) for m, o in zip(means, owned.T)])
-            pull = _PULL * x.shape[1]
-            covariances = (spread + pull * every) / (counts + pull)[:, None, None]
-        whiten, constants = _prepare(covariances, shares)
-        return cls(tuple(joints), means.float(), whiten.float(), (constants - constants.min()).float())
+            model = cls(tuple(joints), means, _square_root(covariances), shares)
+            owned = torch.cat([torch.softmax(-model.energies(some), 1) for some in x.split(_CHUNK)])
+            counts, owned = owned.sum(0), owned * weights[:, None]
+            total = owned.sum(0).clamp_min(1e-9)
+            shares = total / total.sum()
+            means = owned.T @ x / total[:, None]
+            spread = torch.stack([_spread(x - m, o) for m, o in zip(means, owned.T)]) / total[:, None, None]
+            covariances = (spread * counts[:, None, None] + pull * every) / (counts + pull)[:, None, None]
+        kept = counts >= counts.max().clamp_max(_LEAST)
+        return cls(
+            tuple(joints),
+            means[kept].float(),
+            _square_root(covariances[kept]).float(),
+            (shares[kept] / shares[kept].sum()).float(),
+        )
 
-    def mirrored(self) -> "LimbMixture":
+    @classmethod
+    def load(cls, path: Path) -> "JointMixture":
+        """What `save` wrote."""
+        stored = {name: value.float() for name, value in load_file(path).items()}
+        size = stored["means"].shape[1]
+        rows, columns = torch.tril_indices(size, size)
+        whiten = torch.zeros(len(stored["means"]), size, size)
+        whiten[:, rows, columns] = stored["whiten"]
+        return cls(BODY_AND_ROOT, stored["means"], whiten, stored["shares"] / stored["shares"].sum())
+
+    def save(self, path: Path) -> None:
+        """Write a mixture fitted to BODY_AND_ROOT as float16 safetensors."""
+        rows, columns = torch.tril_indices(*self.whiten.shape[1:])
+        stored = {"means": self.means, "whiten": self.whiten[:, rows, columns], "shares": self.shares}
+        save_file({name: value.half().contiguous() for name, value in stored.items()}, path)
+
+    def leading(self, count: int) -> "JointMixture":
+        """Of the first joints alone, whatever the others do; the square roots must be lower triangular (as fitted)."""
+        joints, size = self.joints[:count], 3 * count
+        return JointMixture(joints, self.means[:, :size], self.whiten[:, :size, :size], self.shares)
+
+    @cached_property
+    def constants(self) -> Float[Tensor, " k"]:
+        """-log of each component's share times its density at its mean, in nats."""
+        half_precision = torch.linalg.slogdet(self.whiten.double()).logabsdet
+        constant = self.means.shape[1] / 2 * math.log(2 * math.pi) - half_precision - self.shares.double().log()
+        return constant.to(self.means)
+
+    def mirrored(self) -> "JointMixture":
         """Of the mirror images: left and right swap, turns about y and z change sign."""
-        joints = tuple(sorted(MIRROR_SMPL24[joint] for joint in self.joints))
+        twins = {MIRROR_SMPL24[joint] for joint in self.joints}
+        joints = self.joints if twins == set(self.joints) else tuple(sorted(twins))
         source = [self.joints.index(MIRROR_SMPL24[joint]) for joint in joints]
         order = torch.tensor([3 * k + axis for k in source for axis in range(3)])
         sign = self.means.new_tensor([1.0, -1.0, -1.0]).repeat(len(joints))
-        return LimbMixture(joints, self.means[:, order] * sign, self.whiten[:, :, order] * sign, self.constants)
+        return JointMixture(joints, self.means[:, order] * sign, self.whiten[:, :, order] * sign, self.shares)
 
-    def both_ways(self) -> "LimbMixture":
-        """With the mirror image of every component, for limbs that are their own mirror image."""
+    def both_ways(self) -> "JointMixture":
+        """With the mirror image of every component behind them, for joints that are their own mirror image."""
         back = self.mirrored()
-        both = (torch.cat([getattr(self, name), getattr(back, name)]) for name in ("means", "whiten", "constants"))
-        return LimbMixture(self.joints, *both)
+        means, whiten = torch.cat([self.means, back.means]), torch.cat([self.whiten, back.whiten])
+        return JointMixture(self.joints, means, whiten, torch.cat([self.shares, back.shares]) / 2)
+
+    def energies(self, x: Float[Tensor, "b a"]) -> Float[Tensor, "b k"]:
+        """-log of share times density of each component at angles of the joints, in nats."""
+        means, whiten, constants = (value.to(x) for value in (self.means, self.whiten, self.constants))
+        away = (x - means[:, None]) @ whiten.mT
+        return away.square().sum(2).T / 2 + constants
+
+    def log_density(self, angles: Float[Tensor, "b 24 3"]) -> Float[Tensor, " b"]:
+        """Nats, over angles in radians."""
+        return torch.logsumexp(-self.energies(angles[:, list(self.joints)].flatten(1)), 1)
 
     def whitened(
         self, angles: Float[Tensor, "b 24 3"]
     ) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b a a"], Float[Tensor, " b"]]:
         """Residuals of the likeliest component, their derivative, and a residual for how rare that component is."""
-        means, whiten, constants = (value.to(angles) for value in (self.means, self.whiten, self.constants))
         x = angles[:, list(self.joints)].flatten(1)
-        every = torch.einsum("kij,bkj->bki", whiten, x[:, None] - means)
-        best = (every.square().sum(-1) / 2 + constants).argmin(1)
-        return every[torch.arange(len(best)), best], whiten[best], (2 * constants[best]).sqrt()
+        best = self.energies(x).argmin(1)
+        whiten, rarity = self.whiten.to(x)[best], (self.constants - self.constants.min()).to(x)[best]
+        held = (whiten @ (x - self.means.to(x)[best])[..., None])[..., 0]
+        return held, whiten, (2 * rarity).sqrt()
+
+    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n a"]:
+        """Draw angles on the generator's device."""
+        device = generator.device
+        means, whiten, shares = (value.to(device) for value in (self.means, self.whiten, self.shares))
+        component = torch.multinomial(shares, n, replacement=True, generator=generator)
+        x = torch.randn(n, means.shape[1], generator=generator, device=device)
+        for k in component.unique():
+            rows = component == k
+            x[rows] = means[k] + torch.linalg.solve(whiten[k], x[rows].T).T
+        return x
 
 
 @dataclass(frozen=True)
 class PoseMixture:
-    """The limbs' mixtures, taken as independent of each other."""
+    """Mixtures over joints, taken as independent of each other: one of the whole body, or one for each limb."""
 
-    limbs: tuple[LimbMixture, ...]
+    limbs: tuple[JointMixture, ...]
 
     @classmethod
     def fit(cls, rotations: Float[Tensor, "n 24 3 3"], components: int, generator: torch.Generator) -> "PoseMixture":
-        """From poses as local rotations and their mirror images; the root's is not used."""
+        """Limb by limb from poses as local rotations and their mirror images; the root's is not used."""
         angles = angles_from_rotations(torch.cat([rotations, mirror_rotations(rotations)]))
-        left = LimbMixture.fit(angles, LEFT_ARM, components, generator)
-        legs, trunk = (LimbMixture.fit(angles, joints, components, generator).both_ways() for joints in (LEGS, TRUNK))
+        left = JointMixture.fit(angles, LEFT_ARM, components, generator)
+        legs, trunk = (JointMixture.fit(angles, joints, components, generator).both_ways() for joints in (LEGS, TRUNK))
         return cls((legs, trunk, left, left.mirrored()))
 
+    @classmethod
+    def load(cls, path: Path = ASSET, root: bool = False) -> "PoseMixture":
+        """The bundled prior: mixture of whole bodies, the same for left and right.
 
-def _prepare(covariances: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        With `root` it holds the root's orientation, too, in a frame of the world (y up, heading removed): for drawing
+        poses, and not for a root that is `cam_from_body`.
+        """
+        stored = JointMixture.load(path)
+        return cls(((stored if root else stored.leading(len(BODY))).both_ways(),))
+
+    def log_density(self, rotations: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, " b"]:
+        """Log density of local rotations in nats, over anatomical angles in radians; hands have no part in it.
+
+        Differentiable; computed in the rotations' own precision. Joint limits are not in it (`residuals.pose`).
+        """
+        angles = angles_from_rotations(rotations)
+        return torch.stack([limb.log_density(angles) for limb in self.limbs]).sum(0)
+
+    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 24 3 3"]:
+        """Draw n poses as local rotations on the generator's device; what the limits of joints forbid is pulled back.
+
+        Joints that the mixture does not know (hands, mostly the root) stay at rest.
+        """
+        angles = torch.zeros(n, 24, 3, device=generator.device)
+        for limb in self.limbs:
+            angles[:, list(limb.joints)] = limb.sample(n, generator).unflatten(1, (-1, 3))
+        bounds = limits(generator.device)
+        return rotations_from_angles(angles.clamp(bounds[..., 0], bounds[..., 1]))
+
+
+def _square_root(covariances: Float[Tensor, "k a a"]) -> Float[Tensor, "k a a"]:
+    """Lower triangular square roots of the precisions, slack included."""
     eye = torch.eye(covariances.shape[-1]).to(covariances)
     lower = torch.linalg.cholesky(covariances + _SLACK**2 * eye)
-    whiten = torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
-    half_determinant = torch.diagonal(lower, dim1=1, dim2=2).log().sum(1)
-    return whiten, half_determinant - shares.clamp_min(1e-9).log()
+    return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
+
+
+def _spread(away: Float[Tensor, "n a"], owned: Float[Tensor, " n"]) -> Float[Tensor, "a a"]:
+    """Weighted sum of outer products, over the few poses that matter."""
+    rows = owned > 1e-8 * owned.sum()
+    return (away[rows] * owned[rows, None]).T @ away[rows]

@@ -13,6 +13,7 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.errors import DataError
+from nbf.refine.pose_mixture import PoseMixture
 from nbf.synth.anatomy import (
     angles_from_quaternion,
     limits,
@@ -20,10 +21,10 @@ from nbf.synth.anatomy import (
     multiply,
     quaternion,
     quaternion_from_angles,
+    quaternion_from_matrix,
 )
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
-from nbf.synth.pose_prior import PosePrior
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ SWAPS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.08, (3, 6, 9)),
     (0.20, (12, 15)),
 )
+MIXED = 0.5  # share of mixed and made poses among those from which the prior learns
 DEPTH = 0.03  # metres that limbs of a mixed pose may sink into the body (summed), or as far as its base does
 NOISE_DEGREES = 4.0  # about each axis of each joint, within its limits
 ROOT_NOISE_DEGREES = 3.0
@@ -107,12 +109,12 @@ class PoseLibrary:
     captured: Float[Tensor, "n 24 4"]
     train: Float[Tensor, " n"]
     test: Float[Tensor, " n"]
-    prior: PosePrior | None
+    prior: PoseMixture | None
     rest: Float[Tensor, "24 3"]
 
     @classmethod
     def load(cls, path: Path | None = None, device: torch.device | str = "cpu") -> "PoseLibrary":
-        """The poses that `nbf fit-poses` wrote; the bundled statistic, with a warning, where there are none.
+        """The poses that `nbf fit-poses` wrote; the bundled prior, with a warning, where there are none.
 
         Raises:
             DataError: the file is there but is not such a file.
@@ -120,11 +122,9 @@ class PoseLibrary:
         path = FILE if path is None else path
         rest = load_body("anny24", "small").joint_template.float().to(device)
         if not path.is_file():
-            logger.warning(
-                "no fitted poses at %s (made by: nbf fit-poses); poses come from the bundled statistic", path
-            )
+            logger.warning("no fitted poses at %s (made by: nbf fit-poses); poses come from the bundled prior", path)
             none = torch.zeros(0, device=device)
-            return cls(torch.zeros(0, 24, 4, device=device), none, none, PosePrior.load(device=device), rest)
+            return cls(torch.zeros(0, 24, 4, device=device), none, none, PoseMixture.load(root=True), rest)
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}
@@ -147,18 +147,25 @@ class PoseLibrary:
         """
         q = self._draw(n, generator, split)
         if split == "train":
-            q = self._varied(q, generator)
+            q = _shaken(self._mixed(q, generator), generator)
         flip = _chance(0.5, n, generator)
         return matrix(torch.where(flip, mirrored(q), q)).to(self.rest.device)
 
+    def lessons(self, n: int, generator: torch.Generator) -> tuple[Float[Tensor, "m 24 4"], Float[Tensor, " m"]]:
+        """What a prior of poses learns from, with weights: every captured training pose and n mixed and made ones."""
+        mixed = self._mixed(self._draw(n, generator, "train"), generator)
+        taken = self.train > 0
+        weights = (1 - MIXED) * self.train[taken] / self.train[taken].sum()
+        return torch.cat([self.captured[taken], mixed]), torch.cat([weights, mixed.new_full((n,), MIXED / n)])
+
     def _draw(self, n: int, generator: torch.Generator, split: str) -> Float[Tensor, "n 24 4"]:
         if self.prior is not None:
-            return self.prior.sample(n, generator)
+            return quaternion_from_matrix(self.prior.sample(n, generator))
         weights = (self.train if split == "train" else self.test).to(generator.device)
         picked = torch.multinomial(weights, n, replacement=True, generator=generator)
         return self.captured[picked.to(self.captured.device)].to(generator.device)
 
-    def _varied(self, captured: Float[Tensor, "n 24 4"], generator: torch.Generator) -> Float[Tensor, "n 24 4"]:
+    def _mixed(self, captured: Float[Tensor, "n 24 4"], generator: torch.Generator) -> Float[Tensor, "n 24 4"]:
         n, device = len(captured), generator.device
         laid = torch.where(_chance(TURNED, n, generator), _laid_down(captured, generator), captured)
         plain = torch.where(_chance(MADE, n, generator), made_poses(n, generator), laid)
@@ -170,7 +177,7 @@ class PoseLibrary:
             mixed[:, joints] = torch.where(_chance(share, n, generator), donor, mixed)[:, joints]
         rest = self.rest.to(device)
         fits = sunk(mixed, rest) <= sunk(plain, rest).clamp_min(DEPTH)
-        return _shaken(torch.where(fits[:, None, None], mixed, plain), generator)
+        return torch.where(fits[:, None, None], mixed, plain)
 
 
 def _chance(share: float, n: int, generator: torch.Generator) -> Tensor:

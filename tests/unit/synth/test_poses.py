@@ -12,7 +12,6 @@ from nbf.errors import DataError
 from nbf.synth import anatomy
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
-from nbf.synth.pose_prior import ASSET, PosePrior
 from nbf.synth.poses import SHARES, PoseLibrary, family_weights, mirrored
 
 COUNT = 60
@@ -89,7 +88,7 @@ def test_weights_follow_the_shares(file: Path) -> None:
     assert sum(SHARES.values()) == pytest.approx(1.0)
 
 
-def test_without_a_file_the_bundled_statistic_stands_in_and_says_so(
+def test_without_a_file_the_bundled_prior_stands_in_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -103,12 +102,12 @@ def test_without_a_file_the_bundled_statistic_stands_in_and_says_so(
         assert 0.5 < upright.float().mean() < 0.99
 
 
-def test_the_bundled_statistic_is_small_and_survives_saving(tmp_path: Path) -> None:
-    assert ASSET.stat().st_size < 300_000
-    prior = PosePrior.load()
-    prior.save(tmp_path / "again.safetensors")
-    again = PosePrior.load(tmp_path / "again.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(vars(prior).values(), vars(again).values(), strict=True))
+def test_the_prior_learns_from_captures_and_from_mixed_poses(library: PoseLibrary) -> None:
+    poses, weights = library.lessons(30, torch.Generator().manual_seed(0))
+    captured = int((library.train > 0).sum())
+    assert len(poses) == len(weights) == captured + 30
+    assert weights.sum() == pytest.approx(1.0)
+    assert torch.equal(poses[:captured], library.captured[library.train > 0])
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
