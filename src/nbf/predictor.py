@@ -14,7 +14,7 @@ from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.errors import InputError, ModelFileError, NbfError
 from nbf.geometry import Camera, Crop
-from nbf.nets.blocks import for_inference
+from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
 from nbf.nets.locator import Locator, decode
 from nbf.nets.mirror import fit_both_ways, segment_both_ways
@@ -69,7 +69,7 @@ class Predictor:
         self.fitter = for_inference(fitter).to(self.device)
         self.body, self.body_name = body.eval().cpu(), body_name
         # Half the time on CPUs that multiply bfloat16. The fitter stays exact: its rotations show errors, maps do not.
-        self._bfloat16 = self.device.type == "cpu" and _multiplies_bfloat16()
+        self._bfloat16 = self.device.type == "cpu" and multiplies_bfloat16(self.device)
 
     @torch.no_grad()
     def predict(
@@ -194,13 +194,6 @@ def _network(name: str, kind: type[N]) -> N:
             f"{name}: expected a {kind.__name__} in this file, got a {type(network).__name__}; reinstall nbf"
         )
     return network
-
-
-def _multiplies_bfloat16() -> bool:
-    if not hasattr(torch.cpu, "get_capabilities"):
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _camera(picture: Picture, focal: float | None) -> Camera:

@@ -41,6 +41,11 @@ def in_crop(points: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
     return torch.cat([points[..., :2] * (2 / INPUT_SIZE) - 1, points[..., 2:]], dim=-1)
 
 
+def in_pixels(points: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c"]:
+    """The inverse of `in_crop`."""
+    return torch.cat([(points[..., :2] + 1) * (INPUT_SIZE / 2), points[..., 2:]], dim=-1)
+
+
 class Reading(NamedTuple):
     """What a fitter makes of a proxy and of its mirror image: the mean of both answers, and how far they are apart.
 

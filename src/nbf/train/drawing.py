@@ -6,7 +6,9 @@ from torch import Generator, Tensor
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.geometry.crop import Crop
-from nbf.nets.segmenter import INPUT_SIZE, Segmenter, decode_keypoints, part_probabilities
+from nbf.nets.blocks import multiplies_bfloat16
+from nbf.nets.mirror import in_pixels, segment_both_ways
+from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
 from nbf.train.batch import Batch
@@ -61,10 +63,8 @@ def body_labels(batch: Batch) -> Batch:
 
 @torch.no_grad()
 def see(segmenter: Segmenter, image: Tensor) -> Batch:
-    """What the segmenter makes of pictures: `seen_parts` compressed, `seen_keypoints` (n,17,3) pixels and score."""
-    with torch.autocast(image.device.type, torch.bfloat16):
-        output = segmenter(image.contiguous(memory_format=torch.channels_last))
-    return {
-        "seen_parts": compress(part_probabilities(output).float()),
-        "seen_keypoints": decode_keypoints(output.keypoints),
-    }
+    """What the segmenter makes of pictures, looked at both ways as a predictor does: `seen_parts` compressed,
+    `seen_keypoints` (n,17,3) pixels and score."""
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=multiplies_bfloat16(image.device)):
+        proxy = segment_both_ways(segmenter, image.contiguous(memory_format=torch.channels_last))
+    return {"seen_parts": compress(proxy.parts.float()), "seen_keypoints": in_pixels(proxy.keypoints)}

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from nbf.nets.blocks import multiplies_bfloat16
 from nbf.nets.weights import Network, save_network
 from nbf.train.average import Average
 from nbf.train.batch import Batch, Source
@@ -91,7 +92,7 @@ def train(
         rate = schedule.rate()
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16 and multiplies_bfloat16(device)):
             parts = task.losses(step_network, batch)
         torch.stack(list(parts.values())).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), config.clip)
