@@ -1,7 +1,7 @@
 """Meshes as smooth clay: the one look that every picture of a body has."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,12 +22,20 @@ _SKY, _GROUND = (0.30, 0.32, 0.36), (0.15, 0.13, 0.12)
 _WRAP = 0.25
 # Samples a pixel, across and down.
 _SAMPLES = 2
+# Hatching: pixels from stripe to stripe, as a share of the picture's longer side so that shrinking the picture keeps
+# the look, and at least; how white the gaps are over the photo and how dark the clay between: they differ on any photo.
+_PERIOD, _LEAST_PERIOD, _GAP_WHITE, _STRIPE_CLAY = 1 / 64, 5.0, 0.65, 0.72
 # Side view: share of the picture's width or height that the people take; longest empty stretch between them, metres.
 _FILL, _LONGEST_GAP = 0.84, 0.4
 
 
 def draw_mesh(
-    vertices: Float[Tensor, "n v 3"], faces: Int64[Tensor, "f 3"], camera: Camera, width: int, height: int
+    vertices: Float[Tensor, "n v 3"],
+    faces: Int64[Tensor, "f 3"],
+    camera: Camera,
+    width: int,
+    height: int,
+    guessed: Bool[Tensor, "n f"] | None = None,
 ) -> Float[Tensor, "{height} {width} 4"]:
     """n bodies in one picture, the nearer in front: RGBA in [0, 1], colours multiplied by alpha, sRGB.
 
@@ -35,6 +43,7 @@ def draw_mesh(
         vertices: camera frame, metres.
         faces: counter-clockwise from outside; the same for all bodies.
         camera: in pixels of the picture to draw, one camera without batch.
+        guessed: faces to hatch, body by body, with diagonal see-through stripes that stand still in the picture.
     """
     count, size = vertices.shape[:2]
     points = vertices.float().reshape(1, count * size, 3)
@@ -44,7 +53,22 @@ def draw_mesh(
     normals = vertex_normals(vertices.float(), faces).reshape(-1, 3)
     # Colours per vertex suffice: the full body has several vertices for each feature that light can show.
     colors = interpolate(fragments, triangles, torch.cat([shade_clay(normals), torch.ones(len(normals), 1)], dim=1))
+    if guessed is not None:
+        hatched = (fragments.mask & guessed.flatten()[fragments.face])[..., None]
+        stripe = colors * colors.new_tensor([_STRIPE_CLAY] * 3 + [1.0])
+        gap = colors.new_tensor(_GAP_WHITE)
+        colors = torch.where(hatched, torch.lerp(stripe, gap, _gaps(width, height)[..., None]), colors)
     return functional.avg_pool2d(colors.permute(0, 3, 1, 2), _SAMPLES)[0].permute(1, 2, 0)
+
+
+def _gaps(width: int, height: int) -> Tensor:
+    """How much of each sample of a picture lies in the gaps of its hatching, 0..1; edges a pixel soft."""
+    period = max(_PERIOD * max(width, height), _LEAST_PERIOD)
+    x, y = ((torch.arange(size * _SAMPLES) + 0.5) / _SAMPLES for size in (width, height))
+    # Pixels across the stripes, which run from the lower left to the upper right.
+    across = (x + y[:, None]) / 2**0.5
+    from_middle = (across.remainder(period) - period / 2).abs()
+    return (period / 4 - from_middle + 0.5).clamp(0, 1)
 
 
 def shade_clay(normals: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -16,13 +16,17 @@ def overlay(
     faces: Int64[Tensor, "f 3"],
     camera: Camera,
     max_side: int,
+    guessed: Bool[Tensor, "n f"] | None = None,
 ) -> Image.Image:
-    """The picture with n bodies (camera frame, metres) drawn over it; shrunk if its longer side exceeds `max_side`."""
+    """The picture with n bodies (camera frame, metres) drawn over it; shrunk if its longer side exceeds `max_side`.
+
+    Faces that are `guessed`, body by body, are hatched.
+    """
     zoom = min(1.0, max_side / max(pixels.shape[:2]))
     photo = resized(pixels, zoom)
     if len(vertices) == 0:
         return photo
-    return over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size))
+    return over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size, guessed))
 
 
 def resized(pixels: UInt8[np.ndarray, "h w 3"], zoom: float) -> Image.Image:

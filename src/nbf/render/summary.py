@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from torch import Tensor
 
@@ -23,6 +23,7 @@ def summary(
     vertices: Float[Tensor, "n v 3"],
     faces: Int64[Tensor, "f 3"],
     camera: Camera,
+    guessed: Bool[Tensor, "n f"] | None = None,
 ) -> Image.Image:
     """Four panels of one size with captions.
 
@@ -32,6 +33,7 @@ def summary(
         vertices: n bodies in the photo's camera frame, metres.
         faces: counter-clockwise from outside.
         camera: the photo's camera.
+        guessed: faces to hatch over the photo, body by body; where there are any, the caption says so.
     """
     zoom = _SIDE / max(pixels.shape[:2])
     photo = resized(pixels, zoom)
@@ -39,9 +41,11 @@ def summary(
     parted, meshed, side = pale, photo, _studio(*photo.size)
     if len(vertices):
         parted = over(pale, part_colors(parts, *photo.size, zoom=zoom), _PART_OPACITY)
-        meshed = over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size))
+        meshed = over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size, guessed))
         side = _from_the_side(vertices, faces, side)
     people = "nobody found" if len(vertices) == 0 else "mesh over the photo"
+    if guessed is not None and guessed.any():
+        people = "mesh, guesses hatched"
     panels = {"photo": photo, "body parts": parted, people: meshed, "mesh from the side": side}
     return _side_by_side(panels)
 

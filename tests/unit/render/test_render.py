@@ -50,6 +50,63 @@ def test_nearer_people_hide_the_others(square):
     torch.testing.assert_close(both, alone)
 
 
+def test_guessed_faces_are_hatched_and_no_others(square):
+    vertices, faces = square
+    vertices, camera = (vertices + torch.tensor([0, 0, 2.0]))[None], _camera(320, 200, 200)
+    plain = draw_mesh(vertices, faces, camera, 200, 200)
+    torch.testing.assert_close(draw_mesh(vertices, faces, camera, 200, 200, torch.tensor([[False, False]])), plain)
+    hatched = draw_mesh(vertices, faces, camera, 200, 200, torch.tensor([[True, False]]))
+    changed = (hatched != plain).any(dim=-1)
+    y, x = torch.meshgrid(torch.arange(200), torch.arange(200), indexing="ij")
+    # The first face is the half above the diagonal from the upper left to the lower right corner.
+    inside = (x > y) & (plain[..., 3] == 1)
+    assert not changed[x < y].any()
+    assert changed[inside].float().mean() > 0.99
+    # Half of it is see-through, and colours stay multiplied by alpha.
+    assert (hatched[..., 3][inside] < 0.8).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert (hatched[..., :3] <= hatched[..., 3:] + 1e-6).all()
+
+
+def test_hatching_stands_still_in_the_picture(square):
+    vertices, faces = square
+    camera, guessed = _camera(320, 200, 200), torch.tensor([[True, True]])
+    here, there = (
+        draw_mesh((vertices + torch.tensor([x, 0, 2.0]))[None], faces, camera, 200, 200, guessed) for x in (0.0, 0.11)
+    )
+    both = (here[..., 3] > 0) & (there[..., 3] > 0)
+    # The border of a mesh is half covered.
+    both[:, [20, 37, 38, 179, 180]] = False
+    assert both.sum() > 10_000
+    torch.testing.assert_close(here[both], there[both])
+
+
+@pytest.mark.parametrize("ground", [0, 64, 128, 255])
+def test_hatching_shows_on_any_photo_at_any_size(square, ground):
+    vertices, faces = square
+    pixels = np.full((1024, 1024, 3), ground, np.uint8)
+    vertices, guessed = (vertices + torch.tensor([0, 0, 2.0]))[None], torch.tensor([[True, True]])
+    camera = _camera(400, 1024, 1024)
+    large = overlay(pixels, vertices, faces, camera, 1024, guessed)
+    small = overlay(pixels, vertices, faces, camera, 256, guessed)
+    shrunk = large.resize((256, 256), Image.Resampling.LANCZOS)
+    for picture in (large, small, shrunk):
+        side = picture.width
+        gray = np.asarray(picture.convert("L"))[side * 7 // 16 : side * 9 // 16, side * 7 // 16 : side * 9 // 16]
+        assert np.percentile(gray, 90) - np.percentile(gray, 10) > 25
+
+
+def test_hatching_belongs_to_the_person(square):
+    vertices, faces = square
+    near, far = vertices + torch.tensor([0.3, 0, 2.0]), vertices + torch.tensor([-0.3, 0, 2.5])
+    camera, one, none = _camera(80, 120, 100), torch.tensor([True, True]), torch.tensor([False, False])
+    first = draw_mesh(torch.stack([near, far]), faces, camera, 120, 100, torch.stack([one, none]))
+    second = draw_mesh(torch.stack([far, near]), faces, camera, 120, 100, torch.stack([none, one]))
+    torch.testing.assert_close(first, second)
+    plain = draw_mesh(torch.stack([near, far]), faces, camera, 120, 100)
+    alone = draw_mesh(near[None], faces, camera, 120, 100)[..., 3] > 0
+    assert ((first != plain).any(dim=-1) <= alone).all()
+
+
 def test_over_mixes_by_alpha():
     photo = Image.new("RGB", (2, 1), (100, 100, 100))
     drawn = torch.tensor([[[0.5, 0.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]]])
@@ -136,3 +193,32 @@ def test_overlay_survives_people_behind_the_camera(make_people):
     seen = overlay(people.picture.pixels, vertices, people[0].faces, people.camera, 1024)
     np.testing.assert_array_equal(np.asarray(seen), people.picture.pixels)
     summary(people.picture.pixels, [], vertices, people[0].faces, people.camera)
+
+
+def test_pictures_without_guesses_are_the_plain_ones(make_people):
+    people = make_people(2)
+    vertices, faces = torch.stack([person.vertices for person in people]), people[0].faces
+    arms = torch.isin(people[0].body.face_parts, torch.arange(3, 11))
+    nothing, guessed = torch.zeros(2, len(faces), dtype=torch.bool), arms.expand(2, -1)
+    pixels, camera = people.picture.pixels, people.camera
+    parts = [(person.parts.probabilities, person.parts.crop) for person in people]
+    plain = np.asarray(overlay(pixels, vertices, faces, camera, 1024))
+    plain_summary = np.asarray(summary(pixels, parts, vertices, faces, camera))
+    for same in (None, nothing):
+        np.testing.assert_array_equal(overlay(pixels, vertices, faces, camera, 1024, same), plain)
+        np.testing.assert_array_equal(summary(pixels, parts, vertices, faces, camera, same), plain_summary)
+    assert (np.asarray(overlay(pixels, vertices, faces, camera, 1024, guessed)) != plain).any()
+    changed = np.nonzero(
+        (np.asarray(summary(pixels, parts, vertices, faces, camera, guessed)) != plain_summary).any((0, 2))
+    )[0]
+    # Only the third of the four panels.
+    width = plain_summary.shape[1]
+    assert width / 2 - 12 < changed.min()
+    assert changed.max() < width * 3 / 4
+
+
+def test_hatching_of_nobody(make_people):
+    people = make_people(1)
+    empty = torch.zeros(0, 0, 3), torch.zeros(0, 3, dtype=torch.int64), people.camera
+    nobody = overlay(people.picture.pixels, *empty, 1024, torch.zeros(0, 0, dtype=torch.bool))
+    np.testing.assert_array_equal(nobody, people.picture.pixels)
