@@ -12,7 +12,7 @@ LAYERS = (
     {"geometry"},
     {"body"},
     {"raster", "losses"},
-    {"nets", "refine", "synth", "data", "render", "export", "sources", "people"},
+    {"nets", "refine", "synth", "data", "render", "export", "sources", "people", "facts", "evidence", "results"},
     {"predictor", "train", "evaluate"},
     {"cli", "web"},
 )
