@@ -16,6 +16,8 @@ import torch
 import nbf
 from nbf.geometry import Camera, Crop
 from nbf.nets.segmenter import INPUT_SIZE
+from nbf.refine.refiner import Given
+from nbf.settling import Observation
 from nbf.sources import read_picture
 
 
@@ -38,19 +40,22 @@ def main() -> None:
     box = torch.tensor([[0.3 * width, 0.05 * height, 0.7 * width, 0.95 * height]])
     crops = Crop.from_boxes(box, INPUT_SIZE)
     proxy = predictor.segment(image, crops)
-    fit = predictor.fit(proxy)
+    seen = Observation(
+        picture, camera, box, torch.ones(1), crops, proxy, predictor.read(proxy), Given.nothing(len(box))
+    )
     stages: dict[str, Callable[[], object]] = {
         "locate": lambda: predictor.locate(image),
         "segment": lambda: predictor.segment(image, crops),
-        "fit": lambda: predictor.fit(proxy),
-        "mesh": lambda: predictor.mesh(fit, crops, camera),
+        "fit": lambda: predictor.read(proxy),
+        "mesh": lambda: predictor.settle(seen, refine=False),
+        "refine and mesh": lambda: predictor.settle(seen),
         "predict, all of it": lambda: predictor.predict(picture, boxes=box),
     }
     print(f"{'stage':<20}{'median ms':>10}{'worst ms':>10}   threads: {given.threads}, rounds: {given.rounds}")
     total = 0.0
     for name, stage in stages.items():
         median, worst = _milliseconds(stage, given.rounds)
-        total += median if name in ("locate", "segment", "fit", "mesh") else 0.0
+        total += median if name in ("locate", "segment", "fit", "refine and mesh") else 0.0
         print(f"{name:<20}{median:>10.1f}{worst:>10.1f}")
     print(f"{'sum of the stages':<20}{total:>10.1f}")
 

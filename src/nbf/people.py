@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from nbf.body.measure import MEASUREMENTS, measurement_jacobian
 from nbf.body.model import BodyModel, BodyOutput
+from nbf.body.parts import MERGE
+from nbf.certainty import Certainty
 from nbf.errors import InputError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix
 from nbf.sources import Picture
@@ -52,8 +56,11 @@ class Person:
         box: (4,) x0, y0, x1, y1 in pixels of the upright picture.
         score: how sure the locator is that somebody is here, 0..1; 1 for boxes that the caller gave.
         parts: the part map that the body was fitted to.
+        keypoints: (17, 3) COCO-17 as the segmenter saw them: x, y in pixels of the upright picture and a score in 0..1;
+            all scores are 0 where nobody looked.
         body: the body model that the parameters belong to; `body_name` is what files call it.
         posed: that model's output for them.
+        certainty: how much of the person the picture shows, and how far off the body may be.
         picture: where the person was seen.
     """
 
@@ -64,9 +71,11 @@ class Person:
     box: Float[Tensor, "4"]
     score: float
     parts: PartMap
+    keypoints: Float[Tensor, "17 3"]
     body: BodyModel
     body_name: str
     posed: BodyOutput
+    certainty: Certainty
     picture: Picture
 
     @property
@@ -89,6 +98,19 @@ class Person:
         """Joints in pixels of the upright picture (x, y; the first pixel covers 0..1); may lie outside of it."""
         return self.camera.project(self.joints_3d(kind))
 
+    @cached_property
+    def measurements(self) -> dict[str, tuple[float, float]]:
+        """Height, mass, girths and lengths (`nbf.body.measure`), each with the standard deviation that the picture
+        leaves; metres and kilograms, as the names' endings say."""
+        values, slopes = measurement_jacobian(self.body, self.betas)
+        spread = torch.einsum("mi,ij,mj->m", slopes, self.certainty.shape_covariance, slopes).clamp_min(0).sqrt()
+        return {name: (float(v), float(s)) for name, v, s in zip(MEASUREMENTS, values, spread)}
+
+    @property
+    def guessed_faces(self) -> Bool[Tensor, " f"]:
+        """Faces of the parts whose place is a guess."""
+        return torch.cat([torch.zeros(1, dtype=torch.bool), self.certainty.guessed])[MERGE[14][self.body.face_parts]]
+
     def numpy(self) -> dict[str, np.ndarray]:
         """Parameters, mesh, joints, camera and part map as arrays, under the names that the NPZ file uses."""
         return {name: np.asarray(values[0]) for name, values in _arrays([self]).items()} | {"faces": self.faces.numpy()}
@@ -98,7 +120,7 @@ class Person:
         return _export([self], path)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
-        """The mesh over the picture, the longer side at most `max_side` pixels."""
+        """The mesh over the picture, guessed parts hatched, the longer side at most `max_side` pixels."""
         return People((self,), self.picture, self.camera).overlay(max_side)
 
 
@@ -145,20 +167,31 @@ class People(Sequence[Person]):
         return _export(self.persons, path)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
-        """The meshes over the picture, nearer people in front, the longer side at most `max_side` pixels."""
+        """The meshes over the picture, nearer people in front, guessed parts hatched; the longer side is at most
+        `max_side` pixels."""
         from nbf.render.overlay import overlay
 
-        return overlay(self.picture.pixels, _vertices(self.persons), _faces(self.persons), self.camera, max_side)
+        meshes = _vertices(self.persons), _faces(self.persons)
+        return overlay(self.picture.pixels, *meshes, self.camera, max_side, _guessed(self.persons))
 
     def summary(self) -> Image.Image:
         """Photo, part map, mesh over the photo and mesh from the side, next to each other."""
         from nbf.render.summary import summary
 
         parts = [(person.parts.probabilities, person.parts.crop) for person in self]
-        return summary(self.picture.pixels, parts, _vertices(self.persons), _faces(self.persons), self.camera)
+        meshes = _vertices(self.persons), _faces(self.persons)
+        return summary(self.picture.pixels, parts, *meshes, self.camera, guessed=_guessed(self.persons))
+
+    def part_labels(self) -> UInt8[np.ndarray, "h w"]:
+        """The most likely part of each pixel of the picture; where people overlap, of the surest of them."""
+        labels = np.zeros((self.picture.height, self.picture.width), np.uint8)
+        for person in self:
+            own = person.parts.labels(self.picture.width, self.picture.height)
+            labels = np.where(labels == 0, own, labels)
+        return labels
 
     def to_json(self) -> str:
-        """Everything but meshes and maps: boxes, scores, body parameters, joints, camera."""
+        """Everything but meshes and maps: boxes, scores, body parameters, joints, camera, measurements, certainty."""
         return json.dumps(
             {
                 "picture": self.picture.name,
@@ -186,6 +219,11 @@ def _record(person: Person) -> dict[str, Any]:
         "poses": rounded(axis_angle_from_matrix(person.rotations).reshape(-1), 5),
         "trans": rounded(person.translation, 4),
         "joints": joints,
+        "measurements": {
+            name: {"value": round(value, 4), "sigma": round(sigma, 4)}
+            for name, (value, sigma) in person.measurements.items()
+        },
+        "certainty": person.certainty.record(),
     }
 
 
@@ -227,6 +265,10 @@ def _vertices(persons: Sequence[Person]) -> Tensor:
     return torch.stack([person.vertices for person in persons]) if persons else torch.zeros(0, 0, 3)
 
 
+def _guessed(persons: Sequence[Person]) -> Tensor | None:
+    return torch.stack([person.guessed_faces for person in persons]) if persons else None
+
+
 def _faces(persons: Sequence[Person]) -> Tensor:
     return persons[0].faces if persons else torch.zeros(0, 3, dtype=torch.int64)
 
@@ -253,6 +295,15 @@ def _arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
         "parts": stacked((person.parts.probabilities for person in persons), np.float16),
         "parts_center": stacked(person.parts.crop.center for person in persons),
         "parts_size": stacked(person.parts.crop.size for person in persons),
+        "keypoints": stacked(person.keypoints for person in persons),
+        "measurements": np.array([list(person.measurements.values()) for person in persons], np.float32),
+        **{
+            f"certainty_{field.name}": stacked(
+                (getattr(person.certainty, field.name) for person in persons),
+                bool if field.name == "guessed" else np.float32,
+            )
+            for field in fields(Certainty)
+        },
     }
     for kind in KINDS:
         arrays[f"joints_3d_{kind}"] = stacked(person.joints_3d(kind) for person in persons)

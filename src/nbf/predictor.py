@@ -1,26 +1,33 @@
 """The whole line: picture -> people. `Predictor.predict` reads top to bottom like the diagram in docs/design."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nbf.body.files import load_body
-from nbf.body.model import BodyModel, BodyOutput
+from nbf.body.model import BodyModel
+from nbf.checks import checked_boxes, checked_device, checked_keypoints, picture_camera
 from nbf.errors import InputError, ModelFileError, NbfError
+from nbf.evidence import match_boxes, part_probabilities
+from nbf.facts import Facts, age_prior
 from nbf.geometry import Camera, Crop
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
-from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
+from nbf.nets.doubt import Doubt
+from nbf.nets.fitter import Fitter, Proxy
 from nbf.nets.locator import Locator, decode
-from nbf.nets.mirror import fit_both_ways, segment_both_ways
+from nbf.nets.mirror import Reading, in_crop, read_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.weights import load_network
-from nbf.people import PartMap, People, Person
+from nbf.people import People
+from nbf.refine.refiner import Given, Refiner
+from nbf.settling import Observation, settle
 from nbf.sources import Picture, PictureLike, find_photos, read_picture
 
 log = logging.getLogger(__name__)
@@ -30,6 +37,9 @@ BODY = "anny24"
 
 _BATCH = 16
 """People put through the networks at once; bounds memory on pictures of crowds."""
+Shape = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
+# Variance of betas, in squared standard deviations, that is left of a shape which several photos share.
+_SHARED = 1e-4
 
 
 def load(device: str | torch.device = "cpu") -> "Predictor":
@@ -42,12 +52,15 @@ def load(device: str | torch.device = "cpu") -> "Predictor":
         ModelFileError: a bundled file is missing or damaged.
         InputError: there is no such device.
     """
-    locator, segmenter, fitter = (
+    return Predictor(
         _network("locator", Locator),
         _network("segmenter", Segmenter),
         _network("fitter", Fitter),
+        _network("doubt", Doubt),
+        load_body(BODY),
+        BODY,
+        device=device,
     )
-    return Predictor(locator, segmenter, fitter, load_body(BODY), BODY, device=device)
 
 
 class Predictor:
@@ -58,16 +71,18 @@ class Predictor:
         locator: Locator,
         segmenter: Segmenter,
         fitter: Fitter,
+        doubt: Doubt,
         body: BodyModel,
         body_name: str,
         *,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self.locator = for_inference(locator).to(self.device)
         self.segmenter = for_inference(segmenter).to(self.device)
         self.fitter = for_inference(fitter).to(self.device)
         self.body, self.body_name = body.eval().cpu(), body_name
+        self.refiner = Refiner(self.body, doubt)
         # Half the time on CPUs that multiply bfloat16. The fitter stays exact: its rotations show errors, maps do not.
         self._bfloat16 = self.device.type == "cpu" and multiplies_bfloat16(self.device)
 
@@ -79,6 +94,10 @@ class Predictor:
         boxes: Any = None,
         max_people: int | None = None,
         focal: float | None = None,
+        refine: bool = True,
+        facts: Facts | None = None,
+        keypoints: Any = None,
+        parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
         """Everybody in a picture.
 
@@ -88,60 +107,129 @@ class Predictor:
             boxes: (n, 4) x0, y0, x1, y1 in pixels of the upright picture, if you know where the people are.
             max_people: keep only so many, the surest first.
             focal: focal length in pixels. Otherwise from EXIF, else the picture's diagonal.
+            refine: make the bodies agree with the joints seen in 2D and with what is known; docs/refinement.md.
+            facts: what is known of the people.
+            keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score; each set goes to the person
+                on whom it lies.
+            parts: (height, width) labels 0..24 of `nbf.body.parts` to believe instead of the segmenter's.
 
         Raises:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
+        picture = read_picture(picture)
+        camera = picture_camera(picture, focal)
+        image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         if max_people is not None and max_people < 1:
             raise InputError(f"max_people: expected 1 or more, or None for everybody, got {max_people}")
-        picture = read_picture(picture)
-        camera = _camera(picture, focal)
-        image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         if boxes is None:
             found, scores = self.locate(image)
         else:
-            found = _checked_boxes(boxes, picture)
+            found = checked_boxes(boxes, picture)
             scores = torch.ones(len(found))
         found, scores = found[:max_people], scores[:max_people]
-        persons: list[Person] = []
-        for some, surely in zip(found.split(_BATCH), scores.split(_BATCH), strict=True):
-            crops = Crop.from_boxes(some, INPUT_SIZE)
-            proxy = self.segment(image, crops)
-            fit = self.fit(proxy)
-            translation, posed = self.mesh(fit, crops, camera)
-            persons += [
-                Person(
-                    betas=fit.betas[i],
-                    rotations=fit.rotations[i],
-                    translation=translation[i],
-                    camera=camera,
-                    box=some[i],
-                    score=float(surely[i]),
-                    parts=PartMap(proxy.parts[i], Crop(crops.center[i], crops.size[i], crops.resolution)),
-                    body=self.body,
-                    body_name=self.body_name,
-                    posed=BodyOutput(posed.vertices[i], posed.joints[i], posed.transforms[i]),
-                    picture=picture,
-                )
-                for i in range(len(some))
-            ]
-        log.info("%s: %d people", picture.name, len(persons))
-        return People(tuple(persons), picture, camera)
+        crops = Crop.from_boxes(found, INPUT_SIZE)
+        proxy = self.segment(image, crops)
+        seen = self._observation(picture, camera, found, scores, crops, proxy, facts, keypoints, parts)
+        people = self.settle(seen, refine=refine)
+        log.info("%s: %d people", picture.name, len(people))
+        return people
 
-    def predict_many(
-        self, pictures: Iterable[str | Path], *, max_people: int | None = None, focal: float | None = None
-    ) -> Iterator[tuple[Path, People | NbfError]]:
+    def predict_many(self, pictures: Iterable[str | Path], **options: Any) -> Iterator[tuple[Path, People | NbfError]]:
         """Each picture file with its people, or with the error that says why there are none; one bad file stops nobody.
 
         Args:
             pictures: files, folders and globs.
-            max_people, focal: as in `predict`.
+            options: as in `predict`.
         """
         for path in find_photos(pictures):
             try:
-                yield path, self.predict(path, max_people=max_people, focal=focal)
+                yield path, self.predict(path, **options)
             except NbfError as error:
                 yield path, error
+
+    @torch.no_grad()
+    def refit(
+        self,
+        people: People,
+        *,
+        focal: float | None = None,
+        facts: Facts | None = None,
+        keypoints: Any = None,
+        parts: UInt8[np.ndarray, "h w"] | None = None,
+    ) -> People:
+        """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`."""
+        return self._refit(people, focal, facts, keypoints, parts, None) if people else people
+
+    @torch.no_grad()
+    def share_shape(self, photos: Sequence[People], facts: Facts | None = None) -> list[People]:
+        """Results of several photos of one person, the surest of each, refined to have one shape.
+
+        Each photo's betas count as much as they are sure (the product of Gaussians).
+        """
+        singles = [people[:1] for people in photos]
+        sure = [person for people in singles for person in people]
+        if not sure:
+            return singles
+        precisions = torch.stack([torch.linalg.inv(person.certainty.shape_covariance) for person in sure])
+        covariance = torch.linalg.inv(precisions.sum(0))
+        mean = covariance @ torch.einsum("nij,nj->i", precisions, torch.stack([person.betas for person in sure]))
+        shape = mean, _SHARED * torch.eye(len(mean))
+        return [self._refit(people, None, facts, None, None, shape) if people else people for people in singles]
+
+    def _refit(
+        self,
+        people: People,
+        focal: float | None,
+        facts: Facts | None,
+        keypoints: Any,
+        parts: UInt8[np.ndarray, "h w"] | None,
+        shape: Shape | None,
+    ) -> People:
+        camera = people.camera if focal is None else picture_camera(people.picture, focal)
+        centers, sizes, maps, seen, boxes = (
+            torch.stack(values)
+            for values in zip(
+                *(
+                    (p.parts.crop.center, p.parts.crop.size, p.parts.probabilities.float(), p.keypoints, p.box)
+                    for p in people
+                )
+            )
+        )
+        crops = Crop(centers, sizes, INPUT_SIZE)
+        proxy = Proxy(maps, in_crop(torch.cat([crops.to_crop(seen[..., :2]), seen[..., 2:]], dim=-1)))
+        scores = torch.tensor([person.score for person in people])
+        found = self._observation(people.picture, camera, boxes, scores, crops, proxy, facts, keypoints, parts)
+        if shape is not None:
+            found = replace(found, given=replace(found.given, shape=shape))
+        return self.settle(found)
+
+    def _observation(
+        self,
+        picture: Picture,
+        camera: Camera,
+        boxes: Tensor,
+        scores: Tensor,
+        crops: Crop,
+        proxy: Proxy,
+        facts: Facts | None,
+        keypoints: Any,
+        parts: UInt8[np.ndarray, "h w"] | None,
+    ) -> Observation:
+        """With what somebody gave in place of what the segmenter saw."""
+        given, facts = Given.nothing(len(boxes)), Facts() if facts is None else facts
+        if facts.height is not None:
+            given = replace(given, heights=torch.full((len(boxes),), float(facts.height)))
+        if facts.age_group is not None:
+            given = replace(given, shape=age_prior(self.body, facts.age_group))
+        if keypoints is not None:
+            given = replace(given, keypoints=_matched(checked_keypoints(keypoints), boxes, crops))
+        if parts is not None and len(boxes):
+            maps = [
+                part_probabilities(parts, Crop(center, size, INPUT_SIZE))
+                for center, size in zip(crops.center, crops.size)
+            ]
+            proxy = Proxy.of_parts(torch.stack(maps))
+        return Observation(picture, camera, boxes, scores, crops, proxy, self.read(proxy), given)
 
     @torch.no_grad()
     def locate(self, image: Tensor) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
@@ -164,27 +252,38 @@ class Predictor:
     @torch.no_grad()
     def segment(self, image: Tensor, crops: Crop) -> Proxy:
         """Part probabilities and keypoints in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            proxy = segment_both_ways(self.segmenter, self._to_network(crops.sample(image)))
-        return Proxy(*(value.float().cpu() for value in proxy))
+        proxies = []
+        for center, size in zip(crops.center.split(_BATCH), crops.size.split(_BATCH)):
+            images = self._to_network(Crop(center, size, crops.resolution).sample(image))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+                proxies.append(segment_both_ways(self.segmenter, images))
+        return Proxy(*(torch.cat(values).float().cpu() for values in zip(*proxies)))
 
     @torch.no_grad()
-    def fit(self, proxy: Proxy) -> FitterOutput:
-        """Body parameters and crop camera of n people."""
+    def read(self, proxy: Proxy) -> Reading:
+        """The fitter's answers for n people, and how sure it is of them."""
         proxy = Proxy(self._to_network(proxy.parts), proxy.keypoints.to(self.device))
-        return FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, proxy)))
+        return read_both_ways(self.fitter, proxy).cpu()
 
     @torch.no_grad()
-    def mesh(self, fit: FitterOutput, crops: Crop, camera: Camera) -> tuple[Float[Tensor, "n 3"], BodyOutput]:
-        """Translations (metres, the picture's camera frame) and posed bodies."""
-        translation = body_translation(self.body, fit, crops.camera(camera), crops.resolution)
-        return translation, self.body(fit.betas, fit.rotations, translation)
+    def settle(self, seen: Observation, *, refine: bool = True) -> People:
+        """Bodies for what was seen."""
+        return settle(seen, self.refiner, self.body_name, refine=refine)
 
     def _to_network(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
 
-N = TypeVar("N", Locator, Segmenter, Fitter)
+def _matched(keypoints: Float[Tensor, "k 17 3"], boxes: Float[Tensor, "n 4"], crops: Crop) -> Float[Tensor, "n 17 3"]:
+    """Each person's own keypoints in crop sides; zeros for those who have none."""
+    own = torch.zeros(len(boxes), 17, 3)
+    for index, person in enumerate(match_boxes(keypoints, boxes)):
+        if person is not None:
+            own[person] = keypoints[index]
+    return torch.cat([crops.to_crop(own[..., :2]) / crops.resolution, own[..., 2:]], dim=-1)
+
+
+N = TypeVar("N", Locator, Segmenter, Fitter, Doubt)
 
 
 def _network(name: str, kind: type[N]) -> N:
@@ -194,37 +293,3 @@ def _network(name: str, kind: type[N]) -> N:
             f"{name}: expected a {kind.__name__} in this file, got a {type(network).__name__}; reinstall nbf"
         )
     return network
-
-
-def _camera(picture: Picture, focal: float | None) -> Camera:
-    if focal is not None and not (np.isfinite(focal) and focal > 0):
-        raise InputError(f"focal: expected a positive number of pixels, got {focal}")
-    default = Camera.default(picture.width, picture.height)
-    known = picture.focal if focal is None else focal
-    return default if known is None else Camera(torch.tensor(float(known)), default.center)
-
-
-def _checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:
-    try:
-        values = torch.as_tensor(np.asarray(boxes, dtype=np.float32)).reshape(-1, 4)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"boxes: expected n rows of x0, y0, x1, y1 in pixels, got {boxes!r}") from error
-    x0, y0, x1, y1 = values.unbind(-1)
-    good = values.isfinite().all(-1) & (x1 > x0) & (y1 > y0)
-    good &= (x1 > 0) & (y1 > 0) & (x0 < picture.width) & (y0 < picture.height)
-    if not good.all():
-        wrong = values[~good][0].tolist()
-        raise InputError(
-            f"boxes: expected x0 < x1, y0 < y1 in pixels of the picture ({picture.width} x {picture.height}), "
-            f"got {wrong}; a box given as x, y, width, height is x, y, x + width, y + height"
-        )
-    return values
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        checked = torch.device(device)
-        torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
-    return checked

@@ -11,8 +11,9 @@ LAYERS = (
     {"errors"},
     {"geometry"},
     {"body"},
-    {"raster", "losses"},
+    {"raster", "losses", "certainty"},
     {"nets", "refine", "synth", "data", "render", "export", "sources", "people", "facts", "evidence", "results"},
+    {"settling", "checks"},
     {"predictor", "train", "evaluate"},
     {"cli", "web"},
 )

@@ -8,6 +8,7 @@ import torch
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
+from nbf.certainty import PARTS14, Certainty
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.people import PartMap, People, Person
 from nbf.sources import Picture
@@ -16,6 +17,15 @@ from nbf.sources import Picture
 @pytest.fixture(scope="session")
 def small_body() -> BodyModel:
     return load_body("anny24", "small")
+
+
+def made_up_certainty(shapes: int) -> Certainty:
+    """Everything seen but the left hand, which the body hides, and the right foot, which the photo cuts off."""
+    hand, foot = PARTS14.index("left_hand"), PARTS14.index("right_foot")
+    cells, seen, cut, entropy = torch.full((14,), 50.0), torch.full((14,), 0.9), torch.zeros(14), torch.full((14,), 0.2)
+    cells[hand], seen[hand], cut[hand], entropy[hand] = 0, torch.nan, torch.nan, torch.nan
+    seen[foot], cut[foot] = 0.0, 1.0
+    return Certainty(torch.linspace(0, 0.1, 24), cells, seen, cut, entropy, ~(seen > 0.25), 0.04 * torch.eye(shapes))
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +58,11 @@ def make_people(small_body) -> Callable[..., People]:
                     box=box,
                     score=0.9 - 0.1 * i,
                     parts=PartMap(parts / parts.sum(dim=0), Crop.from_boxes(box, 256)),
+                    keypoints=torch.cat([camera.project(small_body.keypoints(posed, "coco17")), torch.ones(17, 1)], 1),
                     body=small_body,
                     body_name="anny24",
                     posed=posed,
+                    certainty=made_up_certainty(small_body.shape_count),
                     picture=picture,
                 )
             )

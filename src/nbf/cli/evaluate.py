@@ -34,6 +34,10 @@ class Arguments:
     """How many, from the first on."""
     proxy: Literal["rgb", "true-parts"] = "rgb"
     """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
+    refine: bool = False
+    """Refine the bodies as `nbf predict` does. On the benchmark people are scored before and after it."""
+    known_height: bool = False
+    """Tell the refinement everybody's true height (benchmark only)."""
     seed: int = 0
     """Which synthetic people."""
     fitter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
@@ -42,6 +46,8 @@ class Arguments:
     """Weights of the segmenter."""
     locator: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
     """Weights of the locator (real photos only)."""
+    doubt: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
+    """Weights of the doubt network."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
     """Folder with the training caches."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -50,6 +56,8 @@ class Arguments:
     """Also write the scores here."""
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """Also write a contact sheet here: about 30 people, from the worst to the best."""
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
+    """Also draw here how well the errors that refinement predicts agree with the true ones (benchmark only)."""
     record: bool = False
     """Measure nothing: draw all people of a track and keep them as its reference, after a change to how they look."""
 
@@ -86,6 +94,10 @@ def _check(given: Arguments) -> None:
         raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
+    if given.known_height and (not given.refine or given.data == "real"):
+        raise InputError("--known-height: expected --refine and a track of the benchmark beside it")
+    if given.plot is not None and (not given.refine or given.data == "real" or given.plot.suffix.lower() != ".png"):
+        raise InputError(f"--plot: expected --refine, a track and a file name that ends in .png, got {given.plot}")
     measured = given.n, given.json, given.sheet
     if given.record and (given.data == "real" or given.seed != 0 or any(value is not None for value in measured)):
         raise InputError("--record: expected only --data bench:studio or bench:wild beside it; leave out the rest")
@@ -114,7 +126,8 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.evaluate import protocol
     from nbf.evaluate.bench import GROUP, PEOPLE
     from nbf.evaluate.fingerprint import joined, sketch
-    from nbf.evaluate.method import Regress
+    from nbf.evaluate.method import Method, Refine, Regress
+    from nbf.nets.doubt import Doubt
     from nbf.nets.fitter import Fitter
     from nbf.nets.segmenter import Segmenter
     from nbf.nets.weights import load_kind
@@ -132,10 +145,18 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
     count = PEOPLE if given.n is None else given.n
     groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
-    method = Regress(bench.body, fitter, segmenter, given.device)
+    method: Method = (regress := Regress(bench.body, fitter, segmenter, given.device))
+    if given.refine:
+        method = Refine(regress, load_kind(given.doubt or "doubt", Doubt), known_height=given.known_height)
     result = protocol.run(sketched(groups), bench.body, method, keep=given.sheet is not None)
     known = _fingerprint(given, bench, joined(sketches))
-    report = {"data": given.data, "proxy": given.proxy, "seed": given.seed} | result.scores()
+    report = {"data": given.data, "proxy": given.proxy, "seed": given.seed} | result.report()
+    if given.plot is not None and result.joint_error is not None:
+        from nbf.export.atomic import replacing
+        from nbf.render.reliability import reliability_plot
+
+        with replacing(given.plot) as draft:
+            reliability_plot(result.joint_error.flatten(), result.people["joints"].flatten(), given.data).save(draft)
     entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
     return report | {"fingerprint": asdict(known)}, entries, bench.body.faces
 
@@ -155,6 +176,7 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.data.real import real_photos
     from nbf.data.shared import shared_dir
     from nbf.evaluate.real import evaluate_real
+    from nbf.nets.doubt import Doubt
     from nbf.nets.fitter import Fitter
     from nbf.nets.locator import Locator
     from nbf.nets.segmenter import Segmenter
@@ -167,10 +189,11 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     locator = load_kind(given.locator or "locator", Locator)
     segmenter = load_kind(given.segmenter or "segmenter", Segmenter)
     fitter = load_kind(given.fitter or "fitter", Fitter)
-    predictor = Predictor(locator, segmenter, fitter, load_body(BODY), BODY, device=given.device)
+    doubt = load_kind(given.doubt or "doubt", Doubt)
+    predictor = Predictor(locator, segmenter, fitter, doubt, load_body(BODY), BODY, device=given.device)
     photos = real_photos(shared, "val")[: given.n]
     watched = _progress(photos, len(photos), "real photos")
-    scores, entries = evaluate_real(predictor, watched, keep=given.sheet is not None)
+    scores, entries = evaluate_real(predictor, watched, refine=given.refine, keep=given.sheet is not None)
     return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
 
 
@@ -186,12 +209,21 @@ def _print(report: dict[str, Any], title: str) -> None:
     from rich.table import Table
 
     console = Console()
+    columns = [report[name] for name in ("before", "after") if name in report] or [report]
     table = Table("score", title=title)
-    table.add_column("value", justify="right")
-    for name, value in report.items():
+    for name in ("before", "after") if len(columns) > 1 else ("value",):
+        table.add_column(name, justify="right")
+    for name, value in columns[0].items():
         if isinstance(value, int | float) and name != "seed":
-            table.add_row(name, f"{value:g}")
+            table.add_row(name, *(f"{column[name]:g}" for column in columns))
     console.print(table)
+    if "before" in report:
+        certain = report["uncertainty"]
+        console.print(f"worse by over 10 mm: {report['worse_by_10mm']} % of people")
+        console.print(
+            f"errors of joints: said {certain['said_mm']}, were {certain['was_mm']} mm on average; "
+            f"correlation {certain['joint_correlation']}"
+        )
     known = report.get("fingerprint")
     if known is not None:
         console.print(f"people {known['identity']}: {known['verdict']}", highlight=False)

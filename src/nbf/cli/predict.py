@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from nbf.cli._known import Known
 from nbf.errors import InputError, NbfError
 
 if TYPE_CHECKING:
+    from nbf.cli.refine import Arguments as RefineArguments
     from nbf.people import People
 
 _SUFFIXES = (".glb", ".obj", ".npz")
@@ -19,8 +21,8 @@ _SUFFIXES = (".glb", ".obj", ".npz")
 _PNG_COMPRESSION = 3
 
 
-@dataclass(frozen=True)
-class Arguments:
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Known):
     """From photos to 3D body meshes.
 
     For a photo walk.jpg this writes walk.png (photo, part map, mesh over the photo, mesh from the side) and, for every
@@ -33,11 +35,11 @@ class Arguments:
     """Folder for the results, made if missing."""
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
-    focal: Annotated[float | None, tyro.conf.arg(metavar="PX", help_behavior_hint="(default: EXIF, else diagonal)")] = (
-        None
-    )
-    """Focal length in pixels of the photo."""
-    json: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Also write walk_parts.png: the predicted part map, to be repainted."""
+    refine: bool = True
+    """Make the bodies agree with the joints seen in 2D and with what is known."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk.json: boxes, body parameters and joints of everybody."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where the networks run: cpu, cuda, cuda:1 ..."""
@@ -45,14 +47,14 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run; 0 if every photo was done, 1 if one failed."""
-    given = tyro.cli(Arguments, prog="nbf predict", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+    given = tyro.cli(Arguments, prog="nbf predict", args=arguments)
     if not given.photos:
         print("nbf predict: expected at least one photo, folder or pattern (see nbf predict --help)", file=sys.stderr)
         return 2
     if given.max_people is not None and given.max_people < 1:
         raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
-    if given.focal is not None and not given.focal > 0:
-        raise InputError(f"--focal: expected a positive number of pixels, got {given.focal}")
+    if not given.refine and (given.height or given.age_group or given.same_person or given.keypoints):
+        raise InputError("--no-refine: expected no --height, --age-group, --same-person or --keypoints beside it")
     if given.output.exists() and not given.output.is_dir():
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
     return _run(given)
@@ -63,23 +65,39 @@ def _run(given: Arguments) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from nbf.people import People
     from nbf.predictor import load
-    from nbf.sources import find_photos
+    from nbf.sources import find_photos, read_picture
 
     start = time.perf_counter()
     photos = find_photos(given.photos)
+    given.check(len(photos))
     names = result_names(photos, given.output)
-    results = load(given.device).predict_many(photos, max_people=given.max_people, focal=given.focal)
+    predictor = load(given.device)
+
+    def ask(photo: Path) -> "People":
+        picture = read_picture(photo)
+        most, known = 1 if given.same_person else given.max_people, given.evidence(picture)
+        return predictor.predict(picture, max_people=most, refine=given.refine, facts=given.facts(), **known)
+
+    results = given.answers(predictor, photos, ask)
     console = Console(stderr=True)
     silent = len(photos) < 2 or not console.is_terminal
-    count, failed = 0, []
     tracked = track(results, "photos", total=len(photos), console=console, transient=True, disable=silent)
-    for name, (photo, people) in zip(names, tracked, strict=True):
+    return report(zip(names, photos, tracked, strict=True), given, start)
+
+
+def report(
+    results: "Iterable[tuple[str, Path, People | NbfError]]", given: "Arguments | RefineArguments", start: float
+) -> int:
+    """Write the results of each picture and say so; 0 if all could be, 1 if one failed."""
+    from nbf.people import People
+
+    count, done, failed = 0, 0, []
+    for name, photo, people in results:
         try:
             if not isinstance(people, People):
                 raise people
-            write_results(people, given.output, name, with_json=given.json)
+            write_results(people, given.output, name, with_json=given.json, with_parts=given.write_parts)
         except NbfError as error:
             print(f"failed: {error}", file=sys.stderr)
             failed.append(photo)
@@ -87,17 +105,18 @@ def _run(given: Arguments) -> int:
             print(f"failed: {photo}: its results cannot be written ({error}); free space or choose -o", file=sys.stderr)
             failed.append(photo)
         else:
-            count += len(people)
+            count, done = count + len(people), done + 1
             print(f"{photo}: {_counted(people)} -> {given.output / name}.png")
-    seconds = time.perf_counter() - start
-    done = len(photos) - len(failed)
-    print(f"{done} of {len(photos)} photos done, people: {count}, results in {given.output}/ ({seconds:.1f} s)")
+    total, seconds = done + len(failed), time.perf_counter() - start
+    print(f"{done} of {total} photos done, people: {count}, results in {given.output}/ ({seconds:.1f} s)")
     if failed:
         print(f"failed: {', '.join(map(str, failed))}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def write_results(people: "People", folder: Path, name: str, *, with_json: bool = False) -> None:
+def write_results(
+    people: "People", folder: Path, name: str, *, with_json: bool = False, with_parts: bool = False
+) -> None:
     """Everything about one photo, as files in `folder` that start with `name`; each appears whole or not at all.
 
     Raises:
@@ -111,6 +130,10 @@ def write_results(people: "People", folder: Path, name: str, *, with_json: bool 
     if with_json:
         with replacing(folder / f"{name}.json") as draft:
             draft.write_text(people.to_json())
+    if with_parts:
+        from nbf.evidence import write_part_map
+
+        write_part_map(people.part_labels(), folder / f"{name}_parts.png")
     with replacing(folder / f"{name}.png") as draft:
         people.summary().save(draft, compress_level=_PNG_COMPRESSION)
 

@@ -1,4 +1,4 @@
-"""Train one of the three networks: segmenter, fitter or locator."""
+"""Train one of the networks: segmenter, fitter, locator or doubt."""
 
 import logging
 import sys
@@ -8,11 +8,11 @@ import tyro
 
 from nbf.errors import InputError
 
-VERBS = ("segmenter", "fitter", "locator")
+VERBS = ("segmenter", "fitter", "locator", "doubt")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`nbf train segmenter|fitter|locator [options]`; 0 when the weights are written."""
+    """`nbf train segmenter|fitter|locator|doubt [options]`; 0 when the weights are written."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: nbf train {{{','.join(VERBS)}}} [options]\n\nnbf train NETWORK --help lists the options.")
         return 0
@@ -23,6 +23,13 @@ def main(arguments: Sequence[str]) -> int:
     from nbf.train import recipes
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    if verb == "doubt":
+        from nbf.train.doubt import DoubtConfig, train_doubt
+
+        doubt = tyro.cli(DoubtConfig, prog="nbf train doubt", args=rest)
+        train_doubt(doubt)
+        print(f"weights and their record: {doubt.output}.safetensors (.json)")
+        return 0
     kind, run = {
         "segmenter": (recipes.SegmenterConfig, recipes.train_segmenter),
         "fitter": (recipes.FitterConfig, recipes.train_fitter),

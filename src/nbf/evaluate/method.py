@@ -1,19 +1,23 @@
 """How bodies are found: the one place of the benchmark that knows which networks there are and what they are asked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.measure import height
 from nbf.body.model import BodyModel
 from nbf.evaluate.score import Bodies
 from nbf.geometry.camera import Camera
 from nbf.nets.blocks import for_inference
+from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
-from nbf.nets.mirror import fit_both_ways, segment_both_ways
+from nbf.nets.mirror import fit_both_ways, read_both_ways, segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
+from nbf.refine.diagnostics import joint_sigmas
+from nbf.refine.refiner import Given, Refiner
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,10 @@ class Answer:
     parts: Float[Tensor, "n 25 h w"]
     """The proxy: part probabilities that the bodies were fitted to."""
     bodies: Bodies
+    before: Bodies | None = None
+    """The bodies before refinement; None where nothing was refined."""
+    joint_error: Float[Tensor, "n 24"] | None = None
+    """Metres by which the method says that each joint is off, relative to the pelvis."""
 
 
 Method = Callable[[dict[str, Tensor]], Answer]
@@ -45,14 +53,42 @@ class Regress:
 
     @torch.no_grad()
     def __call__(self, batch: dict[str, Tensor]) -> Answer:
-        if self.segmenter is None:
-            proxy = Proxy.of_parts(self._to_network(batch["parts"]))
-        else:
-            proxy = segment_both_ways(self.segmenter, self._to_network(batch["image"]))
+        proxy = self.proxy(batch)
         guess = FitterOutput(*(value.cpu() for value in fit_both_ways(self.fitter, proxy)))
         camera = Camera(batch["focal"], batch["center"])
         translation = body_translation(self.body, guess, camera, INPUT_SIZE)
         return Answer(proxy.parts.cpu(), Bodies(guess.betas, guess.rotations, translation))
 
+    def proxy(self, batch: dict[str, Tensor]) -> Proxy:
+        """What the fitter sees."""
+        if self.segmenter is None:
+            return Proxy.of_parts(self._to_network(batch["parts"]))
+        return segment_both_ways(self.segmenter, self._to_network(batch["image"]))
+
     def _to_network(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
+
+
+class Refine:
+    """The same, refined as `nbf predict` refines; the truth tells the camera and, if asked, everybody's height."""
+
+    def __init__(self, regress: Regress, doubt: Doubt, *, known_height: bool) -> None:
+        self.regress, self.known_height = regress, known_height
+        self.refiner = Refiner(regress.body, doubt)
+
+    @torch.no_grad()
+    def __call__(self, batch: dict[str, Tensor]) -> Answer:
+        seen, body = self.regress.proxy(batch), self.regress.body
+        reading = read_both_ways(self.regress.fitter, seen).cpu()
+        proxy = Proxy(*(value.cpu() for value in seen))
+        camera = Camera(batch["focal"], batch["center"]).scaled(1 / INPUT_SIZE)
+        given = Given.nothing(len(batch["focal"]))
+        if self.known_height:
+            given = replace(given, heights=height(body.rest_vertices(batch["betas"])))
+        estimate = self.refiner.estimate(reading, proxy, camera)
+        refined = self.refiner.refine(estimate, given)
+        before, after = (
+            Bodies(state.betas, state.rotations, state.translation(body)) for state in (estimate.start, refined.state)
+        )
+        error = joint_sigmas(self.refiner.joints, refined.state, refined.covariance) * self.refiner.doubt.joint_factor
+        return Answer(proxy.parts, after, before, error)

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -15,11 +16,12 @@ from nbf.evaluate import metrics
 from nbf.evaluate.bench import Group
 from nbf.evaluate.method import Method
 from nbf.evaluate.report import Scores, percent, rounded
-from nbf.evaluate.score import Bodies, PersonScores, concatenated, score_bodies, summary
+from nbf.evaluate.score import Bodies, PersonScores, concatenated, harmed, score_bodies, summary
 from nbf.evaluate.sheet import Entry, spread
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.nets.segmenter import INPUT_SIZE
+from nbf.render.reliability import reliability
 
 MERGED = 14
 
@@ -41,16 +43,37 @@ class Result:
     """Scores of every person, the parts' confusion over all of them, and how long the method took."""
 
     people: PersonScores
+    before: PersonScores | None
+    """Before refinement; None where nothing was refined."""
+    joint_error: Float[Tensor, "n 23"] | None
+    """What the method says of `people["joints"]`, mm."""
     parts: Int64[Tensor, "25 25"]
     seconds: float
     kept: list[Kept]
 
-    def scores(self) -> Scores:
-        """The numbers that are reported; see docs/benchmark.md."""
+    def report(self) -> dict[str, Any]:
+        """The numbers that are reported; see docs/benchmark.md. Of refined people `before` and `after`."""
+        if self.before is None or self.joint_error is None:
+            return self.scores(self.people)
+        said, was = self.joint_error.flatten(), self.people["joints"].flatten()
+        return {
+            "before": self.scores(self.before),
+            "after": self.scores(self.people),
+            "worse_by_10mm": harmed(self.before, self.people),
+            "uncertainty": {
+                "joint_correlation": round(float(torch.corrcoef(torch.stack([said, was]))[0, 1]), 3),
+                "said_mm": rounded(float(said.mean())),
+                "was_mm": rounded(float(was.mean())),
+                "reliability": [[rounded(a), rounded(b), n] for a, b, n in reliability(said, was)],
+            },
+        }
+
+    def scores(self, people: PersonScores) -> Scores:
+        """The numbers of one way to score them."""
         groups = merge_labels(torch.arange(25), MERGED)
         merged = torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long)
         merged.index_put_((groups[:, None], groups[None]), self.parts, accumulate=True)
-        return summary(self.people) | {
+        return summary(people) | {
             "miou": percent(metrics.mean_iou(self.parts)),
             "miou14": percent(metrics.mean_iou(merged)),
             "f1": percent(metrics.mean_f1(self.parts)),
@@ -69,6 +92,8 @@ def run(groups: Iterable[Group], body: BodyModel, method: Method, *, keep: bool 
         keep: also keep what a contact sheet needs, about 200 kB a person.
     """
     scores: list[PersonScores] = []
+    before: list[PersonScores] = []
+    said: list[Tensor] = []
     parts = torch.zeros(25, 25, dtype=torch.long)
     kept: list[Kept] = []
     seconds = 0.0
@@ -80,11 +105,15 @@ def run(groups: Iterable[Group], body: BodyModel, method: Method, *, keep: bool 
         true = Bodies(batch["betas"], batch["rotations"], batch["translation"])
         camera = Camera(batch["focal"], batch["center"])
         scores.append(score_bodies(body, answer.bodies, true, camera, INPUT_SIZE))
+        if answer.before is not None and answer.joint_error is not None:
+            before.append(score_bodies(body, answer.before, true, camera, INPUT_SIZE))
+            said.append(answer.joint_error[:, 1:] * metrics.MILLIMETRES)
         labels = answer.parts.argmax(1)
         parts += metrics.confusion(labels, batch["parts"].argmax(1), 25, ~batch["ignore"])
         if keep:
             kept += _kept(batch["image"], labels, answer.bodies, true, camera)
-    return Result(concatenated(scores), parts, seconds, kept)
+    refined = concatenated(before) if before else None
+    return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
 
 
 def entries(kept: list[Kept], people: PersonScores, body: BodyModel) -> list[Entry]:

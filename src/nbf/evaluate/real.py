@@ -44,7 +44,7 @@ class _Tally:
 
 @torch.no_grad()
 def evaluate_real(
-    predictor: Predictor, photos: Iterable[RealPhoto], *, keep: bool = False
+    predictor: Predictor, photos: Iterable[RealPhoto], *, refine: bool = False, keep: bool = False
 ) -> tuple[Scores, list[Entry]]:
     """Agreement over all labelled people of the photos.
 
@@ -61,7 +61,7 @@ def evaluate_real(
     tally = _Tally()
     start = time.perf_counter()
     for photo in photos:
-        _measure(predictor, photo, tally, keep)
+        _measure(predictor, photo, tally, keep, refine)
     scores: Scores = {
         "n": tally.people,
         "photos": len(tally.photos),
@@ -76,23 +76,23 @@ def evaluate_real(
     return scores, [tally.entries[index] for index in shown]
 
 
-def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool) -> None:
+def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool, refine: bool) -> None:
     image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
     labels = torch.from_numpy(photo.labels())
     boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
     located, _ = predictor.locate(image)
     if len(located):
         tally.found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
-    crops = Crop.from_boxes(boxes, INPUT_SIZE)
-    camera = Camera.default(image.shape[2], image.shape[1])
-    proxy = predictor.segment(image, crops)
-    parts = proxy.parts
-    _, posed = predictor.mesh(predictor.fit(proxy), crops, camera)
+    people = predictor.predict(photo.image(), boxes=boxes, refine=refine)
+    crops, camera = Crop.from_boxes(boxes, INPUT_SIZE), people.camera
+    vertices, parts = (
+        torch.stack(values) for values in zip(*((person.vertices, person.parts.probabilities) for person in people))
+    )
     keypoints = torch.stack([torch.from_numpy(person.keypoints) for person in photo.people])
-    joints = camera.project(predictor.body.keypoints(posed, "coco17"))
+    joints = torch.stack([person.joints_2d("coco17") for person in people])
     torso = metrics.torso_length(keypoints[..., :2])
     right = metrics.pck(joints, keypoints[..., :2], torso, 0.2)[_scored(keypoints)]
-    overlaps = [_silhouette_iou(v, predictor.body.faces, camera, labels) for v in posed.vertices]
+    overlaps = [_silhouette_iou(v, predictor.body.faces, camera, labels) for v in vertices]
     tally.right.append(right)
     tally.parts += part_confusion(parts, labels, crops)
     tally.overlaps += overlaps
@@ -100,7 +100,7 @@ def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool) 
     tally.people += len(boxes)
     if keep:
         caption = f"{photo.name}: IoU {tally.photos[-1]:.2f}, PCK {_share(right)}"
-        tally.entries.append(_entry(image, boxes, parts, crops, posed.vertices, camera, caption))
+        tally.entries.append(_entry(image, boxes, parts, crops, vertices, camera, caption))
 
 
 def _share(right: Bool[Tensor, " k"]) -> str:

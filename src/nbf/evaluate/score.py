@@ -42,8 +42,10 @@ def score_bodies(body: BodyModel, found: Bodies, true: Bodies, camera: Camera, s
     Returns:
         One value per person: `pa_mpjpe` and `mpjpe` (mm, 24 joints), `pa_mpjpe_lsp14` (mm, LSP's 14), `pve` and
         `pa_pve` (mm, all vertices), `shape` (mm, vertices in T-pose), `rotation` (degrees, mean of the 24 local
-        rotations, root included), `quaternion` (radians, of the same), `height` (cm). One per person and joint: `pckh`
-        (LSP, 14) and `pck_torso` (COCO, 17): 1 right, 0 wrong, NaN outside of the crop.
+        rotations, root included), `quaternion` (radians, of the same), `height` (cm), `distance` (percent of the
+        pelvis' true depth). One per person and joint: `pckh` (LSP, 14) and `pck_torso` (COCO, 17): 1 right, 0 wrong,
+        NaN outside of the crop; `error_2d` (COCO, 17; percent of the crop's side, NaN outside of it); `joints` (mm, of
+        the 23 beside the pelvis, pelvis-aligned).
     """
     guess = body(found.betas, found.rotations, found.translation)
     truth = body(true.betas, true.rotations, true.translation)
@@ -64,6 +66,9 @@ def score_bodies(body: BodyModel, found: Bodies, true: Bodies, camera: Camera, s
         "rotation": metrics.rotation_error(found.rotations, true.rotations).mean(-1),
         "quaternion": metrics.quaternion_distance(found.rotations, true.rotations).mean(-1),
         "height": metrics.height_error(*rest),
+        "distance": 100 * (guess.joints[:, 0, 2] / truth.joints[:, 0, 2] - 1).abs(),
+        "joints": metrics.mpjpe(guess.joints, truth.joints, *roots)[:, 1:],
+        "error_2d": torch.where(_inside(coco[1], side), 100 / side * (coco[0] - coco[1]).norm(dim=-1), torch.nan),
         "pckh": _where(in_heads, _inside(lsp_pixels[1], side)),
         "pck_torso": _where(in_torsos, _inside(coco[1], side)),
     }
@@ -97,9 +102,16 @@ def summary(people: PersonScores) -> Scores:
         "pa_mpjpe_sem_mm": rounded(float(aligned.std(correction=0)) / len(aligned) ** 0.5),
         **{name: rounded(float(people[key].mean())) for name, key in means.items()},
         "quaternion_rad": round(float(people["quaternion"].mean()), 3),
+        "distance_median_percent": rounded(float(people["distance"].quantile(0.5))),
+        "error_2d_percent": rounded(float(people["error_2d"].nanmean())),
         "pckh50": percent(float(people["pckh"].nanmean())),
         "pck20_torso": percent(float(people["pck_torso"].nanmean())),
     }
+
+
+def harmed(before: PersonScores, after: PersonScores) -> float:
+    """Percent of people whose PA-MPJPE grew by more than 10 mm."""
+    return percent(float((after["pa_mpjpe"] > before["pa_mpjpe"] + 10).float().mean()))
 
 
 def _inside(pixels: Float[Tensor, "n k 2"], side: int) -> Bool[Tensor, "n k"]:

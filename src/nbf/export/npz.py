@@ -26,6 +26,15 @@ KEYS = {
     "parts": "(n, 25, 64, 64) part probabilities in the crop, float16",
     "parts_center": "(n, 2) centre of that crop in the picture, pixels",
     "parts_size": "(n,) its side, pixels",
+    "keypoints": "(n, 17, 3) COCO-17 as seen by the segmenter: x, y pixels, score",
+    "measurements": "(n, 7, 2) value and standard deviation of nbf.body.measure.MEASUREMENTS",
+    "certainty_joint_error": "(n, 24) metres; this and what follows as nbf.certainty.Certainty says",
+    "certainty_cells": "(n, 14) cells of the part map",
+    "certainty_seen": "(n, 14) 0..1",
+    "certainty_cut": "(n, 14) 0..1",
+    "certainty_entropy": "(n, 14) nats",
+    "certainty_guessed": "(n, 14) bool",
+    "certainty_shape_covariance": "(n, S, S) of betas",
 }
 """What the file of n people holds."""
 

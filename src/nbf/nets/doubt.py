@@ -79,7 +79,10 @@ class Doubt(nn.Module):
     error_root: Tensor
     noise_root: Tensor
     joint_noise_root: Tensor
-    calibration: Tensor
+    joint_factor: Tensor
+    """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
+    shape_factor: Tensor
+    """The same for the standard deviation of shape."""
 
     def __init__(self, shapes: int, width: int = 96) -> None:
         super().__init__()
@@ -97,7 +100,8 @@ class Doubt(nn.Module):
         self.register_buffer("error_root", torch.eye(freedoms))
         self.register_buffer("noise_root", torch.eye(2 * POINTS))
         self.register_buffer("joint_noise_root", torch.eye(2 * JOINTS))
-        self.register_buffer("calibration", torch.ones(()))
+        self.register_buffer("joint_factor", torch.ones(()))
+        self.register_buffer("shape_factor", torch.ones(()))
 
     def forward(self, clues: Clues) -> Doubts:
         """Log standard deviations, the mean of both ways to look at a person: mirror images are doubted alike."""

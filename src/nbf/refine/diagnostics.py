@@ -5,12 +5,18 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from nbf.body.model import BodyModel
-from nbf.geometry import Camera
+from nbf.body.parts import merge_labels, merge_probabilities
+from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
 from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.maps import MERGED
 from nbf.refine.state import BodyState
+
+GUESSED = 0.25
+"""Probability of a part, where the mesh shows it, below which its place is a guess."""
 
 
 def joint_sigmas(joints: Landmarks, state: BodyState, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
@@ -25,14 +31,20 @@ def joint_sigmas(joints: Landmarks, state: BodyState, covariance: Float[Tensor, 
 
 @dataclass(frozen=True)
 class PartEvidence:
-    """What the picture shows of each of the 24 parts of b bodies, as shares of what the mesh would show unhindered.
+    """What the picture shows of each of the 14 merged parts (`nbf.body.parts`) of b bodies."""
 
-    seen: of the part's pixels, those where the map has the person. cut: those beyond the edge of the photo. The rest
-    is hidden by something. Nan where the mesh itself hides the part or turns it away.
-    """
+    cells: Float[Tensor, "b 14"]
+    """Cells of the part map on which the mesh shows the part; 0 where the body itself hides it."""
+    seen: Float[Tensor, "b 14"]
+    """Mean probability of that part there, 0 to 1; nan without cells."""
+    cut: Float[Tensor, "b 14"]
+    """Share of them beyond the edge of the photo; nan without cells. What is neither seen nor cut is hidden."""
+    entropy: Float[Tensor, "b 14"]
+    """How unsure the map is there of what it sees, in nats; nan without cells."""
 
-    seen: Float[Tensor, "b 24"]
-    cut: Float[Tensor, "b 24"]
+    def guessed(self) -> Bool[Tensor, "b 14"]:
+        """Parts of which the picture shows less than a quarter, or nothing at all."""
+        return ~(self.seen >= GUESSED)
 
 
 def part_evidence(
@@ -47,10 +59,25 @@ def part_evidence(
     pixels = camera.scaled(side).pixels_depth(state.posed(body).vertices)
     drawn = rasterize(pixels, body.faces, side, side)
     labels = torch.where(drawn.mask, body.face_parts[drawn.face.clamp_min(0)], 0)
-    shown = torch.nn.functional.one_hot(labels, 25)[..., 1:].float().flatten(1, 2)
-    person = (1 - parts[:, 0]).flatten(1)
-    outside = beyond.flatten(1).float()
-    total = shown.sum(1)
-    share = torch.einsum("bpk,bcp->bck", shown, torch.stack([person * (1 - outside), outside], 1)) / total[:, None]
-    seen, cut = torch.where(total[:, None] > 0, share, torch.nan).unbind(1)
-    return PartEvidence(seen, cut)
+    shown = one_hot(merge_labels(labels, MERGED), MERGED + 1)[..., 1:].float().flatten(1, 2)
+    inside = 1 - beyond.flatten(1).float()
+    cells = shown.sum(1)
+
+    def mean(values: Float[Tensor, "b n #14"]) -> Float[Tensor, "b 14"]:
+        return torch.where(cells > 0, (shown * values).sum(1) / cells, torch.nan)
+
+    probabilities = merge_probabilities(parts, MERGED).flatten(2).mT
+    return PartEvidence(
+        cells,
+        seen=mean(probabilities[..., 1:] * inside[..., None]),
+        cut=mean(1 - inside[..., None]),
+        entropy=mean(torch.special.entr(probabilities).sum(-1, keepdim=True)),
+    )
+
+
+def cells_beyond(crops: Crop, side: int, width: int, height: int) -> Bool[Tensor, "b {side} {side}"]:
+    """Cells of the crops' maps (`side` cells across) whose centres lie beyond a picture of width x height pixels."""
+    grid = (torch.arange(side) + 0.5) / side
+    x = crops.center[:, :1] + (grid - 0.5) * crops.size[:, None]
+    y = crops.center[:, 1:] + (grid - 0.5) * crops.size[:, None]
+    return ((x < 0) | (x > width))[:, None, :] | ((y < 0) | (y > height))[:, :, None]

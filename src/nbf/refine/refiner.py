@@ -15,6 +15,7 @@ from nbf.nets.mirror import Reading
 from nbf.refine.clues import clues, detected_points, detections
 from nbf.refine.estimate import Estimate
 from nbf.refine.landmarks import Landmarks, place
+from nbf.refine.pose_mixture import PoseMixture
 from nbf.refine.solver import Block, Report, normal_equations, solve
 from nbf.refine.state import BodyState
 
@@ -23,6 +24,8 @@ HEIGHT_SIGMA = 0.01
 """Metres by which a height that somebody gives may be wrong."""
 GIVEN_SIGMA = 0.01
 """Crop sides by which a keypoint that somebody gives may be off the body's own; COCO's annotators differ by as much."""
+PRIOR = 0.15
+"""Weight of the pose prior. The estimate knows most of what it says; it holds what the picture does not show."""
 _ROBUST = 3.0
 
 
@@ -59,12 +62,14 @@ class KnownProblem:
 
     body: BodyModel
     estimate: Estimate
+    prior: PoseMixture
     given: Given
 
     def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
         seen = place(self.estimate.points, state, jacobian)
         blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
+        blocks += residuals.pose(state, self.prior, PRIOR, jacobian)
         given = self.given
         if not given.heights.isnan().all():
             blocks.append(residuals.height(state, self.body, given.heights, HEIGHT_SIGMA, jacobian))
@@ -84,6 +89,8 @@ class Refiner:
         """`doubt` must have been trained for the fitter whose readings are refined, and `body` be its body model."""
         self.body, self.doubt = body, doubt.eval()
         self.points: Landmarks = detected_points(body)
+        self.joints = Landmarks.keypoints(body, "smpl24")
+        self.prior = PoseMixture.load()
 
     @torch.no_grad()
     def estimate(self, reading: Reading, proxy: Proxy, camera: Camera) -> Estimate:
@@ -104,7 +111,7 @@ class Refiner:
         With `steps` 0 the estimate stays as it is, and only its covariance is found.
         """
         given = Given.nothing(len(estimate.start.betas)) if given is None else given
-        problem = KnownProblem(self.body, estimate, given)
+        problem = KnownProblem(self.body, estimate, self.prior, given)
         state, report = solve(problem, estimate.start, steps=steps)
         state = state.orthonormal()
         matrix, _ = normal_equations(problem, state)

@@ -171,16 +171,21 @@ def shape_among(state: BodyState, mean: Float[Tensor, " s"], covariance: Float[T
 def height(state: BodyState, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:
     """Heights of the T-posed bodies (crown to sole) against known ones in metres; nan where nobody knows."""
     known = heights.isfinite()
-    slopes = body.shape_dirs[:, 1]
-    up = body.template[:, 1] + state.betas @ slopes.T
-    top, bottom = up.argmax(1), up.argmin(1)
-    measured = (up.gather(1, top[:, None]) - up.gather(1, bottom[:, None]))[:, 0]
+    measured, slopes = height_and_slopes(body, state.betas)
     values = torch.where(known, (measured - heights) / sigma, 0.0)
     columns = None
     if jacobian:
         columns = torch.zeros(len(values), 1, 1, state.freedoms).to(state.betas)
-        columns[:, 0, 0, SHAPE_START:] = (slopes[top] - slopes[bottom]) / sigma * known[:, None]
+        columns[:, 0, 0, SHAPE_START:] = slopes / sigma * known[:, None]
     return Block(values[:, None, None], columns)
+
+
+def height_and_slopes(body: BodyModel, betas: Float[Tensor, "b s"]) -> tuple[Float[Tensor, " b"], Float[Tensor, "b s"]]:
+    """Heights of T-posed bodies in metres (`nbf.body.measure.height`), and their derivatives by the betas."""
+    slopes = body.shape_dirs[:, 1]
+    up = body.template[:, 1] + betas @ slopes.T
+    (highest, top), (lowest, bottom) = up.max(1), up.min(1)
+    return highest - lowest, slopes[top] - slopes[bottom]
 
 
 def near_start(
@@ -192,3 +197,51 @@ def near_start(
         return Block(turn * weights[:, None], None, robust)
     columns = _turn_columns(inverse_right_jacobian(turn) * weights[:, None, None], slice(0, 24), state.freedoms)
     return Block(turn * weights[:, None], columns, robust)
+
+
+def above_ground(
+    placed: Placed,
+    normal: Float[Tensor, "b 3"],
+    offset: Float[Tensor, " b"],
+    weights: Float[Tensor, "b n"],
+    robust: float | None = None,
+) -> Block:
+    """How far points lie below the ground, the plane of all x with `normal` . x = `offset`; nothing above it.
+
+    The unit `normal` points up, the `offset` is in metres. `weights` are one over the standard deviation in metres.
+    """
+    depth = (offset[:, None] - (placed.points @ normal[..., None])[..., 0]).clamp_min(0)
+    jacobian = None
+    if placed.jacobian is not None:
+        columns = (normal[:, None, None] @ placed.jacobian) * (depth > 0)[..., None, None]
+        jacobian = -columns * weights[..., None, None]
+    return Block((depth * weights)[..., None], jacobian, robust)
+
+
+def apart(
+    placed: Placed, pairs: Int64[Tensor, "m 2"], radii: Float[Tensor, "b n"], weights: Float[Tensor, "b m"]
+) -> Block:
+    """How deep spheres about the points sink into each other, pair by pair; nothing where they do not touch.
+
+    Spheres instead of the surface as Bogo et al. 2016, "Keep it SMPL", section 3.2. `radii` are in metres, `weights`
+    one over the standard deviation in metres. `nbf.refine.spheres` has a body's spheres.
+    """
+    one, other = pairs.unbind(1)
+    between = placed.points[:, one] - placed.points[:, other]
+    distance = between.norm(dim=-1)
+    depth = (radii[:, one] + radii[:, other] - distance).clamp_min(0)
+    jacobian = None
+    if placed.jacobian is not None:
+        away = between / distance.clamp_min(1e-6)[..., None] * ((depth > 0) * weights)[..., None]
+        jacobian = away[..., None, :] @ (placed.jacobian[:, other] - placed.jacobian[:, one])
+    return Block((depth * weights)[..., None], jacobian)
+
+
+def steady(
+    placed: Placed, before: Float[Tensor, "b n 3"], weights: Float[Tensor, "b n"], robust: float | None = None
+) -> Block:
+    """Points near to where they were in the frame `before`, camera metres.
+
+    `weights` are one over the standard deviation in metres of what moves from a frame to the next.
+    """
+    return points_3d(placed, before, weights, robust)

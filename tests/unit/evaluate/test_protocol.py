@@ -20,7 +20,7 @@ def knows(batch: dict[str, torch.Tensor]) -> Answer:
 
 
 def test_the_truth_has_no_error(group: Group, body: BodyModel) -> None:
-    scores = protocol.run([group, group], body, knows).scores()
+    scores = protocol.run([group, group], body, knows).report()
     assert scores["n"] == 6
     for name in ("pa_mpjpe_mean_mm", "mpjpe_mean_mm", "pve_mean_mm", "pa_pve_mean_mm", "rotation_deg", "height_cm"):
         assert scores[name] == pytest.approx(0, abs=0.1), name
@@ -37,7 +37,7 @@ def test_wrong_parts_cost_what_they_should(group: Group, body: BodyModel) -> Non
             order[front], order[front + 1] = front + 1, front
         return replace(knows(batch), parts=batch["parts"][:, order])
 
-    scores = protocol.run([group], body, swapped).scores()
+    scores = protocol.run([group], body, swapped).report()
     assert scores["miou14"] == 100
     assert scores["miou"] == pytest.approx(100 * 6 / 24, abs=0.01)
     assert scores["f1"] == pytest.approx(100 * 6 / 24, abs=0.01)

@@ -13,9 +13,12 @@ from nbf.evaluate import metrics
 from nbf.evaluate.real import _scored, evaluate_real, part_confusion
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.crop import Crop
+from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import FitterOutput, Proxy
+from nbf.nets.mirror import Reading
 from nbf.predictor import Predictor
 from nbf.raster.zbuffer import rasterize
+from nbf.refine.refiner import Refiner
 
 WIDTH, HEIGHT = 120, 160
 
@@ -24,7 +27,8 @@ class Knows(Predictor):
     """A predictor that finds one known body in the middle of every photo, or `off` metres to its right."""
 
     def __init__(self, body: BodyModel, off: float = 0.0) -> None:
-        self.body, self.off = body, off
+        self.body, self.body_name, self.off = body, "anny24", off
+        self.refiner = Refiner(body, Doubt(body.shape_count))
         self.betas, self.rotations = torch.zeros(1, body.shape_count), torch.eye(3).repeat(1, 24, 1, 1)
         self.rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1]))
         self.pelvis = torch.tensor([[0.0, 0.0, 3.0]])
@@ -58,10 +62,12 @@ class Knows(Predictor):
         seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
         return Proxy.of_parts(torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float())
 
-    def fit(self, proxy: Proxy) -> FitterOutput:
+    def read(self, proxy: Proxy) -> Reading:
         camera = Crop.from_boxes(self.box[None], 256).camera(Camera.default(WIDTH, HEIGHT))
         moved = self.pelvis + torch.tensor([self.off, 0.0, 0.0])
-        return FitterOutput(self.betas, self.rotations, *crop_camera_from_translation(moved, camera, 256))
+        found = FitterOutput(self.betas, self.rotations, *crop_camera_from_translation(moved, camera, 256))
+        nothing = (torch.zeros(1, 24, 3), torch.zeros(1, 24, 3), torch.zeros(1, 24, 2), self.betas, torch.zeros(1))
+        return Reading(found, *nothing)
 
 
 @pytest.mark.parametrize("off", [0.0, 0.3])

@@ -1,0 +1,82 @@
+"""What the verbs `predict` and `refine` let a user tell about the people in pictures, and how the library hears it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+
+from nbf.errors import InputError, NbfError
+
+if TYPE_CHECKING:
+    from nbf.facts import Facts
+    from nbf.people import People
+    from nbf.predictor import Predictor
+    from nbf.sources import Picture
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Options that say what is known."""
+
+    focal: Annotated[str | None, tyro.conf.arg(metavar="28mm", help_behavior_hint="(default: EXIF, else a guess)")] = (
+        None
+    )
+    """Focal length: 28mm (as on 35 mm film), 1200px, or exif to insist on what the camera wrote."""
+    height: Annotated[float | None, tyro.conf.arg(metavar="METRES", help_behavior_hint="(default: unknown)")] = None
+    """How tall the people are. With the focal length this gives true distances."""
+    age_group: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: unknown)")] = None
+    """infant, child, teen, adult or elder."""
+    same_person: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """All pictures show one person, whose shape is found from all of them."""
+    keypoints: Annotated[Path | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """2D joints that you know better: OpenPose, COCO or nbf's own JSON (for one picture)."""
+    parts: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
+    """A part map to believe instead of the predicted one, such as a repainted walk_parts.png (for one picture)."""
+
+    def facts(self) -> "Facts":
+        """What holds for everybody. Raises InputError where a value is impossible."""
+        from nbf.facts import Facts
+
+        return Facts(height=self.height, age_group=self.age_group)
+
+    def evidence(self, picture: "Picture") -> dict[str, Any]:
+        """Arguments of `Predictor.predict` that depend on the picture. Raises InputError where a file is none."""
+        from nbf.evidence import read_keypoints, read_part_map
+        from nbf.facts import focal_pixels
+
+        size = picture.width, picture.height
+        return {
+            "focal": None if self.focal is None else focal_pixels(self.focal, *size, picture.focal),
+            "keypoints": None if self.keypoints is None else read_keypoints(self.keypoints, *size),
+            "parts": None if self.parts is None else read_part_map(self.parts, *size),
+        }
+
+    def answers(
+        self, predictor: "Predictor", items: Iterable[T], ask: "Callable[[T], People]"
+    ) -> "Iterator[People | NbfError]":
+        """The people of each item, or why there are none: one bad file stops nobody. With `same_person` they share
+        a shape."""
+
+        def one(item: T) -> "People | NbfError":
+            try:
+                return ask(item)
+            except NbfError as error:
+                return error
+
+        if not self.same_person:
+            yield from map(one, items)
+            return
+        alone = [one(item) for item in items]
+        shared = iter(predictor.share_shape([some for some in alone if not isinstance(some, NbfError)], self.facts()))
+        yield from (some if isinstance(some, NbfError) else next(shared) for some in alone)
+
+    def check(self, pictures: int) -> None:
+        """Raises InputError where options do not go together."""
+        self.facts()
+        for option, value in (("--keypoints", self.keypoints), ("--parts", self.parts)):
+            if value is not None and pictures != 1:
+                raise InputError(f"{option}: expected one picture beside it, got {pictures}; run them one by one")

@@ -1,0 +1,60 @@
+"""Results saved earlier, fitted anew to what is known now: a height, a lens, other joints, a repainted part map."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from nbf.cli._known import Known
+from nbf.errors import InputError
+
+if TYPE_CHECKING:
+    from nbf.people import People
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Known):
+    """From results of `nbf predict` to better ones, without looking at the photos again.
+
+    The body of walk_0.npz is fitted anew to the part map and joints that are in the file, or to those you give, and to
+    what you know; the files written are those of `nbf predict`.
+    """
+
+    results: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NPZ...", help_behavior_hint="")]
+    """Files that `nbf predict` wrote."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("nbf-refined")
+    """Folder for the results, made if missing."""
+    photo: Annotated[Path | None, tyro.conf.arg(metavar="PHOTO", help_behavior_hint="(default: draw on white)")] = None
+    """The photo that the people are in, for the picture of the result (one photo)."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Also write walk_0.json: boxes, body parameters and joints."""
+    write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Also write walk_0_parts.png: the part map, to be repainted."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse the command line and run; 0 if every result was done, 1 if one failed."""
+    given = tyro.cli(Arguments, prog="nbf refine", args=arguments)
+    if not given.results:
+        raise InputError("expected at least one .npz file that `nbf predict` wrote (see nbf refine --help)")
+    if given.output.exists() and not given.output.is_dir():
+        raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
+    given.check(len(given.results))
+    # Here and not above: help and mistakes should not wait for torch.
+    from nbf.cli.predict import report, result_names
+    from nbf.predictor import load
+    from nbf.results import load_people
+
+    start = time.perf_counter()
+    predictor = load()
+
+    def ask(path: Path) -> "People":
+        people = load_people(path, given.photo)
+        return predictor.refit(people, facts=given.facts(), **given.evidence(people.picture))
+
+    results = given.answers(predictor, given.results, ask)
+    names = result_names(given.results, given.output)
+    return report(zip(names, given.results, results, strict=True), given, start)
