@@ -1,12 +1,12 @@
-"""Train the three bundled networks, step by step.
+"""Train the bundled networks, step by step.
 
     python tools/train_release.py --device cuda                    # all steps
     python tools/train_release.py --steps draw fitter              # go on from what earlier steps left in runs/release
 
 `vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
 lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
-first mostly on naked people and joints alone, then on dressed people. Needs the packs of tools/pack_training.py in
-runs/cache.
+first mostly on naked people and joints alone, then on dressed people. `doubt` draws people whom the fitter has not
+seen and learns how wrong it is about them. Needs the packs of tools/pack_training.py in runs/cache.
 """
 
 import shutil
@@ -21,7 +21,7 @@ import tyro
 CACHE, RELEASE = Path("runs/cache"), Path("runs/release")
 """What is trained on; where the weights of the last step that trained a network lie, and the logs."""
 PEOPLE = CACHE / "people"
-Step = Literal["vision", "draw", "fitter"]
+Step = Literal["vision", "draw", "fitter", "doubt"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    steps: tuple[Step, ...] = ("vision", "draw", "fitter")
+    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "doubt")
     """Which steps to run; later ones go on from what earlier ones left."""
     vision: float = 17.0
     """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
@@ -115,7 +115,16 @@ def fitter(config: Release) -> None:
     keep("fitter", "fitter_2")
 
 
+def doubt(config: Release) -> None:
+    """How wrong the fitter is."""
+    people = RELEASE / "people"
+    look = ["--segmenter", RELEASE / "segmenter.safetensors", "--device", config.device]
+    run(drawn=nbf("draw", "--n", 3072, "--seed", 100 * config.seed + 50, "-o", people, *look))
+    weights = RELEASE / "doubt.safetensors"
+    run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter", "--output", weights))
+
+
 if __name__ == "__main__":
     release = tyro.cli(Release, description=__doc__)
     for step in release.steps:
-        {"vision": vision, "draw": draw, "fitter": fitter}[step](release)
+        {"vision": vision, "draw": draw, "fitter": fitter, "doubt": doubt}[step](release)

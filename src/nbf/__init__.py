@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbf.body.files import load_body
     from nbf.body.model import BodyModel
     from nbf.errors import DataError, InputError, ModelFileError, NbfError
+    from nbf.facts import Facts
     from nbf.geometry.camera import Camera
     from nbf.people import People, Person
     from nbf.predictor import Predictor, load
@@ -25,6 +26,7 @@ _HOME = {
     "BodyModel": "nbf.body.model",
     "Camera": "nbf.geometry.camera",
     "DataError": "nbf.errors",
+    "Facts": "nbf.facts",
     "InputError": "nbf.errors",
     "ModelFileError": "nbf.errors",
     "NbfError": "nbf.errors",
@@ -39,6 +41,7 @@ __all__ = [
     "BodyModel",
     "Camera",
     "DataError",
+    "Facts",
     "InputError",
     "ModelFileError",
     "NbfError",

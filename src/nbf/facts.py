@@ -35,7 +35,6 @@ class Facts:
     Attributes:
         height: metres, standing upright without shoes.
         age_group: a key of `AGE_GROUPS`.
-        same_person: whether all pictures show one and the same person.
 
     Raises:
         InputError: a value is impossible.
@@ -43,7 +42,6 @@ class Facts:
 
     height: float | None = None
     age_group: str | None = None
-    same_person: bool = False
 
     def __post_init__(self) -> None:
         if self.height is not None and not _SHORTEST < self.height < _TALLEST:

@@ -53,10 +53,10 @@ def test_focal_lengths_that_no_lens_has(text, words):
 
 def test_facts_are_optional_and_frozen():
     facts = Facts()
-    assert (facts.height, facts.age_group, facts.same_person) == (None, None, False)
+    assert (facts.height, facts.age_group) == (None, None)
     with pytest.raises(dataclasses.FrozenInstanceError):
         facts.height = 1.8  # pyright: ignore[reportAttributeAccessIssue]
-    assert Facts(height=1.78, age_group="adult", same_person=True).height == 1.78
+    assert Facts(height=1.78, age_group="adult").height == 1.78
 
 
 @pytest.mark.parametrize(

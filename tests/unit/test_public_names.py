@@ -13,6 +13,7 @@ PUBLIC = {
     "BodyModel",
     "Camera",
     "DataError",
+    "Facts",
     "InputError",
     "ModelFileError",
     "NbfError",

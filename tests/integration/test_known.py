@@ -1,0 +1,114 @@
+"""What a user knows reaches the bodies: heights, lenses, joints, repainted parts, several photos of one person."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nbf
+from nbf.cli import main
+from nbf.evidence import read_part_map, write_part_map
+from nbf.facts import Facts
+from nbf.results import load_people
+
+DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.jpg"
+
+
+@pytest.fixture(scope="module")
+def predictor() -> nbf.Predictor:
+    return nbf.load()
+
+
+@pytest.fixture(scope="module")
+def people(predictor: nbf.Predictor) -> nbf.People:
+    return predictor.predict(DEMO)
+
+
+def pixel_errors(person: nbf.Person, keypoints: torch.Tensor) -> torch.Tensor:
+    return (person.joints_2d("coco17") - keypoints[:, :2]).norm(dim=-1)
+
+
+def test_a_known_height_is_met_and_scales_the_distance(predictor: nbf.Predictor, people: nbf.People) -> None:
+    for height in (1.5, 1.9):
+        known = predictor.predict(DEMO, facts=Facts(height=height))
+        for person, guess in zip(known, people, strict=True):
+            assert person.measurements["height_m"][0] == pytest.approx(height, abs=0.02)
+            assert person.measurements["height_m"][1] < 0.02 < guess.measurements["height_m"][1]
+            ratio = height / guess.measurements["height_m"][0]
+            assert float(person.posed.joints[0, 2] / guess.posed.joints[0, 2]) == pytest.approx(ratio, rel=0.05)
+
+
+def test_a_longer_lens_moves_people_away(predictor: nbf.Predictor, people: nbf.People) -> None:
+    longer = predictor.predict(DEMO, focal=2 * float(people.camera.focal))
+    for person, guess in zip(longer, people, strict=True):
+        assert float(person.posed.joints[0, 2] / guess.posed.joints[0, 2]) == pytest.approx(2, rel=0.1)
+
+
+def test_children_are_smaller_than_adults(predictor: nbf.Predictor) -> None:
+    heights = [
+        predictor.predict(DEMO, facts=Facts(age_group=group))[0].measurements["height_m"][0]
+        for group in ("infant", "child", "adult")
+    ]
+    assert heights == sorted(heights)
+
+
+def test_refinement_brings_the_body_to_the_joints_that_were_seen(predictor: nbf.Predictor, people: nbf.People) -> None:
+    before = predictor.predict(DEMO, refine=False)
+    for person, start in zip(people, before, strict=True):
+        trusted = person.keypoints[:, 2] > 0.5
+        after, first = (pixel_errors(each, person.keypoints)[trusted].mean() for each in (person, start))
+        assert after < first
+
+
+def test_given_keypoints_pull_the_body(predictor: nbf.Predictor, people: nbf.People) -> None:
+    moved = torch.cat([people[0].joints_2d("coco17"), torch.zeros(17, 1)], 1)
+    wrist = 9
+    moved[wrist] += torch.tensor([25.0, -25.0, 1.0])
+    pulled = predictor.predict(DEMO, keypoints=moved[None])
+    assert pixel_errors(pulled[0], moved)[wrist] < 0.5 * pixel_errors(people[0], moved)[wrist]
+    torch.testing.assert_close(pulled[1].rotations, people[1].rotations, atol=1e-3, rtol=0)
+
+
+def test_results_come_back_from_their_file(predictor: nbf.Predictor, people: nbf.People, tmp_path: Path) -> None:
+    """Refitting with nothing new known gives the same bodies, within the file's half precision."""
+    again = predictor.refit(load_people(people.export(tmp_path / "people.npz"), DEMO))
+    for person, earlier in zip(again, people, strict=True):
+        assert (person.joints_3d() - earlier.joints_3d()).norm(dim=-1).max() < 0.005
+        torch.testing.assert_close(person.certainty.seen, earlier.certainty.seen, atol=0.02, rtol=0, equal_nan=True)
+
+
+def test_exchanged_parts_turn_the_person_around(predictor: nbf.Predictor, people: nbf.People, tmp_path: Path) -> None:
+    """A part map with left and right exchanged, written, repainted and read, is another person's map."""
+    from nbf.body.parts import MIRROR24
+
+    labels = np.asarray(MIRROR24, np.uint8)[people.part_labels()]
+    write_part_map(labels, tmp_path / "parts.png")
+    parts = read_part_map(tmp_path / "parts.png", people.picture.width, people.picture.height)
+    refitted = predictor.refit(people, parts=parts)
+    hips = [person.joints_2d()[1, 0] - person.joints_2d()[2, 0] for person in (people[0], refitted[0])]
+    assert float(hips[0] * hips[1]) < 0
+
+
+def test_photos_of_one_person_share_a_shape(predictor: nbf.Predictor, people: nbf.People) -> None:
+    mirrored = predictor.predict(people.picture.pixels[:, ::-1].copy())
+    one, two = predictor.share_shape([people, mirrored])
+    assert len(one) == len(two) == 1
+    torch.testing.assert_close(one[0].betas, two[0].betas, atol=0.05, rtol=0)
+
+
+def test_the_verbs_take_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "a")
+    arguments = ["predict", str(DEMO), "-o", out, "--height", "1.7", "--focal", "28mm", "--json", "--write-parts"]
+    assert main(arguments) == 0
+    files = {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"demo.png", "demo_0.npz", "demo.json", "demo_parts.png"} <= files
+    assert Image.open(tmp_path / "a" / "demo_parts.png").size == Image.open(DEMO).size
+    arguments = ["refine", f"{out}/demo_0.npz", f"{out}/demo_1.npz", "-o", str(tmp_path / "b"), "--height", "1.6"]
+    assert main(arguments) == 0
+    assert {"demo_0.png", "demo_0_0.glb", "demo_1.png"} <= {path.name for path in (tmp_path / "b").iterdir()}
+    assert main(["refine", str(DEMO), "-o", str(tmp_path / "c")]) == 1
+    assert "demo.jpg" in capsys.readouterr().err
+    assert main(["predict", str(DEMO), "-o", str(tmp_path / "d"), "--focal", "-3"]) == 1
+    assert "focal: expected something like 28mm" in capsys.readouterr().err
