@@ -1,0 +1,89 @@
+"""The doubt network learns deviations and correlations that are known; trained on made-up packs, it can be loaded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nbf.body.files import load_body
+from nbf.nets.doubt import Doubt
+from nbf.nets.fitter import Fitter
+from nbf.nets.weights import load_kind, save_network
+from nbf.train.doubt import DoubtConfig, Examples, correlate, learn, logs_of, robust_covariance, train_doubt
+from nbf.train.packs import compress, save_pack
+
+SHAPES = 11
+CONFIG = DoubtConfig(epochs=8)
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Examples:
+    """People whose first clue is the log of how wrong everything about them is; errors of neighbours correlate."""
+    draw = torch.Generator().manual_seed(0)
+    doubt = Doubt(SHAPES)
+    clues = torch.randn(3000, len(doubt.clue_mean), generator=draw)
+    size = len(doubt.error_root) + len(doubt.noise_root)
+    shared = torch.randn(3000, 1, generator=draw)
+    missed = (0.5 * shared + 0.75**0.5 * torch.randn(3000, size, generator=draw)) * (0.5 * clues[:, :1] - 3).exp()
+    return Examples(clues, missed, torch.ones_like(missed))
+
+
+def test_it_learns_how_wrong_each_person_is(lesson: Examples) -> None:
+    torch.manual_seed(0)
+    doubt = Doubt(SHAPES)
+    learn(doubt, lesson, CONFIG)
+    with torch.no_grad():
+        said = logs_of(doubt.once(lesson.clues)).mean(1)
+    true = 0.5 * lesson.clues[:, 0] - 3
+    slope, level = torch.cov(torch.stack([said, true]))[0, 1] / true.var(), (said - true).mean()
+    assert torch.corrcoef(torch.stack([said, true]))[0, 1] > 0.9
+    assert slope == pytest.approx(1, abs=0.15)
+    # Student's t takes normal errors for somewhat smaller ones, which the scatter below makes good.
+    assert -0.35 < level < 0
+    correlate(doubt, [lesson, lesson], replace(CONFIG, shrink=0.0))
+    precision = doubt.error_root.mT @ doubt.error_root
+    covariance = torch.linalg.inv(precision)
+    scale = covariance.diagonal().sqrt()
+    correlation = covariance / scale[:, None] / scale
+    off = correlation[~torch.eye(len(scale), dtype=torch.bool)]
+    assert off.mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_the_scatter_of_normal_numbers_is_their_covariance() -> None:
+    draw = torch.Generator().manual_seed(1)
+    mix = torch.tensor([[1.0, 0, 0], [0.5, 1, 0], [0, -0.3, 0.7]])
+    values = torch.randn(20_000, 3, generator=draw) @ mix.T
+    found = robust_covariance(values, replace(CONFIG, shrink=0.0, tails=1e6))
+    torch.testing.assert_close(found, mix @ mix.T, atol=0.05, rtol=0)
+    # A few people who are wrong by a lot change little.
+    values[:40] *= 30
+    spoilt = robust_covariance(values, replace(CONFIG, shrink=0.0))
+    assert (spoilt.diagonal() < 1.5 * (mix @ mix.T).diagonal()).all()
+
+
+def test_packs_become_a_network(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    count, body = 60, load_body("anny24", "small")
+    parts = torch.rand(count, 25, 64, 64, generator=draw)
+    rotations = torch.eye(3).repeat(count, 24, 1, 1)
+    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1]))
+    pack = {
+        "parts": compress(parts / parts.sum(1, keepdim=True)),
+        "seen_parts": compress(parts.flip(0) / parts.flip(0).sum(1, keepdim=True)),
+        "seen_keypoints": torch.rand(count, 17, 3, generator=draw) * torch.tensor([256.0, 256, 1]),
+        "betas": torch.randn(count, SHAPES, generator=draw),
+        "rotations": rotations,
+        "translation": torch.tensor([0.0, 0, 4]) + 0.3 * torch.randn(count, 3, generator=draw),
+        "focal": torch.full((count,), 400.0),
+        "center": torch.full((count, 2), 128.0),
+        "keypoints": torch.zeros(count, 17, 3),
+    }
+    save_pack(pack, tmp_path / "a.npz")
+    fitter = save_network(Fitter(body.shape_count), tmp_path / "fitter", {})
+    config = DoubtConfig(people=tmp_path, fitter=str(fitter), output=tmp_path / "doubt", epochs=1, cautions=(2.0,))
+    trained = train_doubt(config)
+    loaded = load_kind(tmp_path / "doubt", Doubt)
+    assert trained.joint_factor > 0
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, atol=1e-2, rtol=1e-2)
