@@ -14,4 +14,5 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, example], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "person 0" in done.stdout
-    assert {".glb", ".npz", ".obj", ".png"} == {path.suffix for path in (tmp_path / "nbf-results").iterdir()}
+    written = {path.suffix for path in tmp_path.glob("nbf-results/*")}
+    assert written == ({".glb", ".npz", ".obj", ".png"} if example.stem == "01_predict" else set())
