@@ -121,6 +121,8 @@ class Predictor:
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         if max_people is not None and max_people < 1:
             raise InputError(f"max_people: expected 1 or more, or None for everybody, got {max_people}")
+        if not refine and (facts is not None or keypoints is not None):
+            raise InputError("refine: expected True where facts or keypoints are given; only refinement can use them")
         if boxes is None:
             found, scores = self.locate(image)
         else:

@@ -41,7 +41,7 @@ MEAN_SIZE = (2 / math.pi) ** 0.5
 class DoubtConfig:
     """Train the doubt network on packs of `nbf draw` for a fitter that is already trained."""
 
-    people: Path = Path("runs/cache/people")
+    people: Path = Path("runs/cache/people_doubt")
     """Folder of packs of dressed people; best of people that the fitter did not learn from."""
     fitter: str = "fitter"
     """Weights of the fitter to be doubted; the bundled ones if not given."""
