@@ -1,0 +1,300 @@
+"""Laws of refining a fitter's estimate: deviations, doubts, the most likely body, and how sure it is."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from nbf.body.files import load_body
+from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
+from nbf.body.measure import height
+from nbf.body.model import BodyModel
+from nbf.geometry import Camera, crop_camera_from_translation
+from nbf.nets.doubt import POINTS, Clues, Doubt
+from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
+from nbf.nets.mirror import Reading
+from nbf.raster import rasterize
+from nbf.refine import BodyState, place, solve
+from nbf.refine.deviation import deviation, deviation_jacobian, mirror_deviation
+from nbf.refine.diagnostics import joint_sigmas, part_evidence
+from nbf.refine.estimate import Estimate
+from nbf.refine.pose_mixture import PoseMixture
+from nbf.refine.refiner import Given, Refiner
+from nbf.refine.solver import cost
+
+PEOPLE, FREEDOMS = 3, 86
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+@cache
+def small() -> BodyModel:
+    return load_body("anny24", "small").double()
+
+
+@cache
+def refiner() -> Refiner:
+    """With a doubt network that learnt nothing, but says what is usual."""
+    doubt = Doubt(small().shape_count).double()
+    usual = [0.2] * 48 + [0.03] * 3 + [1.0] * small().shape_count + [0.01] * POINTS
+    doubt.usual.copy_(torch.tensor(usual).log())
+    return Refiner(small(), doubt)
+
+
+def people(count: int = PEOPLE, seed: int = 1) -> BodyState:
+    rotations = PoseMixture.load().sample(count, generator(seed)).double()
+    rotations[:, 0] = UPRIGHT.double()
+    pelvis = torch.tensor([[0.1, 0.0, 3.0]]).double().expand(count, 3)
+    return BodyState(0.5 * noise(count, small().shape_count, seed=seed), rotations, pelvis)
+
+
+def shaken(state: BodyState, size: float = 0.1, seed: int = 7) -> BodyState:
+    return state.moved(size * noise(len(state.betas), state.freedoms, seed=seed))
+
+
+def camera(count: int = PEOPLE) -> Camera:
+    return Camera(torch.full((count,), 1.4).double(), torch.full((count, 2), 0.5).double())
+
+
+def projected(state: BodyState) -> Tensor:
+    """Where the detected points of bodies are, in crop sides."""
+    return camera(len(state.betas)).project(place(refiner().points, state, jacobian=False).points)
+
+
+def estimate(start: BodyState, true: BodyState, noise_root: float = 100.0) -> Estimate:
+    """Off by some 0.2 rad a joint and a deviation of shape; detections of the truth."""
+    count = len(start.betas)
+    error_root = torch.eye(FREEDOMS).double().repeat(count, 1, 1) * 5.0
+    error_root[:, 75:, 75:] /= 5.0
+    root = torch.eye(2 * POINTS).double().repeat(count, 1, 1) * noise_root
+    return Estimate(start, camera(count), error_root, refiner().points, projected(true), root)
+
+
+def reading(state: BodyState, seed: int = 3) -> tuple[Reading, Proxy]:
+    """What networks might have said of bodies."""
+    count = len(state.betas)
+    scale, offset = crop_camera_from_translation(state.pelvis, camera(count), 1)
+    seen = 2 * projected(shaken(state, 0.03, seed)) - 1
+    joints = torch.cat([seen[:, 17:], -3 + noise(count, 24, 1, seed=seed)], -1)
+    keypoints = torch.cat([seen[:, :17], torch.full((count, 17, 1), 0.8).double()], -1)
+    apart = (noise(count, 24, 3), noise(count, 24, 2), noise(count, small().shape_count), noise(count))
+    body = FitterOutput(state.betas, state.rotations, scale, offset)
+    parts = torch.softmax(noise(count, 25, 64, 64, seed=seed), 1)
+    return Reading(body, joints, *(0.1 * value for value in apart)), Proxy(parts, keypoints)
+
+
+def mirrored(state: BodyState) -> BodyState:
+    return BodyState(state.betas, mirror_rotations(state.rotations), state.pelvis * state.pelvis.new_tensor([-1, 1, 1]))
+
+
+def differences(values, state: BodyState, size: float = 1e-5) -> Tensor:
+    """Derivative of values (b, n) by steps of the state, by central differences; (b, n, p)."""
+    steps = [size * row.expand(len(state.betas), -1) for row in torch.eye(FREEDOMS).double()]
+    return torch.stack([values(state.moved(step)) - values(state.moved(-step)) for step in steps], -1) / (2 * size)
+
+
+def test_nobody_deviates_from_themselves() -> None:
+    state = people()
+    assert float(deviation(state, state, camera()).abs().max()) < 1e-7
+    assert float(deviation(state, shaken(state), camera()).abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("size", [0.0, 0.1, 0.5])
+def test_jacobian_of_deviations_is_that_of_differences(size: float) -> None:
+    start = people()
+    state = shaken(start, size)
+    expected = differences(lambda moved: deviation(start, moved, camera()), state)
+    torch.testing.assert_close(deviation_jacobian(start, state, camera()), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_deviation_of_mirror_images_is_the_mirrored_deviation() -> None:
+    start, state = people(), shaken(people(), 0.2)
+    error = deviation(start, state, camera())
+    torch.testing.assert_close(mirror_deviation(error), deviation(mirrored(start), mirrored(state), camera()))
+    torch.testing.assert_close(mirror_deviation(mirror_deviation(error)), error)
+
+
+def test_jacobians_of_estimates_are_those_of_differences() -> None:
+    start = people()
+    given = replace(
+        estimate(start, shaken(start)), error_root=noise(PEOPLE, FREEDOMS, FREEDOMS), noise_root=noise(PEOPLE, 82, 82)
+    )
+    state = shaken(start, 0.05, seed=9)
+    for index, block in enumerate(given.blocks(state)):
+        expected = differences(lambda moved, i=index: given.blocks(moved, False)[i].residuals[:, 0], state)
+        assert block.jacobian is not None
+        torch.testing.assert_close(block.jacobian[:, 0], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_estimate_counts_standard_deviations_of_doubts() -> None:
+    start = people()
+    doubts = refiner().doubt(Clues(*(noise(PEOPLE, *size) for size in ((24, 5), (17, 2), (24, 2), (3,)))))
+    for with_keypoints, counted in ((True, slice(0, 82)), (False, slice(34, 82))):
+        seen = projected(start) + 0.01
+        given = Estimate.make(refiner().doubt, doubts, start, camera(), refiner().points, seen, with_keypoints)
+        found = given.noise(place(refiner().points, start, jacobian=False)).residuals[:, 0]
+        expected = torch.zeros(PEOPLE, 82).double()
+        expected[:, counted] = -0.01 / doubts.noise().exp()[:, counted]
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_mirror_images_are_doubted_alike() -> None:
+    doubt = Doubt(small().shape_count).double()
+    for index, parameter in enumerate(doubt.parameters()):
+        torch.nn.init.normal_(parameter, std=0.1, generator=generator(index))
+    told = Clues(*(noise(PEOPLE, *size) for size in ((24, 5), (17, 2), (24, 2), (3,))))
+    for back, there in zip(doubt(told.mirrored()), doubt(told).mirrored()):
+        torch.testing.assert_close(back, there)
+    assert float(doubt(told).turns.detach().std()) > 0.01
+
+
+def test_refinement_never_makes_residuals_larger() -> None:
+    said, proxy = reading(people(6))
+    refined = refiner().refine(refiner().estimate(said, proxy, camera(6)))
+    assert (refined.report.after <= refined.report.before).all()
+    assert (refined.report.after < 0.9 * refined.report.before).any()
+
+
+def test_one_person_is_refined_as_in_a_batch() -> None:
+    said, proxy = reading(people())
+    together = refiner().refine(refiner().estimate(said, proxy, camera()))
+    for one in range(PEOPLE):
+        rows = slice(one, one + 1)
+        alone = Reading(FitterOutput(*(value[rows] for value in said.body)), *(value[rows] for value in said[1:]))
+        given = refiner().estimate(alone, Proxy(*(value[rows] for value in proxy)), camera(1))
+        refined = refiner().refine(given)
+        for name in ("betas", "rotations", "pelvis"):
+            torch.testing.assert_close(
+                getattr(refined.state, name), getattr(together.state, name)[rows], atol=1e-6, rtol=1e-6
+            )
+        torch.testing.assert_close(refined.covariance, together.covariance[rows], atol=1e-6, rtol=1e-4)
+
+
+def test_without_evidence_the_estimate_stays() -> None:
+    start = people()
+    given = estimate(start, shaken(start), noise_root=0.0)
+    found, report = solve(given, start)
+    torch.testing.assert_close(report.after, report.before)
+    assert float(deviation(start, found, camera()).abs().max()) < 1e-7
+
+
+def test_exact_detections_are_met() -> None:
+    true = people()
+    start = shaken(true, 0.08)
+    refined = refiner().refine(estimate(start, true, noise_root=1e4), steps=40)
+    before, after = ((projected(state) - projected(true)).norm(dim=-1) for state in (start, refined.state))
+    assert float(before.mean()) > 0.02
+    assert float(after.max()) < 1e-3
+
+
+def test_known_height_is_met() -> None:
+    start = people()
+    tall = height(small().rest_vertices(start.betas)) + torch.tensor([0.08, -0.05, torch.nan]).double()
+    given = replace(Given.nothing(PEOPLE), heights=tall)
+    refined = refiner().refine(estimate(start, start), given)
+    found = height(small().rest_vertices(refined.state.betas))
+    assert float((found - tall)[:2].abs().max()) < 0.01
+
+
+def test_known_shapes_pull_towards_their_mean() -> None:
+    start, mean = people(), torch.full((small().shape_count,), 0.5).double()
+    given = replace(Given.nothing(PEOPLE), shape=(mean, 0.01 * torch.eye(small().shape_count).double()))
+    refined = refiner().refine(estimate(start, start), given)
+    assert ((refined.state.betas - mean).norm(dim=1) < 0.5 * (start.betas - mean).norm(dim=1)).all()
+
+
+def test_known_keypoints_are_approached() -> None:
+    start = people()
+    elsewhere = projected(shaken(start, 0.06))[:, :17]
+    keypoints = torch.cat([elsewhere, torch.ones(PEOPLE, 17, 1).double()], -1)
+    refined = refiner().refine(estimate(start, start, 10.0), replace(Given.nothing(PEOPLE), keypoints=keypoints))
+    before, after = ((projected(state)[:, :17] - elsewhere).norm(dim=-1).mean(1) for state in (start, refined.state))
+    assert (after < 0.5 * before).all()
+
+
+def test_search_gets_as_far_as_adam() -> None:
+    true = people(1)
+    problem = estimate(shaken(true, 0.05), true, noise_root=20.0)
+    _, report = solve(problem, problem.start, steps=40, tolerance=1e-6)
+    step = torch.zeros(1, FREEDOMS, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([step], lr=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 200)
+    for _ in range(200):
+        adam.zero_grad()
+        cost(problem, problem.start.moved(step)).sum().backward()
+        adam.step()
+        schedule.step()
+    twin = cost(problem, problem.start.moved(step.detach()))
+    assert float(report.after / report.before) < 0.5
+    torch.testing.assert_close(report.after, twin, rtol=0.02, atol=0)
+
+
+def test_joints_are_as_unsure_as_their_covariance_says() -> None:
+    state, root = people(), 0.1 * noise(PEOPLE, FREEDOMS, FREEDOMS)
+    covariance = root @ root.mT
+    joints = refiner().joints
+    plain, more = (joint_sigmas(joints, state, some) for some in (covariance, covariance + 0.01 * torch.eye(FREEDOMS)))
+    torch.testing.assert_close(joint_sigmas(joints, state, 4 * covariance), 2 * plain)
+    assert (plain[:, 0] == 0).all()
+    assert (plain[:, 1:] > 0).all()
+    assert (more[:, 1:] > plain[:, 1:]).all()
+
+
+def test_mirror_images_are_as_sure() -> None:
+    state = people()
+    sign = mirror_deviation(torch.ones(1, FREEDOMS).double())[0]
+    order = [3 * joint + axis for joint in MIRROR_SMPL24 for axis in range(3)] + list(range(72, FREEDOMS))
+    root = 0.1 * noise(PEOPLE, FREEDOMS, FREEDOMS)
+    covariance = root @ root.mT
+    flipped = covariance[:, order][:, :, order] * sign * sign[:, None]
+    joints = refiner().joints
+    torch.testing.assert_close(
+        joint_sigmas(joints, mirrored(state), flipped),
+        joint_sigmas(joints, state, covariance)[:, list(MIRROR_SMPL24)],
+        rtol=0.05,
+        atol=1e-3,
+    )
+
+
+def seen_parts(state: BodyState, side: int = 64) -> Tensor:
+    """Part maps of bodies that nothing hides."""
+    pixels = camera(len(state.betas)).scaled(side).pixels_depth(state.posed(small()).vertices)
+    drawn = rasterize(pixels, small().faces, side, side)
+    labels = torch.where(drawn.mask, small().face_parts[drawn.face.clamp_min(0)], 0)
+    return torch.nn.functional.one_hot(labels, 25).movedim(-1, 1).double()
+
+
+def test_person_in_full_view_is_seen_and_not_cut() -> None:
+    state = people()
+    shown = part_evidence(small(), state, camera(), seen_parts(state), torch.zeros(PEOPLE, 64, 64, dtype=torch.bool))
+    seen, cut = (value[value.isfinite()] for value in (shown.seen, shown.cut))
+    torch.testing.assert_close(seen, torch.ones_like(seen))
+    assert (cut == 0).all()
+
+
+def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
+    upright = torch.eye(3).double().repeat(1, 24, 1, 1)
+    upright[:, 0] = UPRIGHT.double()
+    state = BodyState(torch.zeros(1, small().shape_count).double(), upright, torch.tensor([[0.0, 0.0, 3.0]]).double())
+    beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
+    beyond[:, :, 32:] = True
+    parts = seen_parts(state)
+    shown = part_evidence(small(), state, camera(1), parts, beyond)
+    seen, cut = shown.seen[shown.seen.isfinite()], shown.cut[shown.cut.isfinite()]
+    torch.testing.assert_close(seen + cut, torch.ones_like(seen))
+    assert float(cut.mean()) == pytest.approx(0.5, abs=0.05)
+    middle = cut[(cut > 0.1) & (cut < 0.9)]  # head and trunk
+    assert len(middle) > 0
+    torch.testing.assert_close(middle, torch.full_like(middle, 0.5), atol=0.07, rtol=0)
+    nobody = torch.zeros_like(parts)
+    nobody[:, 0] = 1
+    hidden = part_evidence(small(), state, camera(1), nobody, beyond)
+    assert (hidden.seen[hidden.seen.isfinite()] == 0).all()
