@@ -1,5 +1,6 @@
 """From what the networks saw of people to the people: refined bodies, and how sure they are."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,11 @@ from nbf.nets.mirror import Reading, in_pixels
 from nbf.people import PartMap, People, Person
 from nbf.refine.diagnostics import cells_beyond, joint_sigmas, part_evidence
 from nbf.refine.refiner import STEPS, Given, Refined, Refiner
+from nbf.refine.solver import REASONS
 from nbf.refine.state import SHAPE_START
 from nbf.sources import Picture
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ def settle(seen: Observation, refiner: Refiner, body_name: str, *, refine: bool 
     camera = seen.crops.camera(seen.camera).scaled(1 / seen.crops.resolution)
     estimate = refiner.estimate(seen.reading, seen.proxy, camera)
     found = refiner.refine(estimate, seen.given, steps=STEPS if refine else 0)
+    for before, after, reason in zip(found.report.before, found.report.after, found.report.reason):
+        log.info("%s: residuals %.1f -> %.1f, %s", seen.picture.name, before, after, REASONS[int(reason)])
     body, state = refiner.body, found.state
     translation, posed = state.translation(body), state.posed(body)
     keypoints = in_pixels(seen.proxy.keypoints)
