@@ -15,7 +15,7 @@ from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.checks import checked_boxes, checked_device, checked_keypoints, picture_camera
 from nbf.errors import InputError, ModelFileError, NbfError
-from nbf.evidence import match_boxes, part_probabilities
+from nbf.evidence import connected_to, match_boxes, part_probabilities
 from nbf.facts import Facts, age_prior
 from nbf.geometry import Camera, Crop
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
@@ -227,8 +227,8 @@ class Predictor:
             given = replace(given, keypoints=_matched(checked_keypoints(keypoints), boxes, crops))
         if parts is not None and len(boxes):
             maps = [
-                part_probabilities(parts, Crop(center, size, INPUT_SIZE))
-                for center, size in zip(crops.center, crops.size)
+                connected_to(part_probabilities(parts, Crop(center, size, INPUT_SIZE)), seen[0] < 0.5)
+                for center, size, seen in zip(crops.center, crops.size, proxy.parts)
             ]
             proxy = Proxy.of_parts(torch.stack(maps))
         return Observation(picture, camera, boxes, scores, crops, proxy, self.read(proxy), given)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import nbf
+from nbf.body.parts import MIRROR24
 from nbf.cli import main
 from nbf.evidence import read_part_map, write_part_map
 from nbf.facts import Facts
@@ -80,15 +81,17 @@ def test_results_come_back_from_their_file(predictor: nbf.Predictor, people: nbf
 
 
 def test_exchanged_parts_turn_the_person_around(predictor: nbf.Predictor, people: nbf.People, tmp_path: Path) -> None:
-    """A part map with left and right exchanged, written, repainted and read, is another person's map."""
-    from nbf.body.parts import MIRROR24
-
-    labels = np.asarray(MIRROR24, np.uint8)[people.part_labels()]
+    """A part map with left and right, front and back exchanged, written and read again: somebody seen from behind."""
+    exchanged = np.asarray(MIRROR24, np.uint8)
+    for front in (3, 5, 7, 9, 13, 15, 17, 19, 21):
+        exchanged[[front, front + 1]] = exchanged[[front + 1, front]]
+    labels = exchanged[people.part_labels()]
     write_part_map(labels, tmp_path / "parts.png")
     parts = read_part_map(tmp_path / "parts.png", people.picture.width, people.picture.height)
     refitted = predictor.refit(people, parts=parts)
-    hips = [person.joints_2d()[1, 0] - person.joints_2d()[2, 0] for person in (people[0], refitted[0])]
-    assert float(hips[0] * hips[1]) < 0
+    for before, after in zip(people, refitted, strict=True):
+        left, right = (person.joints_2d()[1, 0] - person.joints_2d()[2, 0] for person in (before, after))
+        assert float(left * right) < 0
 
 
 def test_photos_of_one_person_share_a_shape(predictor: nbf.Predictor, people: nbf.People) -> None:

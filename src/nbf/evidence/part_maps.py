@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Bool, Float, Int32, UInt8
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from nbf.body.parts import COLORS, PARTS24
 from nbf.errors import InputError
@@ -106,6 +106,35 @@ def part_probabilities(labels: UInt8[np.ndarray, "h w"], crop: Crop) -> Float[Te
         shares[label] = avg_pool2d(window, STRIDE)[0, 0]
     shares[0] += (1 - shares.sum(dim=0)).clamp_min(0)
     return shares
+
+
+def connected_to(parts: Float[Tensor, "25 h w"], own: Bool[Tensor, "h w"]) -> Float[Tensor, "25 h w"]:
+    """Of a part map, the regions of people that lie in `own` at least by half; the others become background.
+
+    Labels of a whole picture do not say whose they are. In one person's crop this leaves out neighbours who stand
+    apart, and keeps what somebody painted on.
+    """
+    left = parts[0] < 0.5
+    kept = torch.zeros_like(left)
+    while left.any():
+        region = torch.zeros_like(left)
+        region.view(-1)[left.flatten().nonzero()[0]] = True
+        region = _flooded(region, left)
+        left = left & ~region
+        if 2 * (region & own).sum() >= region.sum():
+            kept |= region
+    # A border that covers less than half of a cell belongs to the region next to it.
+    kept = max_pool2d(kept[None].float(), 3, 1, 1)
+    return torch.cat([1 - kept * (1 - parts[:1]), kept * parts[1:]])
+
+
+def _flooded(region: Bool[Tensor, "h w"], within: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """All cells that are connected to a region, over corners, too."""
+    while True:
+        grown = (max_pool2d(region[None].float(), 3, 1, 1)[0] > 0) & within
+        if torch.equal(grown, region):
+            return region
+        region = grown
 
 
 def _checked_labels(values: np.ndarray, path: Path) -> UInt8[np.ndarray, "h w"]:

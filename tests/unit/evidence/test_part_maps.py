@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 from nbf.body.parts import COLORS
 from nbf.errors import InputError
-from nbf.evidence import part_probabilities, read_part_map, write_part_map
+from nbf.evidence import connected_to, part_probabilities, read_part_map, write_part_map
 from nbf.geometry import Crop
 from nbf.render.parts import part_labels
 
@@ -156,3 +156,19 @@ def test_shares_are_areas():
     expected = torch.cat([torch.ones(25), torch.tensor([0.75]), torch.zeros(38)]).expand(64, 64)
     torch.testing.assert_close(found[5], expected)
     torch.testing.assert_close(found[0], 1 - expected)
+
+
+def test_only_regions_that_are_the_persons_own_are_kept():
+    labels = torch.zeros(64, 64, dtype=torch.int64)
+    labels[10:50, 10:20] = 13  # where the person was seen
+    labels[12:16, 20:30] = 3  # an arm painted on
+    labels[10:50, 40:50] = 14  # a neighbour
+    parts = torch.nn.functional.one_hot(labels, 25).movedim(-1, 0).float()
+    own = torch.zeros(64, 64, dtype=torch.bool)
+    own[10:50, 8:22] = True
+    own[10:20, 38:50] = True  # a little of the neighbour was taken for them
+    kept = connected_to(parts, own)
+    torch.testing.assert_close(kept.sum(0), torch.ones(64, 64))
+    torch.testing.assert_close(kept[:, :, :35], parts[:, :, :35])
+    assert kept[0, :, 35:].min() == 1
+    assert connected_to(parts, ~own & False)[0].min() == 1
