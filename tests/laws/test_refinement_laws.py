@@ -139,11 +139,23 @@ def test_estimate_counts_standard_deviations_of_doubts() -> None:
     doubts = refiner().doubt(Clues(*(noise(PEOPLE, *size) for size in ((24, 5), (17, 2), (24, 2), (3,)))))
     for with_keypoints, counted in ((True, slice(0, 82)), (False, slice(34, 82))):
         seen = projected(start) + 0.01
-        given = Estimate.make(refiner().doubt, doubts, start, camera(), refiner().points, seen, with_keypoints)
+        told = torch.full((PEOPLE,), with_keypoints)
+        given = Estimate.make(refiner().doubt, doubts, start, camera(), refiner().points, seen, told)
         found = given.noise(place(refiner().points, start, jacobian=False)).residuals[:, 0]
         expected = torch.zeros(PEOPLE, 82).double()
         expected[:, counted] = -0.01 / doubts.noise().exp()[:, counted]
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_who_has_no_keypoints_is_judged_alike_whoever_else_is_there() -> None:
+    said, seen = reading(people())
+    keypoints = seen.keypoints.clone()
+    keypoints[1] = 0
+    mixed = refiner().estimate(said, Proxy(seen.parts, keypoints), camera())
+    alone = refiner().estimate(said, Proxy(seen.parts, torch.zeros_like(keypoints)), camera())
+    torch.testing.assert_close(mixed.noise_root[1], alone.noise_root[1])
+    assert float(mixed.noise_root[0, :34].abs().max()) > 0
+    assert float(mixed.noise_root[1, :34].abs().max()) == 0
 
 
 def test_mirror_images_are_doubted_alike() -> None:

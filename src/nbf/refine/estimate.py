@@ -9,7 +9,7 @@ by what it projects to. Errors of one body are correlated, so a wrist seen in 2D
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.geometry import Camera
@@ -47,14 +47,12 @@ class Estimate:
         camera: Camera,
         points: Landmarks,
         detections: Float[Tensor, "b 41 2"],
-        with_keypoints: bool,
+        with_keypoints: Bool[Tensor, " b"],
     ) -> "Estimate":
         """With the deviations of these people and the correlations of all. Without keypoints the joints count alone."""
-        noise = torch.zeros_like(doubt.noise_root)
-        if with_keypoints:
-            noise += doubt.noise_root
-        else:
-            noise[2 * KEYPOINTS :, 2 * KEYPOINTS :] = doubt.joint_noise_root
+        joints_alone = torch.zeros_like(doubt.noise_root)
+        joints_alone[2 * KEYPOINTS :, 2 * KEYPOINTS :] = doubt.joint_noise_root
+        noise = torch.where(with_keypoints[:, None, None], doubt.noise_root, joints_alone)
         error_root = doubt.error_root * (-doubts.error())[:, None].exp()
         return cls(start, camera, error_root, points, detections, noise * (-doubts.noise())[:, None].exp())
 

@@ -94,14 +94,14 @@ class Refiner:
 
     @torch.no_grad()
     def estimate(self, reading: Reading, proxy: Proxy, camera: Camera) -> Estimate:
-        """What the networks say; `camera` in crop sides. A proxy without keypoints is judged by its part map alone."""
+        """What the networks say; `camera` in crop sides. People without keypoints are judged by their part maps."""
         body = reading.body
         start = BodyState(
             body.betas, body.rotations, translation_from_crop_camera(body.scale, body.offset, camera, resolution=1)
         )
         seen = detections(reading, proxy)
         doubts = self.doubt(clues(self.points, start, camera, reading, proxy, seen))
-        with_keypoints = bool((proxy.keypoints[..., 2] > 0).any())
+        with_keypoints = (proxy.keypoints[..., 2] > 0).any(1)
         return Estimate.make(self.doubt, doubts, start, camera, self.points, seen, with_keypoints)
 
     @torch.no_grad()

@@ -222,8 +222,9 @@ class Trial:
 def attempt(refiner: Refiner, cases: Cases) -> Trial:
     """Refine people and compare with the truth."""
     doubt, joints = refiner.doubt, refiner.joints
+    with_keypoints = torch.full((len(cases.detections),), cases.with_keypoints)
     estimate = Estimate.make(
-        doubt, doubt(cases.clues), cases.start, cases.camera, refiner.points, cases.detections, cases.with_keypoints
+        doubt, doubt(cases.clues), cases.start, cases.camera, refiner.points, cases.detections, with_keypoints
     )
     refined = refiner.refine(estimate)
     places = [place(joints, state, jacobian=False).points for state in (cases.start, refined.state, cases.true)]
