@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw people into packs: dressed ones, whose pictures the segmenter looks at; naked ones by their part maps; or
-    crops of the photos that `nbf fit-photos` has fitted, as the segmenter sees them."""
+    """Draw people into packs: dressed ones, whose pictures the segmenter looks at; dressed or naked ones by their true
+    part maps alone; skeletons without any map; or crops of the photos that `nbf fit-photos` has fitted, as the
+    segmenter sees them."""
 
-    kind: Literal["dressed", "bare", "photos"] = "dressed"
-    """Naked people and photos belong in the folders `bare` and `photos` of that of the dressed ones."""
+    kind: Literal["dressed", "labels", "bare", "skeletons", "photos"] = "dressed"
+    """All but `dressed` belong in a folder of their own name in that of the dressed ones."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("runs/cache/people")
     """Folder of the packs. A pack that is already there is not drawn again."""
@@ -91,6 +92,7 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
         generator = Generator()
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
     sampler = Sampler.load(given.cache, given.split, device=given.device)
-    if given.kind == "bare":
-        return lambda: drawing.draw_bare(sampler, BATCH), sampler.generator
+    if given.kind != "dressed":
+        draw = {"labels": drawing.draw_labels, "bare": drawing.draw_bare, "skeletons": drawing.draw_skeletons}
+        return lambda: draw[given.kind](sampler, BATCH), sampler.generator
     return lambda: drawing.draw_dressed(sampler, segmenter, BATCH), sampler.generator

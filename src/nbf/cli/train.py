@@ -1,4 +1,4 @@
-"""Train one of the networks: segmenter, fitter, locator or doubt."""
+"""Train one of the networks: segmenter, fitter (or its lifter alone), locator or doubt."""
 
 import logging
 import sys
@@ -8,11 +8,11 @@ import tyro
 
 from nbf.errors import InputError
 
-VERBS = ("segmenter", "fitter", "locator", "doubt")
+VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`nbf train segmenter|fitter|locator|doubt [options]`; 0 when the weights are written."""
+    """`nbf train segmenter|fitter|lifter|locator|doubt [options]`; 0 when the weights are written."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: nbf train {{{','.join(VERBS)}}} [options]\n\nnbf train NETWORK --help lists the options.")
         return 0
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     if verb not in VERBS:
         raise InputError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
     # Here and not above: mistakes should not wait for torch.
-    from nbf.train import recipes
+    from nbf.train import lifter, recipes
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if verb == "doubt":
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     kind, run = {
         "segmenter": (recipes.SegmenterConfig, recipes.train_segmenter),
         "fitter": (recipes.FitterConfig, recipes.train_fitter),
+        "lifter": (lifter.LifterConfig, lifter.train_lifter),
         "locator": (recipes.LocatorConfig, recipes.train_locator),
     }[verb]
     config = tyro.cli(kind, prog=f"nbf train {verb}", args=rest)

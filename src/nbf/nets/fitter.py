@@ -69,6 +69,21 @@ class JointMaps(NamedTuple):
     spreads: Float[Tensor, "b 24"]
 
 
+class Findings(NamedTuple):
+    """All that is lifted: the joints' places and spreads, the keypoints of the proxy, and what the part map says.
+
+    The last three are missing where there is no part map. moments: of `part_moments`. gathered: features around each
+    joint. context: a summary of the whole map.
+    """
+
+    places: Float[Tensor, "b 24 2"]
+    spreads: Float[Tensor, "b 24"]
+    keypoints: Float[Tensor, "b 17 3"]
+    moments: Float[Tensor, "b 168"] | None = None
+    gathered: Float[Tensor, "b g"] | None = None
+    context: Float[Tensor, "b c"] | None = None
+
+
 class Fitter(nn.Module):
     """Finds the joints in the part map, reads the map around each of them, and lifts all of it to a posed body.
 
@@ -116,18 +131,18 @@ class Fitter(nn.Module):
 
     def forward(self, proxy: Proxy) -> tuple[FitterOutput, JointMaps]:
         """The body, and the joint maps that it was lifted from."""
-        maps, gathered, context = self.finder(proxy.parts)
-        lifted = self.lifter(maps.places, maps.spreads, proxy.keypoints, part_moments(proxy.parts), gathered, context)
-        return self._output(lifted), maps
+        findings, maps = self.find(proxy)
+        return self.lift(findings), maps
 
-    def lift(
-        self,
-        places: Float[Tensor, "b 24 2"],
-        spreads: Float[Tensor, "b 24"],
-        keypoints: Float[Tensor, "b 17 3"],
-    ) -> FitterOutput:
-        """The body from joints and keypoints alone, without a part map."""
-        return self._output(self.lifter(places, spreads, keypoints))
+    def find(self, proxy: Proxy) -> tuple[Findings, JointMaps]:
+        """The convolutional half: what there is to lift, and the joint maps."""
+        maps, gathered, context = self.finder(proxy.parts)
+        moments = part_moments(proxy.parts)
+        return Findings(maps.places, maps.spreads, proxy.keypoints, moments, gathered, context), maps
+
+    def lift(self, findings: Findings) -> FitterOutput:
+        """The other half, a hundred times quicker: the body. Joints and keypoints without a part map will do."""
+        return self._output(self.lifter(findings))
 
     def _output(self, residual: Float[Tensor, "b n"]) -> FitterOutput:
         betas, columns, log_scale, offset = residual.float().split((self.shapes, JOINTS * 6, 1, 2), dim=1)
@@ -192,20 +207,12 @@ class Lifter(nn.Module):
         nn.init.normal_(self.head.weight, std=0.002)
         nn.init.zeros_(self.head.bias)
 
-    def forward(
-        self,
-        places: Tensor,
-        spreads: Tensor,
-        keypoints: Tensor,
-        moments: Tensor | None = None,
-        gathered: Tensor | None = None,
-        context: Tensor | None = None,
-    ) -> Float[Tensor, "b n"]:
-        x = self.places(torch.cat([places.flatten(1), spreads], dim=1))
-        score = keypoints[..., 2:]
-        x = x + self.keypoints(torch.cat([keypoints[..., :2] * (score > 0), score], dim=-1).flatten(1))
-        if moments is not None and gathered is not None and context is not None:
-            x = x + self.moments(moments) + self.gathered(gathered) + self.context(context)
+    def forward(self, findings: Findings) -> Float[Tensor, "b n"]:
+        x = self.places(torch.cat([findings.places.flatten(1), findings.spreads], dim=1))
+        points, score = findings.keypoints[..., :2], findings.keypoints[..., 2:]
+        x = x + self.keypoints(torch.cat([points * (score > 0), score], dim=-1).flatten(1))
+        if findings.moments is not None and findings.gathered is not None and findings.context is not None:
+            x = x + self.moments(findings.moments) + self.gathered(findings.gathered) + self.context(findings.context)
         return self.head(self.norm(self.blocks(x)))
 
 

@@ -15,6 +15,8 @@ JOINT_BLUR = 1 / 16
 class CorruptionConfig:
     """How often and how badly true part maps are spoilt; every sample draws its own."""
 
+    clean: float = 0.4
+    """Probability that a map stays as it is."""
     drop: float = 0.01
     """Probability that a part is not seen at all."""
     cut: float = 0.1
@@ -29,11 +31,13 @@ class CorruptionConfig:
 
 def corrupt(parts: Float[Tensor, "b c h w"], config: CorruptionConfig) -> Float[Tensor, "b c h w"]:
     """Spoilt copies of part probabilities; probabilities again. Draws from the device's global generator."""
-    parts = confuse_parts(parts, config.confuse)
-    parts = drop_parts(parts, config.drop)
-    parts = cut_rectangle(parts, config.cut)
-    parts = blur(parts, config.blur)
-    return noisy_softmax(parts, config.noise)
+    spoilt = confuse_parts(parts, config.confuse)
+    spoilt = drop_parts(spoilt, config.drop)
+    spoilt = cut_rectangle(spoilt, config.cut)
+    spoilt = blur(spoilt, config.blur)
+    spoilt = noisy_softmax(spoilt, config.noise)
+    kept = torch.rand(len(parts), 1, 1, 1, device=parts.device) < config.clean
+    return torch.where(kept, parts, spoilt)
 
 
 def noisy_joints(

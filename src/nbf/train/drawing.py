@@ -25,6 +25,17 @@ def draw_dressed(sampler: Sampler, segmenter: Segmenter, count: int) -> Batch:
     return {"parts": compress(batch["parts"])} | see(segmenter, batch["image"]) | body_labels(batch)
 
 
+def draw_labels(sampler: Sampler, count: int) -> Batch:
+    """`count` dressed people by their true part maps alone."""
+    batch = sampler.sample(count, picture=False)
+    return {"parts": compress(batch["parts"])} | body_labels(batch)
+
+
+def draw_skeletons(sampler: Sampler, count: int) -> Batch:
+    """`count` bodies without any map."""
+    return body_labels(sampler.sample_skeletons(count))
+
+
 def draw_bare(sampler: Sampler, count: int) -> Batch:
     """`count` naked people by their true part maps alone, of which only the strongest part of a pixel is kept."""
     batch = sampler.sample_bare(count)

@@ -11,7 +11,7 @@ from nbf import losses
 from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput, pose_joints
 from nbf.geometry.camera import Camera, crop_camera_from_translation
-from nbf.nets.fitter import Fitter, FitterOutput, JointMaps, Proxy, body_translation
+from nbf.nets.fitter import Findings, Fitter, FitterOutput, JointMaps, Proxy, body_translation
 from nbf.nets.mirror import in_crop
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
@@ -60,9 +60,7 @@ class FitterTask:
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         truth = self.truth(batch)
         output, maps = network(self.proxy(batch))
-        shown = len(output.betas)
-        if shown < len(batch["betas"]):
-            output = FitterOutput(*(torch.cat(pair) for pair in zip(output, self.lifted(batch, truth, shown))))
+        output = self.completed(output, batch, truth)
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.residuals(output, batch, truth) | self.map_residuals(maps, batch, truth)
 
@@ -71,11 +69,19 @@ class FitterTask:
         """The true joints, camera metres."""
         return pose_joints(self.body.rest_joints(batch["betas"]), batch["rotations"], batch["translation"])[1]
 
+    def completed(self, output: FitterOutput, batch: Batch, truth: Tensor) -> FitterOutput:
+        """The answers for the first rows of a batch, and after them those for people whose map is not shown."""
+        shown = len(output.betas)
+        if shown == len(batch["betas"]):
+            return output
+        return FitterOutput(*(torch.cat(pair) for pair in zip(output, self.lifted(batch, truth, shown))))
+
     def lifted(self, batch: Batch, truth: Tensor, shown: int) -> FitterOutput:
         """The people whose map is not shown, from their joints and keypoints with a finder's errors."""
         camera = Camera(batch["focal"][shown:], batch["center"][shown:])
         places = in_crop(camera.project(losses.in_front(truth[shown:])))
-        return self.network.lift(*noisy_joints(places), noisy_keypoints(in_crop(batch["keypoints"][shown:])))
+        keypoints = noisy_keypoints(in_crop(batch["keypoints"][shown:]))
+        return self.network.lift(Findings(*noisy_joints(places), keypoints))
 
     def residuals(self, output: FitterOutput, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
         """The weighted losses of an estimate."""

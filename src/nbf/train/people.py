@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from nbf.body.joints import MIRROR_COCO17, mirror_rotations
 from nbf.body.parts import MIRROR24
+from nbf.errors import DataError
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.drawing import BODY_LABELS
@@ -20,7 +22,8 @@ class PeopleConfig:
     """What the fitter is trained on: packs of `nbf draw`."""
 
     people: Path = Path("runs/cache/people")
-    """Folder of the packs: dressed people, and in its folder `bare` naked ones, in `photos` fitted photos."""
+    """Folder of the packs: dressed people seen through the segmenter; in its folders, if they are there, dressed people
+    by their true maps (`labels`), naked ones (`bare`), people without a map (`skeletons`), fitted photos (`photos`)."""
     test: Path = Path("runs/cache/people_test")
     """Folder of dressed people of the test split, on which training is validated."""
     batch: int = 128
@@ -37,33 +40,51 @@ class PeopleConfig:
     """People of the test split that are measured now and then."""
 
 
+# Kinds from which people without a map are taken, the first that there is.
+MAPLESS = ("skeletons", "bare", "labels", "dressed")
+
+
+class Share(NamedTuple):
+    """Rows of a batch: people of one kind, seen through the segmenter, by their true maps (False) or by none (None)."""
+
+    kind: str
+    seen: bool | None
+    count: int
+
+
 def people_source(config: PeopleConfig, seed: int, device: torch.device) -> Source:
     """Endless batches of people, each from a seed of its own: the run's seed and the step.
 
     `parts` and `seen_keypoints` are given for the first rows, the people whose maps are shown; `predicted` says which
     of these maps are the segmenter's. All rows have the labels of the body. Raises DataError where packs are missing.
     """
-    groups = {"dressed": load_packs(sorted(config.people.glob("*.npz")))}
-    for kind in ("bare", "photos"):
-        if files := sorted((config.people / kind).glob("*.npz")):
-            groups[kind] = load_packs(files)
-    counts = _counts(config, groups)
+    groups = load_groups(config.people)
+    wanted = shares(config, set(groups))
 
     def source(step: int) -> Iterator[Batch]:
         while True:
             generator = Generator().manual_seed((seed << 32) + step)
-            rows = [_draw(groups[kind], seen, count, generator) for kind, seen, count in counts]
+            rows = [_draw(groups[each.kind], each.seen, each.count, generator) for each in wanted]
             yield _expanded(concatenate_partly(rows), device)
             step += 1
 
     return source
 
 
+def load_groups(people: Path) -> dict[str, Batch]:
+    """The packs of each kind of people in a folder. Raises DataError where there are none whose maps can be shown."""
+    folders = {"dressed": people} | {kind: people / kind for kind in ("labels", "bare", "skeletons", "photos")}
+    files = {kind: sorted(folder.glob("*.npz")) for kind, folder in folders.items()}
+    if not files["dressed"] and not files["labels"]:
+        raise DataError(f"{people}: no packs of people there or in its folder labels; make them with `nbf draw`")
+    return {kind: load_packs(some) for kind, some in files.items() if some}
+
+
 def held_out_batches(config: PeopleConfig, seen: bool, device: torch.device) -> list[Batch]:
     """The people to validate on, by their true part maps or by what the segmenter saw."""
     people = load_packs(sorted(config.test.glob("*.npz")))
     rows = torch.arange(min(config.validation, len(people["betas"])))
-    return [_expanded(_rows(people, some, seen), device) for some in rows.split(config.batch)]
+    return [_expanded(rows_of(people, some, seen), device) for some in rows.split(config.batch)]
 
 
 def _expanded(batch: Batch, device: torch.device) -> Batch:
@@ -72,30 +93,30 @@ def _expanded(batch: Batch, device: torch.device) -> Batch:
     return batch | {"parts": expand(batch["parts"])}
 
 
-def _counts(config: PeopleConfig, groups: dict[str, Batch]) -> list[tuple[str, bool | None, int]]:
-    """(kind, through the segmenter; None: no map at all, how many) in the order of a batch's rows."""
-    photos = round(config.batch * config.photos) if "photos" in groups else 0
-    bare = round(config.batch * config.bare) if "bare" in groups else 0
-    seen = round((config.batch - photos - bare) * config.predicted)
+def shares(config: PeopleConfig, kinds: set[str]) -> list[Share]:
+    """What a batch is made of, in the order of its rows, if there are packs of these kinds."""
+    photos = round(config.batch * config.photos) if "photos" in kinds else 0
+    bare = round(config.batch * config.bare) if "bare" in kinds else 0
+    seen = round((config.batch - photos - bare) * config.predicted) if "dressed" in kinds else 0
     true = config.batch - photos - bare - seen
-    skeletons = ("bare" if "bare" in groups else "dressed", None, config.skeletons)
     rows = [
-        ("photos", True, photos),
-        ("bare", False, bare),
-        ("dressed", True, seen),
-        ("dressed", False, true),
-        skeletons,
+        Share("photos", True, photos),
+        Share("bare", False, bare),
+        Share("dressed", True, seen),
+        Share("labels" if "labels" in kinds else "dressed", False, true),
+        Share(next(kind for kind in MAPLESS if kind in kinds), None, config.skeletons),
     ]
-    return [row for row in rows if row[2]]
+    return [row for row in rows if row.count]
 
 
 def _draw(people: Batch, seen: bool | None, count: int, generator: Generator) -> Batch:
     rows = torch.randint(len(people["betas"]), (count,), generator=generator)
     mirrored = torch.rand(count, generator=generator) < 0.5
-    return mirror_people(_rows(people, rows, seen), mirrored)
+    return mirror_people(rows_of(people, rows, seen), mirrored)
 
 
-def _rows(people: Batch, rows: Tensor, seen: bool | None) -> Batch:
+def rows_of(people: Batch, rows: Tensor, seen: bool | None) -> Batch:
+    """Chosen people of packs: their bodies and, unless `seen` is None, a compressed map with what belongs to it."""
     batch = {name: people[name][rows] for name in BODY_LABELS}
     if seen is None:
         return batch

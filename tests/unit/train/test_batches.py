@@ -58,7 +58,7 @@ def test_average_follows_and_ends_between() -> None:
 
 def test_command_line_names_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
-    assert "segmenter,fitter,locator" in capsys.readouterr().out
+    assert "segmenter,fitter,lifter,locator" in capsys.readouterr().out
     assert main(["train", "painter"]) == 1
     assert "painter" in capsys.readouterr().err
     from nbf.cli.train import main as train

@@ -1,0 +1,145 @@
+"""Training the fitter's second half alone, on what its first half finds in part maps once and for all."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from nbf.body.files import load_body
+from nbf.nets.blocks import for_inference
+from nbf.nets.fitter import Findings, Fitter
+from nbf.nets.weights import load_kind
+from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.config import LoopConfig
+from nbf.train.corrupt import CorruptionConfig
+from nbf.train.drawing import BODY_LABELS
+from nbf.train.fitter import FitterTask, FitterWeights
+from nbf.train.loop import train
+from nbf.train.packs import expand
+from nbf.train.people import PeopleConfig, held_out_batches, load_groups, mirror_people, rows_of, shares
+from nbf.train.validate import validate_fitter
+
+logger = logging.getLogger(__name__)
+
+# Maps that are read at a time.
+CHUNK = 128
+
+
+@dataclass(frozen=True)
+class LifterConfig:
+    """Train the second half of a fitter: the perceptron that lifts what the convolutions find.
+
+    They read each map twice before training starts; a step then costs a thirtieth of one that trains them.
+    """
+
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig("lifter"))
+    data: PeopleConfig = field(default_factory=lambda: PeopleConfig(batch=512, skeletons=512))
+    weights: FitterWeights = field(default_factory=FitterWeights)
+    corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
+    start: Path | None = None
+    """Weights of the fitter; the bundled ones if not given."""
+
+
+class LifterTask:
+    """The fitter's losses of bodies, from findings instead of maps."""
+
+    def __init__(self, fitter: FitterTask) -> None:
+        self.fitter = fitter
+
+    @property
+    def network(self) -> Fitter:
+        """The whole fitter, of which the lifter learns."""
+        return self.fitter.network
+
+    def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
+        """Weighted; the first rows of a batch have findings, the others are skeletons."""
+        truth = self.fitter.truth(batch)
+        output = self.network.lift(Findings(*(batch[found(name)] for name in Findings._fields)))
+        return self.fitter.residuals(self.fitter.completed(output, batch, truth), batch, truth)
+
+
+def train_lifter(config: LifterConfig) -> Fitter:
+    """Returns the averaged network. Raises ModelFileError, DataError for missing files."""
+    device = torch.device(config.loop.device)
+    torch.manual_seed(config.loop.seed)
+    body = load_body("anny24", "small").to(device)
+    network = load_kind(config.start or "fitter", Fitter).to(device)
+    task = FitterTask(network, body, config.weights, config.corruption)
+    clean = FitterTask(network, body, config.weights)
+    batches = {kind: held_out_batches(config.data, kind == "rgb", device) for kind in ("true", "rgb")}
+    source = findings_source(config, task, device)
+
+    def validate(average: Fitter) -> dict[str, float]:
+        return {
+            f"{kind}_{name}": value
+            for kind, some in batches.items()
+            for name, value in validate_fitter(average, some, clean).items()
+        }
+
+    return train(LifterTask(task), source, config.loop, validate)
+
+
+def findings_source(config: LifterConfig, task: FitterTask, device: torch.device) -> Source:
+    """Endless batches of findings and skeletons, each from a seed of its own: the run's seed and the step."""
+    people = load_groups(config.data.people)
+    groups: list[tuple[Batch, int]] = []
+    for share in shares(config.data, set(people)):
+        some = people[share.kind]
+        if share.seen is not None:
+            some = read(task, some, share.seen, device)
+        logger.info("%s: %d to learn from", share, len(some["betas"]))
+        groups.append(({name: value for name, value in some.items() if name in LEARNT}, share.count))
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            generator = Generator().manual_seed((config.loop.seed << 32) + step)
+            batch = _joined([_pick(some, count, generator) for some, count in groups])
+            yield {name: value.to(device).float() for name, value in batch.items()}
+            step += 1
+
+    return source
+
+
+def found(name: str) -> str:
+    """The name in a batch of a field of `Findings`; bodies have labels called keypoints as well."""
+    return f"found_{name}"
+
+
+LEARNT = (*BODY_LABELS, *map(found, Findings._fields))
+
+
+@torch.no_grad()
+def read(task: FitterTask, people: Batch, seen: bool, device: torch.device) -> Batch:
+    """What a fitter finds in the maps of people and in their mirror images, as float16, with the bodies' labels.
+
+    True maps are spoilt as the task spoils them.
+    """
+    fitter = for_inference(task.network)
+    batches = []
+    for rows in torch.arange(len(people["betas"])).split(CHUNK):
+        for mirrored in (False, True):
+            batch = mirror_people(rows_of(people, rows, seen), torch.full((len(rows),), mirrored))
+            shown = {name: value.to(device) for name, value in batch.items()}
+            findings, _ = fitter.find(task.proxy(shown | {"parts": expand(shown["parts"])}))
+            values = {found(name): value.half().cpu() for name, value in findings._asdict().items()}
+            batches.append(values | {name: batch[name] for name in BODY_LABELS})
+    return concatenate(batches)
+
+
+def _pick(people: Batch, count: int, generator: Generator) -> Batch:
+    """Random rows; skeletons, which nobody has read both ways, are mirrored by chance."""
+    rows = torch.randint(len(people["betas"]), (count,), generator=generator)
+    batch = {name: value[rows] for name, value in people.items()}
+    if found("places") in batch:
+        return batch
+    return mirror_people(batch, torch.rand(count, generator=generator) < 0.5)
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    """One batch of all bodies, with the findings of those that have any, who come first."""
+    bodies = concatenate([{name: batch[name] for name in BODY_LABELS} for batch in batches])
+    names = [found(name) for name in Findings._fields]
+    return bodies | concatenate([{name: batch[name] for name in names} for batch in batches if names[0] in batch])

@@ -1,0 +1,127 @@
+"""Training the lifter alone: findings are what the finder finds, and nothing but the lifter learns from them."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from nbf.body.files import load_body
+from nbf.nets.fitter import Fitter
+from nbf.nets.weights import load_kind, save_network
+from nbf.train.batch import Batch
+from nbf.train.config import LoopConfig
+from nbf.train.corrupt import CorruptionConfig
+from nbf.train.fitter import FitterTask, FitterWeights
+from nbf.train.lifter import LifterConfig, LifterTask, findings_source, found, read, train_lifter
+from nbf.train.packs import compress, expand, save_pack
+from nbf.train.people import PeopleConfig, mirror_people
+
+BODY = load_body("anny24", "small")
+CPU = torch.device("cpu")
+
+
+def pack(count: int, seed: int, *names: str) -> Batch:
+    """People at random, with some of the entries of a pack."""
+    g = torch.Generator().manual_seed(seed)
+    parts = (6 * torch.randn(count, 25, 64, 64, generator=g)).softmax(1)
+    turns = torch.linalg.qr(torch.randn(count, 24, 3, 3, generator=g))[0]
+    maps = {
+        "parts": compress(parts),
+        "seen_parts": compress(parts.flip(2)),
+        "seen_keypoints": torch.rand(count, 17, 3, generator=g) * torch.tensor([256.0, 256.0, 1.0]),
+    }
+    return {name: maps[name] for name in names} | {
+        "betas": 0.3 * torch.randn(count, BODY.shape_count, generator=g),
+        "rotations": turns * torch.linalg.det(turns)[..., None, None],
+        "translation": torch.randn(count, 3, generator=g) + torch.tensor([0.0, 0.0, 6.0]),
+        "focal": 300 + torch.rand(count, generator=g),
+        "center": 128 + torch.randn(count, 2, generator=g),
+        "keypoints": torch.rand(count, 17, 3, generator=g),
+    }
+
+
+def tiny() -> Fitter:
+    torch.manual_seed(0)
+    return Fitter(BODY.shape_count, width=8, features=4, lifter=64, blocks=1).eval()
+
+
+def task_of(network: Fitter, corruption: CorruptionConfig | None = None) -> FitterTask:
+    return FitterTask(network, BODY, FitterWeights(), corruption)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Packs of every kind of people."""
+    save_pack(pack(6, 0, "parts", "seen_parts", "seen_keypoints"), tmp_path / "people" / "0")
+    save_pack(pack(5, 1, "parts"), tmp_path / "people" / "labels" / "0")
+    save_pack(pack(4, 2, "parts"), tmp_path / "people" / "bare" / "0")
+    save_pack(pack(9, 3), tmp_path / "people" / "skeletons" / "0")
+    save_pack(pack(3, 4, "seen_parts", "seen_keypoints"), tmp_path / "people" / "photos" / "0")
+    return tmp_path
+
+
+def data(folder: Path) -> PeopleConfig:
+    return PeopleConfig(folder / "people", folder / "people", batch=16, skeletons=5, bare=0.25, photos=0.25)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
+    """The losses of findings are those of the maps, up to the rounding of float16."""
+    network = tiny()
+    clean = task_of(network)
+    people = pack(5, 0, "parts", "seen_parts", "seen_keypoints")
+    findings = read(clean, people, seen, CPU)
+    assert len(findings["betas"]) == 10
+    first = {name: value[:5].float() for name, value in findings.items()}
+    maps = people["seen_parts" if seen else "parts"]
+    keypoints = people["seen_keypoints"] * seen
+    batch = people | {"parts": expand(maps), "seen_keypoints": keypoints, "predicted": torch.full((5,), seen)}
+    truth = clean.truth(batch)
+    expected = clean.residuals(network(clean.proxy(batch))[0], batch, truth)
+    losses = LifterTask(clean).losses(network, first)
+    assert losses.keys() == expected.keys()
+    for name, value in losses.items():
+        torch.testing.assert_close(value, expected[name], rtol=2e-3, atol=1e-4, msg=name)
+
+
+def test_mirror_images_are_read_as_well() -> None:
+    clean = task_of(tiny())
+    people = pack(3, 0, "seen_parts", "seen_keypoints")
+    findings = read(clean, people, True, CPU)
+    labels = ("betas", "rotations", "translation", "focal", "center", "keypoints")
+    mirrored = mirror_people({name: people[name] for name in labels}, torch.ones(3, dtype=torch.bool))
+    for name in labels:
+        torch.testing.assert_close(findings[name][3:], mirrored[name], msg=name)
+
+
+def test_true_maps_are_spoilt_before_they_are_read() -> None:
+    network, people, places = tiny(), pack(3, 0, "parts", "seen_parts", "seen_keypoints"), found("places")
+    torch.manual_seed(0)
+    spoiling = task_of(network, CorruptionConfig(clean=0.0))
+    for seen in (False, True):
+        read_spoilt, read_clean = (read(task, people, seen, CPU)[places] for task in (spoiling, task_of(network)))
+        assert torch.equal(read_spoilt, read_clean) is seen
+
+
+def test_batches_are_findings_first_and_repeat(folder: Path) -> None:
+    config = LifterConfig(data=data(folder))
+    source = findings_source(config, task_of(tiny()), CPU)
+    batches = list(islice(source(0), 3))
+    for batch in batches:
+        assert len(batch["betas"]) == 21
+        assert len(batch[found("places")]) == 16
+        # Photos, naked people, dressed people seen, dressed people by their labels: no keypoints but where seen.
+        seen = batch[found("keypoints")][..., 2].any(1).tolist()
+        assert seen == [True] * 4 + [False] * 4 + [True] * 4 + [False] * 4
+    again = next(source(2))
+    assert all(torch.equal(again[name], batches[2][name]) for name in again)
+
+
+def test_nothing_but_the_lifter_learns(folder: Path) -> None:
+    start = save_network(tiny(), folder / "start", {})
+    loop = LoopConfig("lifter", steps=4, warmup=1, bf16=False, log_every=2, runs=folder / "runs", average=0.0)
+    trained = train_lifter(LifterConfig(loop, data(folder), start=start)).state_dict()
+    before = load_kind(start, Fitter).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], trained[name])}
+    assert changed == {"lifter"}
