@@ -1,7 +1,6 @@
 """Network <-> file: float16 safetensors beside a JSON that says which network it is and how it was trained."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nbf.errors import ModelFileError
+from nbf.export.atomic import replacing
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
@@ -34,10 +34,8 @@ def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
         if half.is_floating_point() and not half.isfinite().all():
             raise ModelFileError(f"{path}: tensor {name} is not finite in float16; the network is not fit to be saved.")
         tensors[name] = half
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished)
-    os.replace(unfinished, path)  # a reader never meets half a file
+    with replacing(path) as draft:
+        save_file(tensors, draft)
     card = {"class": type(network).__name__, "arguments": network.arguments, "record": record}
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     return path

@@ -1,12 +1,12 @@
 """Checkpoints: everything that the next step depends on, written so that a crash leaves the old file whole."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nbf.errors import ModelFileError
+from nbf.export.atomic import replacing
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -14,10 +14,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     generators = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         generators["cuda"] = torch.cuda.get_rng_state()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    torch.save({**state, "generators": generators}, unfinished)
-    os.replace(unfinished, path)
+    with replacing(path) as draft:
+        torch.save({**state, "generators": generators}, draft)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

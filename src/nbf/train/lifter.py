@@ -18,7 +18,7 @@ from nbf.train.corrupt import CorruptionConfig
 from nbf.train.drawing import BODY_LABELS
 from nbf.train.fitter import FitterTask, FitterWeights
 from nbf.train.loop import train
-from nbf.train.packs import expand
+from nbf.train.packs import expand, load_packs, save_pack
 from nbf.train.people import PeopleConfig, held_out_batches, load_groups, mirror_people, rows_of, shares
 from nbf.train.validate import validate_fitter
 
@@ -32,7 +32,8 @@ CHUNK = 128
 class LifterConfig:
     """Train the second half of a fitter: the perceptron that lifts what the convolutions find.
 
-    They read each map twice before training starts; a step then costs a thirtieth of one that trains them.
+    They read each map twice before training starts, which the folder of the run remembers; a step then costs a
+    thirtieth of one that trains them.
     """
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("lifter"))
@@ -89,7 +90,8 @@ def findings_source(config: LifterConfig, task: FitterTask, device: torch.device
     for share in shares(config.data, set(people)):
         some = people[share.kind]
         if share.seen is not None:
-            some = read(task, some, share.seen, device)
+            kept = config.loop.folder / f"{share.kind}_{'seen' if share.seen else 'true'}.npz"
+            some = read_once(kept, task, some, share.seen, device)
         logger.info("%s: %d to learn from", share, len(some["betas"]))
         groups.append(({name: value for name, value in some.items() if name in LEARNT}, share.count))
 
@@ -109,6 +111,17 @@ def found(name: str) -> str:
 
 
 LEARNT = (*BODY_LABELS, *map(found, Findings._fields))
+
+
+def read_once(kept: Path, task: FitterTask, people: Batch, seen: bool, device: torch.device) -> Batch:
+    """`read`, or what an earlier call has left in the file `kept`, if that was of the same people."""
+    if kept.is_file():
+        findings, betas = load_packs([kept]), people["betas"]
+        if len(findings["betas"]) == 2 * len(betas) and torch.equal(findings["betas"][:CHUNK], betas[:CHUNK]):
+            return findings
+    findings = read(task, people, seen, device)
+    save_pack(findings, kept)
+    return findings
 
 
 @torch.no_grad()

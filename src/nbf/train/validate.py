@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.parts import MERGE
+from nbf.evaluate import metrics
 from nbf.geometry.camera import Camera
 from nbf.geometry.procrustes import align
 from nbf.nets.fitter import Fitter
@@ -49,16 +49,16 @@ def validate_fitter(network: Fitter, batches: Sequence[Batch], task: FitterTask)
 def validate_segmenter(network: Segmenter, batches: Sequence[Batch]) -> dict[str, float]:
     """Synthetic people: `miou24`; real photos: `real_miou14`; both: `miou14` and `pck` style keypoint accuracy, and
     `surface`, the L1 error of surface coordinates. Intersections are counted over all pictures together."""
-    exact, merged, real = (torch.zeros(3, 25, dtype=torch.float64) for _ in range(3))
+    exact, merged, real = (torch.zeros(25, 25, dtype=torch.long) for _ in range(3))
     right, total, surface = 0.0, 0.0, []
     for batch in batches:
         output = network(batch["image"])
         found, true, seen = output.parts.argmax(1), batch["parts"].argmax(1), ~batch["ignore"]
         groups = MERGE[TRUSTED_PARTS].to(found.device)
         is_real = batch["real"][:, None, None].expand_as(seen)
-        exact += count_overlap(found[seen & ~is_real], true[seen & ~is_real])
-        merged += count_overlap(groups[found[seen & ~is_real]], groups[true[seen & ~is_real]])
-        real += count_overlap(groups[found[seen & is_real]], groups[true[seen & is_real]])
+        exact += metrics.confusion(found, true, 25, seen & ~is_real).cpu()
+        merged += metrics.confusion(groups[found], groups[true], 25, seen & ~is_real).cpu()
+        real += metrics.confusion(groups[found], groups[true], 25, seen & is_real).cpu()
         keypoints, weight = batch["keypoints"], batch["keypoints"][..., 2] > 0.5
         distance = (decode_keypoints(output.keypoints)[..., :2] - keypoints[..., :2]).norm(dim=-1)
         right += ((distance < PCK * INPUT_SIZE) & weight).sum().item()
@@ -66,7 +66,8 @@ def validate_segmenter(network: Segmenter, batches: Sequence[Batch]) -> dict[str
         if "surface" in batch:
             on_person = batch["surface_mask"]
             surface.append((output.surface - batch["surface"]).abs().sum(1)[on_person])
-    scores = {"miou24": mean_iou(exact), "miou14": mean_iou(merged), "real_miou14": mean_iou(real)}
+    scores = {"miou24": exact, "miou14": merged, "real_miou14": real}
+    scores = {name: metrics.mean_iou(matrix) for name, matrix in scores.items()}
     scores["pck"] = right / max(total, 1.0)
     if surface:
         scores["surface"] = torch.cat(surface).mean().item()
@@ -96,19 +97,6 @@ def validate_locator(
         "precision": round(hits / max(boxes, 1), 4),
         "iou": round(quality / max(hits, 1), 4),
     }
-
-
-def count_overlap(found: Tensor, true: Tensor) -> Float[Tensor, "3 25"]:
-    """Per class: pixels of both, pixels found, pixels true."""
-    both = torch.bincount(true[found == true], minlength=25)
-    return torch.stack([both, torch.bincount(found, minlength=25), torch.bincount(true, minlength=25)]).double().cpu()
-
-
-def mean_iou(counts: Float[Tensor, "3 25"]) -> float:
-    """Mean intersection over union of the parts that occur (background left out); NaN if none does."""
-    both, found, true = counts[:, 1:]
-    occurs = true > 0
-    return (both / (found + true - both).clamp(min=1))[occurs].mean().item()
 
 
 def _mean(values: list[Tensor], factor: float = 1.0) -> float:

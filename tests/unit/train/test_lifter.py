@@ -105,7 +105,7 @@ def test_true_maps_are_spoilt_before_they_are_read() -> None:
 
 
 def test_batches_are_findings_first_and_repeat(folder: Path) -> None:
-    config = LifterConfig(data=data(folder))
+    config = LifterConfig(LoopConfig("lifter", runs=folder), data(folder))
     source = findings_source(config, task_of(tiny()), CPU)
     batches = list(islice(source(0), 3))
     for batch in batches:
@@ -114,7 +114,9 @@ def test_batches_are_findings_first_and_repeat(folder: Path) -> None:
         # Photos, naked people, dressed people seen, dressed people by their labels: no keypoints but where seen.
         seen = batch[found("keypoints")][..., 2].any(1).tolist()
         assert seen == [True] * 4 + [False] * 4 + [True] * 4 + [False] * 4
-    again = next(source(2))
+    # A second source reads nothing anew, and the same step gives the same batch.
+    assert (folder / "lifter" / "bare_true.npz").is_file()
+    again = next(findings_source(config, task_of(tiny()), CPU)(2))
     assert all(torch.equal(again[name], batches[2][name]) for name in again)
 
 
