@@ -5,7 +5,8 @@
 
 `vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
 lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
-first mostly on naked people and joints alone, then on dressed people. `doubt` draws people whom the fitter has not
+first mostly on naked people and joints alone, then on dressed people. `lifter` trains its second half on, on what its
+first half finds in these packs. `doubt` draws people whom the fitter has not
 seen and learns how wrong it is about them. Needs the packs of tools/pack_training.py in runs/cache.
 """
 
@@ -21,7 +22,7 @@ import tyro
 CACHE, RELEASE = Path("runs/cache"), Path("runs/release")
 """What is trained on; where the weights of the last step that trained a network lie, and the logs."""
 PEOPLE = CACHE / "people"
-Step = Literal["vision", "draw", "fitter", "doubt"]
+Step = Literal["vision", "draw", "fitter", "lifter", "doubt"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "doubt")
+    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "lifter", "doubt")
     """Which steps to run; later ones go on from what earlier ones left."""
     vision: float = 17.0
     """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
@@ -38,6 +39,8 @@ class Release:
     """Dressed people to draw; five times as many naked ones."""
     fitter: tuple[float, float] = (40.0, 34.0)
     """Minutes of the two trainings of the fitter (a CPU's)."""
+    lifter: float = 48.0
+    """Minutes of its lifter alone, afterwards (a CPU's)."""
     seed: int = 0
     """Seed of weights and samples."""
 
@@ -97,7 +100,9 @@ def draw(config: Release) -> None:
         bare=nbf("draw", "--kind", "bare", "--n", 5 * config.people, "--seed", seed + 1, "-o", PEOPLE / "bare", *look),
     )
     test = nbf("draw", "--split", "test", "--n", 1024, "--seed", seed + 90, "-o", CACHE / "people_test", *look)
-    more = {}
+    more = {
+        "skeletons": nbf("draw", "--kind", "skeletons", "--n", 200_000, "--seed", seed + 4, "-o", PEOPLE / "skeletons")
+    }
     if (CACHE / "real_fits.npz").is_file():
         photos = nbf("draw", "--kind", "photos", "--n", 6144, "--seed", seed + 3, "-o", PEOPLE / "photos")
         more["photos"] = [*photos, "--segmenter", str(RELEASE / "segmenter.safetensors")]
@@ -115,6 +120,14 @@ def fitter(config: Release) -> None:
     keep("fitter", "fitter_2")
 
 
+def lifter(config: Release) -> None:
+    """The fitter's second half, on."""
+    shares = ("--data.bare", 0.3, "--data.photos", 0.07, "--data.predicted", 0.35, "--data.skeletons", 384)
+    command = training(config, "lifter", "lifter", config.lifter, 8e-4, *shares, "--loop.warmup", 100)
+    run(lifter=[*command, "--start", str(RELEASE / "fitter.safetensors")])
+    keep("fitter", "lifter")
+
+
 def doubt(config: Release) -> None:
     """How wrong the fitter is."""
     people = RELEASE / "people"
@@ -127,4 +140,4 @@ def doubt(config: Release) -> None:
 if __name__ == "__main__":
     release = tyro.cli(Release, description=__doc__)
     for step in release.steps:
-        {"vision": vision, "draw": draw, "fitter": fitter, "doubt": doubt}[step](release)
+        {"vision": vision, "draw": draw, "fitter": fitter, "lifter": lifter, "doubt": doubt}[step](release)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nbf.body.joints import local_rotations, world_rotations
+from nbf.body.joints import PARENTS, local_rotations, world_rotations
 from nbf.body.model import BodyModel
 from nbf.geometry.camera import Camera, translation_from_crop_camera
 from nbf.geometry.rotations import from_columns, project_to_rotation
@@ -21,8 +21,12 @@ LOG_SCALE_RANGE = 2.5
 DEFAULT_SCALE = 1.0 / (1.7 * 1.2)
 # Someone upright who faces the camera (body y up, camera y down).
 UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-# Number of parameters that `part_moments` gives a part.
-MOMENTS = 7
+# Numbers of parameters that `part_moments` gives a part, and `bone_features` a bone.
+MOMENTS, BONE = 7, 5
+# Half crop sides that a joint moves by when the perceptron says 1.
+MOVE = 0.2
+# Added to squared lengths of bones, half crop sides: those that point at the camera have a direction, too.
+BONE_FLOOR = 1e-4
 
 
 class Proxy(NamedTuple):
@@ -61,8 +65,8 @@ def body_translation(
 
 
 class JointMaps(NamedTuple):
-    """Where the 24 joints are in the crop. logits: 32 x 32 heat maps. places: their means, -1 to 1 across the crop.
-    spreads: log of their standard deviations, in the same unit."""
+    """Where the 24 joints are in the crop. logits: 32 x 32 heat maps. places: their means, -1 to 1 across the crop,
+    moved by what the lifter makes of all joints together. spreads: log of the maps' standard deviations, same unit."""
 
     logits: Float[Tensor, "b 24 32 32"]
     places: Float[Tensor, "b 24 2"]
@@ -107,7 +111,7 @@ class Fitter(nn.Module):
         self.arguments = {"shapes": shapes, "width": width, "features": features, "lifter": lifter, "blocks": blocks}
         self.shapes = shapes
         self.finder = JointFinder(width, features)
-        self.lifter = Lifter(self.finder.context, features, lifter, blocks, shapes + JOINTS * 6 + 3)
+        self.lifter = Lifter(self.finder.context, features, lifter, blocks, shapes + JOINTS * (6 + 2) + 3)
         self.register_buffer("mean_betas", torch.zeros(shapes))
         self.register_buffer("mean_rotations", UPRIGHT.repeat(JOINTS, 1, 1))
         self.register_buffer("mean_log_scale", torch.tensor(DEFAULT_SCALE).log())
@@ -132,20 +136,25 @@ class Fitter(nn.Module):
     def forward(self, proxy: Proxy) -> tuple[FitterOutput, JointMaps]:
         """The body, and the joint maps that it was lifted from."""
         findings, maps = self.find(proxy)
-        return self.lift(findings), maps
+        output, places = self.lift(findings)
+        return output, maps._replace(places=places)
 
     def find(self, proxy: Proxy) -> tuple[Findings, JointMaps]:
-        """The convolutional half: what there is to lift, and the joint maps."""
+        """The convolutional half: what there is to lift, and the joint maps, whose places nobody has moved yet."""
         maps, gathered, context = self.finder(proxy.parts)
         moments = part_moments(proxy.parts)
         return Findings(maps.places, maps.spreads, proxy.keypoints, moments, gathered, context), maps
 
-    def lift(self, findings: Findings) -> FitterOutput:
-        """The other half, a hundred times quicker: the body. Joints and keypoints without a part map will do."""
-        return self._output(self.lifter(findings))
+    def lift(self, findings: Findings) -> tuple[FitterOutput, Float[Tensor, "b 24 2"]]:
+        """The other half, a thirtieth of the work: the body, and the joints' places as all findings together have them.
+
+        Joints and keypoints without a part map will do.
+        """
+        body, moves = self.lifter(findings).float().tensor_split((-2 * JOINTS,), dim=1)
+        return self._output(body), findings.places + MOVE * moves.unflatten(1, (JOINTS, 2))
 
     def _output(self, residual: Float[Tensor, "b n"]) -> FitterOutput:
-        betas, columns, log_scale, offset = residual.float().split((self.shapes, JOINTS * 6, 1, 2), dim=1)
+        betas, columns, log_scale, offset = residual.split((self.shapes, JOINTS * 6, 1, 2), dim=1)
         log_scale = LOG_SCALE_RANGE * torch.tanh(log_scale[:, 0] / LOG_SCALE_RANGE)
         with torch.autocast(residual.device.type, enabled=False):  # rotations need more than bfloat16's three digits
             world = from_columns(self.mean_rotations[..., :2] + columns.unflatten(1, (JOINTS, 3, 2)))
@@ -196,6 +205,7 @@ class Lifter(nn.Module):
     def __init__(self, context: int, features: int, width: int, blocks: int, outputs: int) -> None:
         super().__init__()
         self.places = nn.Linear(JOINTS * 3, width)
+        self.bones = nn.Linear((JOINTS - 1) * BONE, width, bias=False)
         self.keypoints = nn.Linear(KEYPOINTS * 3, width)
         self.moments = nn.Linear((PARTS - 1) * MOMENTS, width, bias=False)
         self.gathered = nn.Linear(JOINTS * features, width, bias=False)
@@ -209,6 +219,7 @@ class Lifter(nn.Module):
 
     def forward(self, findings: Findings) -> Float[Tensor, "b n"]:
         x = self.places(torch.cat([findings.places.flatten(1), findings.spreads], dim=1))
+        x = x + self.bones(bone_features(findings.places))
         points, score = findings.keypoints[..., :2], findings.keypoints[..., 2:]
         x = x + self.keypoints(torch.cat([points * (score > 0), score], dim=-1).flatten(1))
         if findings.moments is not None and findings.gathered is not None and findings.context is not None:
@@ -227,6 +238,18 @@ class PerceptronBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         return x + self.second(F.gelu(self.first(self.norm(x))))
+
+
+def bone_features(places: Float[Tensor, "b 24 2"]) -> Float[Tensor, "b 115"]:
+    """For each bone in the crop: its direction, its length, and that over the mean of all bones, plain and squared.
+
+    How much shorter than usual a bone looks is what tells its angle to the picture (Taylor 2000, "Reconstruction of
+    articulated objects from point correspondences"); a perceptron is slow to make lengths of coordinates.
+    """
+    bones = places[:, 1:] - places[:, list(PARENTS[1:])]
+    lengths = (bones.square().sum(-1) + BONE_FLOOR).sqrt()
+    shares = lengths / lengths.mean(1, keepdim=True)
+    return torch.cat([5 * lengths, shares, shares.square(), (bones / lengths[..., None]).flatten(1)], 1)
 
 
 def part_moments(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 168"]:

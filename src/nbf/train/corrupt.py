@@ -31,13 +31,12 @@ class CorruptionConfig:
 
 def corrupt(parts: Float[Tensor, "b c h w"], config: CorruptionConfig) -> Float[Tensor, "b c h w"]:
     """Spoilt copies of part probabilities; probabilities again. Draws from the device's global generator."""
-    spoilt = confuse_parts(parts, config.confuse)
+    chosen = (torch.rand(len(parts), device=parts.device) >= config.clean).nonzero()[:, 0]
+    spoilt = confuse_parts(parts[chosen], config.confuse)
     spoilt = drop_parts(spoilt, config.drop)
     spoilt = cut_rectangle(spoilt, config.cut)
     spoilt = blur(spoilt, config.blur)
-    spoilt = noisy_softmax(spoilt, config.noise)
-    kept = torch.rand(len(parts), 1, 1, 1, device=parts.device) < config.clean
-    return torch.where(kept, parts, spoilt)
+    return parts.index_copy(0, chosen, noisy_softmax(spoilt, config.noise))
 
 
 def noisy_joints(

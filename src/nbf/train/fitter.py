@@ -12,7 +12,7 @@ from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput, pose_joints
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.nets.fitter import Findings, Fitter, FitterOutput, JointMaps, Proxy, body_translation
-from nbf.nets.mirror import in_crop
+from nbf.nets.mirror import in_crop, in_pixels
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
 from nbf.train.corrupt import CorruptionConfig, corrupt, noisy_joints, noisy_keypoints
@@ -81,7 +81,7 @@ class FitterTask:
         camera = Camera(batch["focal"][shown:], batch["center"][shown:])
         places = in_crop(camera.project(losses.in_front(truth[shown:])))
         keypoints = noisy_keypoints(in_crop(batch["keypoints"][shown:]))
-        return self.network.lift(Findings(*noisy_joints(places), keypoints))
+        return self.network.lift(Findings(*noisy_joints(places), keypoints))[0]
 
     def residuals(self, output: FitterOutput, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
         """The weighted losses of an estimate."""
@@ -106,15 +106,21 @@ class FitterTask:
         }
 
     def map_residuals(self, maps: JointMaps, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
-        """The weighted losses of the joint maps. A joint outside the crop is to be found at the rim next to it."""
-        shown = len(maps.places)
-        camera = Camera(batch["focal"][:shown], batch["center"][:shown])
-        pixels = camera.project(losses.in_front(truth[:shown])).clamp(0, INPUT_SIZE)
+        """The weighted losses of the joint maps."""
+        pixels = in_pixels(self.true_places(batch, truth, len(maps.places)))
         entropy = losses.heatmap_cross_entropy(maps.logits, pixels, JOINT_STRIDE, JOINT_SIGMA)
-        return {
-            "maps": self.weights.maps * entropy.mean(),
-            "places": self.weights.places * losses.latent(maps.places, in_crop(pixels)).mean(),
-        }
+        return {"maps": self.weights.maps * entropy.mean()} | self.place_residuals(maps.places, batch, truth)
+
+    def place_residuals(self, places: Tensor, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
+        """The weighted loss of the joints' places in the crop, of the first rows of a batch."""
+        true = self.true_places(batch, truth, len(places))
+        return {"places": self.weights.places * losses.latent(places, true).mean()}
+
+    @staticmethod
+    def true_places(batch: Batch, truth: Tensor, count: int) -> Float[Tensor, "n 24 2"]:
+        """Where the joints of the first rows are to be found: those outside the crop at the rim next to them."""
+        camera = Camera(batch["focal"][:count], batch["center"][:count])
+        return in_crop(camera.project(losses.in_front(truth[:count]))).clamp(-1, 1)
 
     @torch.no_grad()
     def proxy(self, batch: Batch) -> Proxy:

@@ -38,14 +38,16 @@ class LifterConfig:
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("lifter"))
     data: PeopleConfig = field(default_factory=lambda: PeopleConfig(batch=512, skeletons=512))
-    weights: FitterWeights = field(default_factory=FitterWeights)
+    weights: FitterWeights = field(default_factory=lambda: FitterWeights(places=5.0))
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
+    read: int = 40_960
+    """People of each kind whose maps are read, at most."""
     start: Path | None = None
     """Weights of the fitter; the bundled ones if not given."""
 
 
 class LifterTask:
-    """The fitter's losses of bodies, from findings instead of maps."""
+    """The fitter's losses of bodies and places, from findings instead of maps."""
 
     def __init__(self, fitter: FitterTask) -> None:
         self.fitter = fitter
@@ -58,8 +60,9 @@ class LifterTask:
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         """Weighted; the first rows of a batch have findings, the others are skeletons."""
         truth = self.fitter.truth(batch)
-        output = self.network.lift(Findings(*(batch[found(name)] for name in Findings._fields)))
-        return self.fitter.residuals(self.fitter.completed(output, batch, truth), batch, truth)
+        output, places = self.network.lift(Findings(*(batch[found(name)] for name in Findings._fields)))
+        bodies = self.fitter.residuals(self.fitter.completed(output, batch, truth), batch, truth)
+        return bodies | self.fitter.place_residuals(places, batch, truth)
 
 
 def train_lifter(config: LifterConfig) -> Fitter:
@@ -91,7 +94,9 @@ def findings_source(config: LifterConfig, task: FitterTask, device: torch.device
         some = people[share.kind]
         if share.seen is not None:
             kept = config.loop.folder / f"{share.kind}_{'seen' if share.seen else 'true'}.npz"
-            some = read_once(kept, task, some, share.seen, device)
+            some = read_once(
+                kept, task, {name: value[: config.read] for name, value in some.items()}, share.seen, device
+            )
         logger.info("%s: %d to learn from", share, len(some["betas"]))
         groups.append(({name: value for name, value in some.items() if name in LEARNT}, share.count))
 

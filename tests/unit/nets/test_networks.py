@@ -9,7 +9,7 @@ import torch
 from nbf.errors import ModelFileError
 from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import MOMENTS, Proxy, part_moments
+from nbf.nets.fitter import MOMENTS, Proxy, bone_features, part_moments
 from nbf.nets.locator import boxes_from_distances, decode
 from nbf.nets.segmenter import decode_keypoints
 from nbf.nets.trunk import PACKAGE, Trunk
@@ -220,3 +220,15 @@ def test_wrong_imagenet_file_is_refused(tmp_path: Path) -> None:
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "bad.pth")
     with pytest.raises(ModelFileError, match="missing"):
         Trunk(16).load_imagenet(tmp_path / "bad.pth")
+
+
+def test_bone_features_are_lengths_and_directions() -> None:
+    places = torch.zeros(1, 24, 2)
+    places[0, 4] = torch.tensor([0.3, 0.4])  # left knee, half a half crop from the left hip; nothing else is anywhere
+    lengths, shares, squares, directions = bone_features(places).split((23, 23, 23, 46), dim=1)
+    assert lengths[0, 3] == pytest.approx(2.5, abs=1e-3)
+    assert shares.mean() == pytest.approx(1.0, abs=1e-5)
+    torch.testing.assert_close(squares, shares.square())
+    torch.testing.assert_close(directions.view(23, 2)[3], torch.tensor([0.6, 0.8]), atol=1e-3, rtol=0)
+    assert not directions.view(23, 2)[0].any()
+    torch.testing.assert_close(bone_features(places + 0.2), bone_features(places), atol=1e-4, rtol=0)
