@@ -5,13 +5,12 @@ from functools import cache
 
 import pytest
 import torch
+from bodies import PEOPLE, camera, generator, noise, people, small
 from torch import Tensor
 
-from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
 from nbf.body.measure import height
-from nbf.body.model import BodyModel
-from nbf.geometry import Camera, crop_camera_from_translation
+from nbf.geometry import crop_camera_from_translation
 from nbf.nets.doubt import POINTS, Clues, Doubt
 from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
 from nbf.nets.mirror import Reading
@@ -20,24 +19,10 @@ from nbf.refine import BodyState, place, solve
 from nbf.refine.deviation import deviation, deviation_jacobian, mirror_deviation
 from nbf.refine.diagnostics import joint_sigmas, part_evidence
 from nbf.refine.estimate import Estimate
-from nbf.refine.pose_mixture import PoseMixture
 from nbf.refine.refiner import Given, Refiner
 from nbf.refine.solver import cost
 
-PEOPLE, FREEDOMS = 3, 86
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
-
-
-@cache
-def small() -> BodyModel:
-    return load_body("anny24", "small").double()
+FREEDOMS = 86
 
 
 @cache
@@ -49,19 +34,8 @@ def refiner() -> Refiner:
     return Refiner(small(), doubt)
 
 
-def people(count: int = PEOPLE, seed: int = 1) -> BodyState:
-    rotations = PoseMixture.load().sample(count, generator(seed)).double()
-    rotations[:, 0] = UPRIGHT.double()
-    pelvis = torch.tensor([[0.1, 0.0, 3.0]]).double().expand(count, 3)
-    return BodyState(0.5 * noise(count, small().shape_count, seed=seed), rotations, pelvis)
-
-
 def shaken(state: BodyState, size: float = 0.1, seed: int = 7) -> BodyState:
     return state.moved(size * noise(len(state.betas), state.freedoms, seed=seed))
-
-
-def camera(count: int = PEOPLE) -> Camera:
-    return Camera(torch.full((count,), 1.4).double(), torch.full((count, 2), 0.5).double())
 
 
 def projected(state: BodyState) -> Tensor:
@@ -208,9 +182,9 @@ def test_exact_detections_are_met() -> None:
 
 
 def test_known_height_is_met() -> None:
-    start = people()
+    start = people(3)
     tall = height(small().rest_vertices(start.betas)) + torch.tensor([0.08, -0.05, torch.nan]).double()
-    given = replace(Given.nothing(PEOPLE), heights=tall)
+    given = replace(Given.nothing(3), heights=tall)
     refined = refiner().refine(estimate(start, start), given)
     found = height(small().rest_vertices(refined.state.betas))
     assert float((found - tall)[:2].abs().max()) < 0.01

@@ -6,60 +6,26 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from bodies import PEOPLE, camera, generator, noise, people, prior, small
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from nbf.body.files import load_body
 from nbf.body.joints import SMPL24, mirror_rotations
 from nbf.body.measure import height
-from nbf.body.model import BodyModel
-from nbf.geometry import Camera, matrix_from_axis_angle
-from nbf.nets.fitter import UPRIGHT
+from nbf.geometry import matrix_from_axis_angle
 from nbf.refine import BodyState, Landmarks, Placed, place, residuals, solve
 from nbf.refine.maps import Fields
-from nbf.refine.pose_mixture import PoseMixture
 from nbf.refine.solver import Block, cost
 from nbf.refine.spheres import Spheres
 
-PEOPLE = 2
 Terms = Callable[[BodyState, bool], list[Block]]
 DIRECTIONS = torch.randn(6, 86, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 """Of steps: two different Jacobians agree along random ones with probability zero."""
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
-
-
-@cache
-def small() -> BodyModel:
-    return load_body("anny24", "small").double()
-
-
 @cache
 def spheres() -> Spheres:
     return Spheres.of(small())
-
-
-@cache
-def prior() -> PoseMixture:
-    return PoseMixture.load()
-
-
-def people(count: int = PEOPLE, seed: int = 1) -> BodyState:
-    """Bodies in likely poses that face the camera."""
-    rotations = prior().sample(count, generator(seed)).double()
-    rotations[:, 0] = UPRIGHT.double()
-    pelvis = torch.tensor([[0.1, 0.0, 3.0]]).double().expand(count, 3)
-    return BodyState(0.5 * noise(count, small().shape_count, seed=seed), rotations, pelvis)
-
-
-def camera(count: int = PEOPLE) -> Camera:
-    return Camera(torch.full((count,), 1.4).double(), torch.full((count, 2), 0.5).double())
 
 
 def joints(state: BodyState, jacobian: bool) -> Placed:

@@ -19,8 +19,8 @@ from nbf.train.drawing import BODY_LABELS
 from nbf.train.fitter import FitterTask, FitterWeights
 from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs, save_pack
-from nbf.train.people import PeopleConfig, held_out_batches, load_groups, mirror_people, rows_of, shares
-from nbf.train.validate import validate_fitter
+from nbf.train.people import PeopleConfig, load_groups, mirror_people, rows_of, shares
+from nbf.train.recipes import fitter_validation
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,9 @@ class LifterTask:
         """Weighted; the first rows of a batch have findings, the others are skeletons."""
         truth = self.fitter.truth(batch)
         output, places = self.network.lift(Findings(*(batch[found(name)] for name in Findings._fields)))
-        bodies = self.fitter.residuals(self.fitter.completed(output, batch, truth), batch, truth)
-        return bodies | self.fitter.place_residuals(places, batch, truth)
+        output = self.fitter.completed(output, batch, truth)
+        with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
+            return self.fitter.residuals(output, batch, truth) | self.fitter.place_residuals(places, batch, truth)
 
 
 def train_lifter(config: LifterConfig) -> Fitter:
@@ -72,18 +73,8 @@ def train_lifter(config: LifterConfig) -> Fitter:
     body = load_body("anny24", "small").to(device)
     network = load_kind(config.start or "fitter", Fitter).to(device)
     task = FitterTask(network, body, config.weights, config.corruption)
-    clean = FitterTask(network, body, config.weights)
-    batches = {kind: held_out_batches(config.data, kind == "rgb", device) for kind in ("true", "rgb")}
     source = findings_source(config, task, device)
-
-    def validate(average: Fitter) -> dict[str, float]:
-        return {
-            f"{kind}_{name}": value
-            for kind, some in batches.items()
-            for name, value in validate_fitter(average, some, clean).items()
-        }
-
-    return train(LifterTask(task), source, config.loop, validate)
+    return train(LifterTask(task), source, config.loop, fitter_validation(config.data, task, device))
 
 
 def findings_source(config: LifterConfig, task: FitterTask, device: torch.device) -> Source:

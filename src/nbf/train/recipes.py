@@ -100,11 +100,18 @@ def train_fitter(config: FitterConfig) -> Fitter:
     device, network = _begin(config.loop, config.start, Fitter, lambda: Fitter(body.shape_count))
     body = body.to(device)
     source = people_source(config.data, config.loop.seed, device)
-    # Two kinds of validation people: with true part maps, and through the segmenter.
-    batches = {"true": held_out_batches(config.data, False, device), "rgb": held_out_batches(config.data, True, device)}
-    clean = FitterTask(network, body, config.weights)
+    task = FitterTask(network, body, config.weights, config.corruption)
     if config.start is None:
-        set_mean(clean, islice(source(VALIDATION_SEED), MEAN_BATCHES))
+        set_mean(task, islice(source(VALIDATION_SEED), MEAN_BATCHES))
+    return train(task, source, config.loop, fitter_validation(config.data, task, device))
+
+
+def fitter_validation(
+    data: PeopleConfig, task: FitterTask, device: torch.device
+) -> Callable[[Fitter], dict[str, float]]:
+    """Scores of two kinds of people: `true_...` by their true part maps, `rgb_...` through the segmenter."""
+    clean = FitterTask(task.network, task.body, task.weights)
+    batches = {"true": held_out_batches(data, False, device), "rgb": held_out_batches(data, True, device)}
 
     def validate(average: Fitter) -> dict[str, float]:
         return {
@@ -113,8 +120,7 @@ def train_fitter(config: FitterConfig) -> Fitter:
             for name, value in validate_fitter(average, some, clean).items()
         }
 
-    task = FitterTask(network, body, config.weights, config.corruption)
-    return train(task, source, config.loop, validate)
+    return validate
 
 
 def _begin(loop: LoopConfig, start: Path | None, kind: type[N], make: Callable[[], N]) -> tuple[torch.device, N]:
