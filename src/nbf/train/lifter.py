@@ -1,5 +1,6 @@
 """Training the fitter's second half alone, on what its first half finds in part maps once and for all."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
-from nbf.nets.weights import load_kind
+from nbf.nets.weights import load_kind, read_card, save_network
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -40,6 +42,10 @@ class LifterConfig:
     data: PeopleConfig = field(default_factory=lambda: PeopleConfig(batch=512, skeletons=512))
     weights: FitterWeights = field(default_factory=lambda: FitterWeights(places=5.0))
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
+    hidden: float = 0.25
+    """Share of the numbers of what a map says that a step hides (dropout): few maps are soon known by heart."""
+    blend: float = 0.5
+    """Share of what was learnt in the weights that are kept; the rest are those of the start."""
     read: int = 40_960
     """People of each kind whose maps are read, at most."""
     start: Path | None = None
@@ -49,8 +55,8 @@ class LifterConfig:
 class LifterTask:
     """The fitter's losses of bodies and places, from findings instead of maps."""
 
-    def __init__(self, fitter: FitterTask) -> None:
-        self.fitter = fitter
+    def __init__(self, fitter: FitterTask, hidden: float) -> None:
+        self.fitter, self.hidden = fitter, hidden
 
     @property
     def network(self) -> Fitter:
@@ -60,7 +66,9 @@ class LifterTask:
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
         """Weighted; the first rows of a batch have findings, the others are skeletons."""
         truth = self.fitter.truth(batch)
-        output, places = self.network.lift(Findings(*(batch[found(name)] for name in Findings._fields)))
+        findings = Findings(*(batch[found(name)] for name in Findings._fields))
+        of_map = {name: F.dropout(batch[found(name)], self.hidden) for name in ("moments", "gathered", "context")}
+        output, places = self.network.lift(findings._replace(**of_map))
         output = self.fitter.completed(output, batch, truth)
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.fitter.residuals(output, batch, truth) | self.fitter.place_residuals(places, batch, truth)
@@ -74,7 +82,33 @@ def train_lifter(config: LifterConfig) -> Fitter:
     network = load_kind(config.start or "fitter", Fitter).to(device)
     task = FitterTask(network, body, config.weights, config.corruption)
     source = findings_source(config, task, device)
-    return train(LifterTask(task), source, config.loop, fitter_validation(config.data, task, device))
+    validate = fitter_validation(config.data, task, device)
+    start = copy.deepcopy(network)
+    learnt = train(LifterTask(task, config.hidden), source, config.loop, validate)
+    blended = blend(start, learnt, config.blend)
+    weights = config.loop.folder / "weights.safetensors"
+    record = read_card(weights)["record"] | {"blend": config.blend, "validation": validate(blended)}
+    logger.info("blended: %s", record["validation"])
+    save_network(blended, weights, record)
+    return blended
+
+
+@torch.no_grad()
+def blend(start: Fitter, learnt: Fitter, share: float) -> Fitter:
+    """Weights between those of a start and those learnt from it, in eval mode.
+
+    They keep more of what the start knew and the later samples do not show, and of two such networks between which the
+    loss is low all the way, the middle errs less than either (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+    models").
+    """
+    blended, ends = copy.deepcopy(start).eval(), (start.state_dict(), learnt.state_dict())
+    blended.load_state_dict(
+        {
+            name: torch.lerp(first, ends[1][name], share) if first.is_floating_point() else first
+            for name, first in ends[0].items()
+        }
+    )
+    return blended
 
 
 def findings_source(config: LifterConfig, task: FitterTask, device: torch.device) -> Source:

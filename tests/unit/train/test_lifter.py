@@ -13,7 +13,7 @@ from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.lifter import LifterConfig, LifterTask, findings_source, found, read, train_lifter
+from nbf.train.lifter import LifterConfig, LifterTask, blend, findings_source, found, read, train_lifter
 from nbf.train.packs import compress, expand, save_pack
 from nbf.train.people import PeopleConfig, mirror_people
 
@@ -80,7 +80,7 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
     truth = clean.truth(batch)
     output, maps = network(clean.proxy(batch))
     expected = clean.residuals(output, batch, truth) | clean.place_residuals(maps.places, batch, truth)
-    losses = LifterTask(clean).losses(network, first)
+    losses = LifterTask(clean, hidden=0.0).losses(network, first)
     assert losses.keys() == expected.keys()
     for name, value in losses.items():
         torch.testing.assert_close(value, expected[name], rtol=2e-3, atol=1e-4, msg=name)
@@ -121,6 +121,17 @@ def test_batches_are_findings_first_and_repeat(folder: Path) -> None:
     assert all(torch.equal(again[name], batches[2][name]) for name in again)
 
 
+def test_blends_lie_between_their_ends() -> None:
+    start, learnt = tiny(), tiny()
+    for parameter in learnt.lifter.parameters():
+        parameter.data += 1.0
+    for share, moved in ((0.0, 0.0), (0.25, 0.25), (1.0, 1.0)):
+        blended = blend(start, learnt, share).state_dict()
+        for name, first in start.state_dict().items():
+            expected = first + moved * name.startswith("lifter.") if first.is_floating_point() else first
+            torch.testing.assert_close(blended[name], expected, msg=name)
+
+
 def test_nothing_but_the_lifter_learns(folder: Path) -> None:
     start = save_network(tiny(), folder / "start", {})
     loop = LoopConfig("lifter", steps=4, warmup=1, bf16=False, log_every=2, runs=folder / "runs", average=0.0)
@@ -128,3 +139,6 @@ def test_nothing_but_the_lifter_learns(folder: Path) -> None:
     before = load_kind(start, Fitter).state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], trained[name])}
     assert changed == {"lifter"}
+    kept = load_kind(folder / "runs" / "lifter" / "weights.safetensors", Fitter).state_dict()
+    for name, value in trained.items():
+        torch.testing.assert_close(kept[name], value, atol=1e-3, rtol=1e-3, msg=name)
