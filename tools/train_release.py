@@ -39,7 +39,7 @@ class Release:
     """Dressed people to draw; five times as many naked ones."""
     fitter: tuple[float, float] = (40.0, 34.0)
     """Minutes of the two trainings of the fitter (a CPU's)."""
-    lifter: float = 48.0
+    lifter: float = 37.0
     """Minutes of its lifter alone, afterwards (a CPU's)."""
     seed: int = 0
     """Seed of weights and samples."""
@@ -122,7 +122,7 @@ def fitter(config: Release) -> None:
 
 def lifter(config: Release) -> None:
     """The fitter's second half, on."""
-    shares = ("--data.bare", 0.3, "--data.photos", 0.07, "--data.predicted", 0.35, "--data.skeletons", 384)
+    shares = ("--data.bare", 0.4, "--data.photos", 0.06, "--data.predicted", 0.25, "--data.skeletons", 256)
     command = training(config, "lifter", "lifter", config.lifter, 8e-4, *shares, "--loop.warmup", 100)
     run(lifter=[*command, "--start", str(RELEASE / "fitter.safetensors")])
     keep("fitter", "lifter")

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     import torch
     from rich.progress import track
 
+    from nbf.train.batch import mixed_seed
     from nbf.train.packs import save_pack
 
     torch.set_num_threads(given.threads)
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         path = given.output / f"{given.seed:03}_{index:04}.npz"
         if path.is_file():
             continue
-        generator.manual_seed((given.seed << 32) + index)
+        generator.manual_seed(mixed_seed(given.seed, index))
         batches = [draw() for _ in range(PACK // BATCH)]
         save_pack({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, path)
     print(f"{given.n // PACK} packs of {PACK} people in {given.output}")

@@ -93,6 +93,6 @@ def cut(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:
 
 
 def group_seed(track: Track, seed: int, index: int) -> int:
-    """A 63-bit seed, unrelated between neighbours."""
+    """A 63-bit seed, unrelated between neighbours (of which PyTorch's CPU generator takes the lower 32 bits)."""
     text = f"nbf-bench {VERSION} {track} {seed} {index}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

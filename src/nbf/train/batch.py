@@ -1,5 +1,6 @@
 """What a training batch holds, and how batches are joined."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -22,6 +23,15 @@ and score, predicted (k,) bool: the map is what a segmenter saw, not the truth.
 
 Source = Callable[[int], Iterator[Batch]]
 """Endless batches from a training step on: the same step gives the same batches, which makes resuming exact."""
+
+
+def mixed_seed(*numbers: int) -> int:
+    """One seed for several numbers, such as that of a run and that of a step.
+
+    Shifting one of them up will not do: on a CPU, PyTorch's generator looks at the lower 32 bits of its seed alone.
+    """
+    text = " ".join(map(str, numbers))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:

@@ -14,7 +14,7 @@ from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
 from nbf.nets.weights import load_kind, read_card, save_network
-from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.drawing import BODY_LABELS
@@ -127,7 +127,7 @@ def findings_source(config: LifterConfig, task: FitterTask, device: torch.device
 
     def source(step: int) -> Iterator[Batch]:
         while True:
-            generator = Generator().manual_seed((config.loop.seed << 32) + step)
+            generator = Generator().manual_seed(mixed_seed(config.loop.seed, step))
             batch = _joined([_pick(some, count, generator) for some, count in groups])
             yield {name: value.to(device).float() for name, value in batch.items()}
             step += 1

@@ -12,7 +12,7 @@ from nbf.body.joints import MIRROR_COCO17, mirror_rotations
 from nbf.body.parts import MIRROR24
 from nbf.errors import DataError
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.drawing import BODY_LABELS
 from nbf.train.packs import expand, load_packs
 
@@ -63,7 +63,7 @@ def people_source(config: PeopleConfig, seed: int, device: torch.device) -> Sour
 
     def source(step: int) -> Iterator[Batch]:
         while True:
-            generator = Generator().manual_seed((seed << 32) + step)
+            generator = Generator().manual_seed(mixed_seed(seed, step))
             rows = [_draw(groups[each.kind], each.seen, each.count, generator) for each in wanted]
             yield _expanded(concatenate_partly(rows), device)
             step += 1

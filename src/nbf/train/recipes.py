@@ -14,7 +14,7 @@ from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import Network, load_kind
 from nbf.synth.sampler import Sampler, Split
-from nbf.train.batch import Batch
+from nbf.train.batch import Batch, mixed_seed
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights, set_mean
@@ -27,7 +27,7 @@ from nbf.train.validate import validate_fitter, validate_locator, validate_segme
 
 N = TypeVar("N", bound=Network)
 # Validation batches are drawn from seeds that no training run uses.
-VALIDATION_SEED = 2**62
+VALIDATION_SEED = -1
 MEAN_BATCHES = 8
 
 
@@ -102,7 +102,7 @@ def train_fitter(config: FitterConfig) -> Fitter:
     source = people_source(config.data, config.loop.seed, device)
     task = FitterTask(network, body, config.weights, config.corruption)
     if config.start is None:
-        set_mean(task, islice(source(VALIDATION_SEED), MEAN_BATCHES))
+        set_mean(task, islice(source(0), MEAN_BATCHES))
     return train(task, source, config.loop, fitter_validation(config.data, task, device))
 
 
@@ -134,4 +134,4 @@ def _sampler(data: DataConfig, split: Split, device: torch.device) -> Sampler:
 
 
 def _validation(draw: Draw, data: DataConfig) -> list[Batch]:
-    return [draw(VALIDATION_SEED + index) for index in range(max(data.validation // data.batch, 1))]
+    return [draw(mixed_seed(VALIDATION_SEED, index)) for index in range(max(data.validation // data.batch, 1))]

@@ -13,7 +13,7 @@ from nbf.data.pack import PhotoPack, Photos
 from nbf.data.scenes import RealScenes
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
-from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def seeded(draw: Draw, seed: int) -> Source:
 
     def source(step: int) -> Iterator[Batch]:
         while True:
-            yield draw((seed << 32) + step)
+            yield draw(mixed_seed(seed, step))
             step += 1
 
     return source
@@ -62,7 +62,7 @@ def reused(source: Source, times: int, seed: int) -> Source:
     def mixed(step: int) -> Iterator[Batch]:
         pool: list[Batch] = []
         fresh = source(step)
-        generator = Generator().manual_seed((seed << 32) + step)
+        generator = Generator().manual_seed(mixed_seed(seed, step))
         while True:
             pool = [*pool[-POOL + 1 :], next(fresh)]
             for _ in range(times):

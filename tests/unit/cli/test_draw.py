@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nbf.cli.draw import PACK, main
+from nbf.cli.draw import BATCH, PACK, main
 from nbf.errors import DataError, InputError
 from nbf.nets.segmenter import Segmenter
 from nbf.synth.sampler import Sampler
@@ -25,6 +25,17 @@ def test_naked_people_are_drawn_once(tmp_path: Path) -> None:
     parts = expand(people["parts"][:32])
     torch.testing.assert_close(parts.sum(1), torch.ones(32, 64, 64))
     assert (parts[:, 0] < 0.5).flatten(1).any(1).float().mean() > 0.9  # nearly everybody shows
+
+
+def test_every_seed_draws_other_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbf.cli.draw.PACK", BATCH)
+    words = ["--kind", "skeletons", "--n", str(BATCH), "--cache", str(tmp_path), "-o", str(tmp_path / "skeletons")]
+    for seed in ("1", "2"):
+        assert main([*words, "--seed", seed]) == 0
+    first, second = (load_packs([file]) for file in sorted((tmp_path / "skeletons").glob("*.npz")))
+    assert first.keys() == set(BODY_LABELS)
+    shapes = torch.cat([first["betas"], second["betas"]])
+    assert len(shapes.unique(dim=0)) == 2 * BATCH
 
 
 def test_dressed_people_are_kept_true_and_as_seen(tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ from nbf.cli import main
 from nbf.errors import InputError
 from nbf.nets import Locator
 from nbf.train.average import Average
+from nbf.train.batch import mixed_seed
 from nbf.train.sources import POOL, mix_rows, reused, seeded
+
+# The steps behind the seeds of runs 1 and 5.
+STEPS = {mixed_seed(run, step): step for run in (1, 5) for step in range(1000)}
 
 
 def draw(seed: int) -> dict[str, torch.Tensor]:
     """Rows that say which batch they are of and where they stood; `image` covers the first two of four."""
-    number = seed & 0xFFFFFFFF
+    number = STEPS.get(seed, seed)
     return {"number": torch.full((4,), number), "row": torch.arange(4), "image": torch.full((2, 1), float(number))}
 
 
@@ -21,6 +25,14 @@ def test_a_step_always_gets_the_same_batch() -> None:
     first = source(0)
     assert [next(first)["number"][0].item() for _ in range(3)] == [0, 1, 2]
     assert next(source(2))["number"][0].item() == 2
+
+
+def test_every_run_and_every_step_draws_something_else() -> None:
+    """PyTorch's CPU generator takes the lower 32 bits of a seed: all of them must depend on all numbers."""
+    seeds = [mixed_seed(run, step) for run in (-1, 0, 1, 2) for step in (0, 1, 2**31, 2**33)]
+    drawn = [torch.rand(4, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert torch.cdist(torch.stack(drawn), torch.stack(drawn)).fill_diagonal_(1.0).min() > 1e-3
 
 
 def test_reused_batches_keep_rows_in_place_and_together() -> None:
