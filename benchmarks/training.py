@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from nbf.body.files import load_body
+from nbf.nets.blocks import multiplies_bfloat16
 from nbf.nets.fitter import Fitter
 from nbf.nets.segmenter import Segmenter
 from nbf.synth.sampler import Sampler
@@ -87,7 +88,8 @@ def step_timer(task: Task, draw: Draw, count: int, watch: Stopwatch) -> Callable
     drawn: Batch = {}
 
     def forward() -> None:
-        with torch.autocast(watch.device.type, torch.bfloat16, enabled=config.bf16):
+        halved = config.bf16 and multiplies_bfloat16(watch.device)
+        with torch.autocast(watch.device.type, torch.bfloat16, enabled=halved):
             held["loss"] = torch.stack(list(task.losses(network, drawn).values())).sum()
 
     def optimise() -> None:

@@ -30,7 +30,7 @@ class Arguments:
     n: int = 20_000
     """How many people."""
     seed: int = 0
-    """Which people; give every process another one."""
+    """Which people of this kind and split; give every process another one."""
     segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
     """Weights of the segmenter."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         path = given.output / f"{given.seed:03}_{index:04}.npz"
         if path.is_file():
             continue
-        generator.manual_seed(mixed_seed(given.seed, index))
+        generator.manual_seed(mixed_seed(given.kind, given.split, given.seed, index))
         batches = [draw() for _ in range(PACK // BATCH)]
         save_pack({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, path)
     print(f"{given.n // PACK} packs of {PACK} people in {given.output}")

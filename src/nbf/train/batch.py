@@ -25,12 +25,12 @@ Source = Callable[[int], Iterator[Batch]]
 """Endless batches from a training step on: the same step gives the same batches, which makes resuming exact."""
 
 
-def mixed_seed(*numbers: int) -> int:
-    """One seed for several numbers, such as that of a run and that of a step.
+def mixed_seed(*values: int | str) -> int:
+    """One seed for several numbers and names, such as the seed of a run and the number of a step.
 
     Shifting one of them up will not do: on a CPU, PyTorch's generator looks at the lower 32 bits of its seed alone.
     """
-    text = " ".join(map(str, numbers))
+    text = " ".join(map(str, values))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 

@@ -38,6 +38,16 @@ def test_every_seed_draws_other_people(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(shapes.unique(dim=0)) == 2 * BATCH
 
 
+def test_every_kind_draws_other_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one seed, those whose maps are shown are not those whose joints are."""
+    monkeypatch.setattr("nbf.cli.draw.PACK", BATCH)
+    for kind in ("skeletons", "bare"):
+        words = ["--kind", kind, "--n", str(BATCH), "--cache", str(tmp_path), "-o", str(tmp_path / kind)]
+        assert main(words) == 0
+    shapes = [load_packs(list((tmp_path / kind).glob("*.npz")))["betas"] for kind in ("skeletons", "bare")]
+    assert len(torch.cat(shapes).unique(dim=0)) == 2 * BATCH
+
+
 def test_dressed_people_are_kept_true_and_as_seen(tmp_path: Path) -> None:
     torch.manual_seed(0)
     pack = draw_dressed(Sampler.load(tmp_path, "train", seed=1), Segmenter(16, 16).eval(), 2)
