@@ -30,11 +30,13 @@ class Arguments:
     n: int = 20_000
     """How many people."""
     seed: int = 0
-    """Which people of this kind and split; give every process another one."""
+    """Which people of this kind, track and split; give every process another one."""
     segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
     """Weights of the segmenter."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
     """Folder with the packs of tools/pack_training.py."""
+    track: Literal["wild", "studio"] = "wild"
+    """Free views, clutter and things in front, or one person in a plain room: the tracks of `nbf evaluate`."""
     split: Literal["train", "test"] = "train"
     """Poses, clothes, skins and backgrounds to train with, or those held out."""
     threads: Annotated[int, tyro.conf.arg(metavar="N")] = 1
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         path = given.output / f"{given.seed:03}_{index:04}.npz"
         if path.is_file():
             continue
-        generator.manual_seed(mixed_seed(given.kind, given.split, given.seed, index))
+        generator.manual_seed(mixed_seed(given.kind, given.track, given.split, given.seed, index))
         batches = [draw() for _ in range(PACK // BATCH)]
         save_pack({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, path)
     print(f"{given.n // PACK} packs of {PACK} people in {given.output}")
@@ -81,6 +83,7 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
     from nbf.nets.segmenter import Segmenter
     from nbf.nets.weights import load_kind
     from nbf.synth.sampler import Sampler
+    from nbf.synth.tracks import CONFIGS
     from nbf.train import drawing
     from nbf.train.sources import load_photos
 
@@ -92,7 +95,7 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
         fits = RealFits.load(given.cache / "real_fits.npz", photos)
         generator = Generator()
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
-    sampler = Sampler.load(given.cache, given.split, device=given.device)
+    sampler = Sampler.load(given.cache, given.split, device=given.device, config=CONFIGS[given.track])
     if given.kind != "dressed":
         draw = {"labels": drawing.draw_labels, "bare": drawing.draw_bare, "skeletons": drawing.draw_skeletons}
         return lambda: draw[given.kind](sampler, BATCH), sampler.generator

@@ -115,7 +115,8 @@ def _record(given: Arguments) -> None:
 
 
 def _load(given: Arguments) -> "Benchmark":
-    from nbf.evaluate.bench import TRACKS, Benchmark, Track
+    from nbf.evaluate.bench import Benchmark
+    from nbf.synth.tracks import TRACKS, Track
 
     track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
     return Benchmark.load(track, given.seed, given.cache)

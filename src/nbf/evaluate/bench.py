@@ -9,14 +9,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from torch import Tensor
 
 from nbf.body.model import BodyModel
-from nbf.synth.room import Room
-from nbf.synth.sampler import Sampler, SamplerConfig
-from nbf.synth.view import ViewConfig
+from nbf.synth.sampler import Sampler
+from nbf.synth.tracks import CONFIGS, Track
 
 VERSION = 1
 """Part of every seed: raise it to draw other people on purpose."""
@@ -24,18 +22,6 @@ PEOPLE = 1000
 GROUP = 20
 """People are drawn so many at a time, always, each group from a seed of its own: who they are then depends on track,
 seed and index alone, never on how many are asked for or in what batches they are measured."""
-
-Track = Literal["studio", "wild"]
-TRACKS: tuple[Track, ...] = get_args(Track)
-CONFIGS: dict[Track, SamplerConfig] = {
-    "studio": SamplerConfig(
-        view=ViewConfig(elevation_deg=0.0, roll_deg=0.0, zoom=(0.97, 1.1), shift=0.015, truncated=0.0),
-        bystanders=0.0,
-        occluded=0.0,
-        room=Room(),
-    ),
-    "wild": SamplerConfig(),
-}
 
 
 @dataclass(frozen=True)

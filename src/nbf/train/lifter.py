@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
 from nbf.nets.weights import load_kind, read_card, save_network
+from nbf.train.augment import Move, move_people, random_moves
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -34,8 +36,8 @@ CHUNK = 128
 class LifterConfig:
     """Train the second half of a fitter: the perceptron that lifts what the convolutions find.
 
-    They read each map twice before training starts, which the folder of the run remembers; a step then costs a
-    thirtieth of one that trains them.
+    They read each map, its mirror image and how both might look elsewhere in a picture before training starts, which
+    the folder of the run remembers; a step then costs a thirtieth of one that trains them.
     """
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("lifter"))
@@ -48,6 +50,8 @@ class LifterConfig:
     """Share of what was learnt in the weights that are kept; the rest are those of the start."""
     read: int = 40_960
     """People of each kind whose maps are read, at most."""
+    looks: int = 2
+    """Times that each map is read in both directions: as it is, then moved (turned, zoomed, shifted) at random."""
     start: Path | None = None
     """Weights of the fitter; the bundled ones if not given."""
 
@@ -119,9 +123,8 @@ def findings_source(config: LifterConfig, task: FitterTask, device: torch.device
         some = people[share.kind]
         if share.seen is not None:
             kept = config.loop.folder / f"{share.kind}_{'seen' if share.seen else 'true'}.npz"
-            some = read_once(
-                kept, task, {name: value[: config.read] for name, value in some.items()}, share.seen, device
-            )
+            some = {name: value[: config.read] for name, value in some.items()}
+            some = read_once(kept, task, some, share.seen, config.looks, device)
         logger.info("%s: %d to learn from", share, len(some["betas"]))
         groups.append(({name: value for name, value in some.items() if name in LEARNT}, share.count))
 
@@ -143,32 +146,38 @@ def found(name: str) -> str:
 LEARNT = (*BODY_LABELS, *map(found, Findings._fields))
 
 
-def read_once(kept: Path, task: FitterTask, people: Batch, seen: bool, device: torch.device) -> Batch:
+def read_once(kept: Path, task: FitterTask, people: Batch, seen: bool, looks: int, device: torch.device) -> Batch:
     """`read`, or what an earlier call has left in the file `kept`, if that was of the same people."""
     if kept.is_file():
         findings, betas = load_packs([kept]), people["betas"]
-        if len(findings["betas"]) == 2 * len(betas) and torch.equal(findings["betas"][:CHUNK], betas[:CHUNK]):
+        if len(findings["betas"]) == 2 * looks * len(betas) and torch.equal(findings["betas"][:CHUNK], betas[:CHUNK]):
             return findings
-    findings = read(task, people, seen, device)
+    findings = read(task, people, seen, looks, device)
     save_pack(findings, kept)
     return findings
 
 
 @torch.no_grad()
-def read(task: FitterTask, people: Batch, seen: bool, device: torch.device) -> Batch:
+def read(task: FitterTask, people: Batch, seen: bool, looks: int, device: torch.device) -> Batch:
     """What a fitter finds in the maps of people and in their mirror images, as float16, with the bodies' labels.
 
-    True maps are spoilt as the task spoils them.
+    The first look is at the maps as they are, further ones at maps that are moved at random. True maps are spoilt as
+    the task spoils them.
     """
     fitter = for_inference(task.network)
+    generator = Generator().manual_seed(mixed_seed("looks", seen))
     batches = []
     for rows in torch.arange(len(people["betas"])).split(CHUNK):
-        for mirrored in (False, True):
+        for look, mirrored in product(range(looks), (False, True)):
             batch = mirror_people(rows_of(people, rows, seen), torch.full((len(rows),), mirrored))
-            shown = {name: value.to(device) for name, value in batch.items()}
-            findings, _ = fitter.find(task.proxy(shown | {"parts": expand(shown["parts"])}))
+            batch = {name: value.to(device) for name, value in batch.items()}
+            batch |= {"parts": expand(batch["parts"])}
+            if look:
+                move = random_moves(len(rows), generator)
+                batch = move_people(batch, Move(*(value.to(device) for value in move)), task.body)
+            findings, _ = fitter.find(task.proxy(batch))
             values = {found(name): value.half().cpu() for name, value in findings._asdict().items()}
-            batches.append(values | {name: batch[name] for name in BODY_LABELS})
+            batches.append(values | {name: batch[name].cpu() for name in BODY_LABELS})
     return concatenate(batches)
 
 

@@ -41,7 +41,7 @@ class PeopleConfig:
 
 
 # Kinds from which people without a map are taken, the first that there is.
-MAPLESS = ("skeletons", "bare", "labels", "dressed")
+MAPLESS = ("skeletons", "bare", "labels")
 
 
 class Share(NamedTuple):
@@ -72,12 +72,19 @@ def people_source(config: PeopleConfig, seed: int, device: torch.device) -> Sour
 
 
 def load_groups(people: Path) -> dict[str, Batch]:
-    """The packs of each kind of people in a folder. Raises DataError where there are none whose maps can be shown."""
+    """The packs of each kind of people in a folder; dressed ones have `labels` as well. Raises DataError where there
+    are none whose maps can be shown."""
     folders = {"dressed": people} | {kind: people / kind for kind in ("labels", "bare", "skeletons", "photos")}
     files = {kind: sorted(folder.glob("*.npz")) for kind, folder in folders.items()}
     if not files["dressed"] and not files["labels"]:
         raise DataError(f"{people}: no packs of people there or in its folder labels; make them with `nbf draw`")
-    return {kind: load_packs(some) for kind, some in files.items() if some}
+    groups = {kind: load_packs(some) for kind, some in files.items() if some}
+    true = [
+        {name: groups[kind][name] for name in ("parts", *BODY_LABELS)}
+        for kind in ("dressed", "labels")
+        if kind in groups
+    ]
+    return groups | {"labels": concatenate(true)}
 
 
 def held_out_batches(config: PeopleConfig, seen: bool, device: torch.device) -> list[Batch]:
@@ -103,7 +110,7 @@ def shares(config: PeopleConfig, kinds: set[str]) -> list[Share]:
         Share("photos", True, photos),
         Share("bare", False, bare),
         Share("dressed", True, seen),
-        Share("labels" if "labels" in kinds else "dressed", False, true),
+        Share("labels", False, true),
         Share(next(kind for kind in MAPLESS if kind in kinds), None, config.skeletons),
     ]
     return [row for row in rows if row.count]

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nbf.evaluate.bench import GROUP, TRACKS, Benchmark, Group, Track, group_seed
+from nbf.evaluate.bench import GROUP, Benchmark, Group, group_seed
 from nbf.geometry.camera import Camera
 from nbf.synth.room import Room
+from nbf.synth.tracks import TRACKS, Track
 
 NOWHERE = Path("no such folder")
 

@@ -71,7 +71,7 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
     network = tiny()
     clean = task_of(network)
     people = pack(5, 0, "parts", "seen_parts", "seen_keypoints")
-    findings = read(clean, people, seen, CPU)
+    findings = read(clean, people, seen, 1, CPU)
     assert len(findings["betas"]) == 10
     first = {name: value[:5].float() for name, value in findings.items()}
     maps = people["seen_parts" if seen else "parts"]
@@ -89,11 +89,21 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
 def test_mirror_images_are_read_as_well() -> None:
     clean = task_of(tiny())
     people = pack(3, 0, "seen_parts", "seen_keypoints")
-    findings = read(clean, people, True, CPU)
+    findings = read(clean, people, True, 1, CPU)
     labels = ("betas", "rotations", "translation", "focal", "center", "keypoints")
     mirrored = mirror_people({name: people[name] for name in labels}, torch.ones(3, dtype=torch.bool))
     for name in labels:
         torch.testing.assert_close(findings[name][3:], mirrored[name], msg=name)
+
+
+def test_further_looks_are_at_moved_people() -> None:
+    """A moved map and its mirror image show other findings of the same shapes in other places."""
+    people = pack(3, 0, "seen_parts", "seen_keypoints")
+    once, twice = (read(task_of(tiny()), people, True, looks, CPU) for looks in (1, 2))
+    assert all(torch.equal(twice[name][:6], value) for name, value in once.items())
+    torch.testing.assert_close(twice["betas"][6:], once["betas"])
+    for name in ("focal", "center", "translation", found("moments")):
+        assert not torch.isclose(twice[name][6:], once[name]).view(6, -1).all(1).any(), name
 
 
 def test_true_maps_are_spoilt_before_they_are_read() -> None:
@@ -101,7 +111,7 @@ def test_true_maps_are_spoilt_before_they_are_read() -> None:
     torch.manual_seed(0)
     spoiling = task_of(network, CorruptionConfig(clean=0.0))
     for seen in (False, True):
-        read_spoilt, read_clean = (read(task, people, seen, CPU)[places] for task in (spoiling, task_of(network)))
+        read_spoilt, read_clean = (read(task, people, seen, 1, CPU)[places] for task in (spoiling, task_of(network)))
         assert torch.equal(read_spoilt, read_clean) is seen
 
 
