@@ -3,27 +3,15 @@
 import math
 
 import torch
+from packs import random_pack, random_people, small
 
-from nbf.body.files import load_body
 from nbf.body.model import pose_joints
 from nbf.geometry.camera import Camera
 from nbf.train.augment import Move, move_people, random_moves
 from nbf.train.batch import Batch
+from nbf.train.packs import expand
 
-BODY = load_body("anny24", "small")
-
-
-def people(count: int) -> Batch:
-    g = torch.Generator().manual_seed(0)
-    turns = torch.linalg.qr(torch.randn(count, 24, 3, 3, generator=g))[0]
-    return {
-        "betas": 0.3 * torch.randn(count, BODY.shape_count, generator=g),
-        "rotations": turns * torch.linalg.det(turns)[..., None, None],
-        "translation": torch.randn(count, 3, generator=g) + torch.tensor([0.0, 0.0, 6.0]),
-        "focal": 300 + 50 * torch.rand(count, generator=g),
-        "center": 128 + 20 * torch.randn(count, 2, generator=g),
-        "keypoints": 256 * torch.rand(count, 17, 3, generator=g),
-    }
+BODY = small()
 
 
 def projected(batch: Batch) -> torch.Tensor:
@@ -32,7 +20,7 @@ def projected(batch: Batch) -> torch.Tensor:
 
 
 def test_a_moved_body_is_seen_where_its_picture_moved() -> None:
-    batch, move = people(5), random_moves(5, torch.Generator().manual_seed(1))
+    batch, move = random_people(5, 0), random_moves(5, torch.Generator().manual_seed(1))
     moved = move_people(batch, move, BODY)
     torch.testing.assert_close(projected(moved), move.pixels(projected(batch)), atol=2e-2, rtol=1e-4)
     torch.testing.assert_close(moved["keypoints"], move.pixels(batch["keypoints"]))
@@ -40,10 +28,8 @@ def test_a_moved_body_is_seen_where_its_picture_moved() -> None:
 
 
 def test_no_move_changes_nothing() -> None:
-    batch = people(3) | {
-        "parts": torch.randn(3, 25, 64, 64, generator=torch.Generator().manual_seed(2)).softmax(1),
-        "seen_keypoints": 256 * torch.rand(3, 17, 3, generator=torch.Generator().manual_seed(3)),
-    }
+    batch = random_pack(3, 0, true=False)
+    batch["parts"] = expand(batch.pop("seen_parts"))
     moved = move_people(batch, Move(torch.zeros(3), torch.ones(3), torch.zeros(3, 2)), BODY)
     assert moved.keys() == batch.keys()
     for name, value in batch.items():

@@ -5,40 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from packs import random_pack, random_people, small
 
-from nbf.body.files import load_body
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
-from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights
 from nbf.train.lifter import LifterConfig, LifterTask, blend, findings_source, found, read, train_lifter
-from nbf.train.packs import compress, expand, save_pack
+from nbf.train.packs import expand, save_pack
 from nbf.train.people import PeopleConfig, mirror_people
 
-BODY = load_body("anny24", "small")
+BODY = small()
 CPU = torch.device("cpu")
-
-
-def pack(count: int, seed: int, *names: str) -> Batch:
-    """People at random, with some of the entries of a pack."""
-    g = torch.Generator().manual_seed(seed)
-    parts = (6 * torch.randn(count, 25, 64, 64, generator=g)).softmax(1)
-    turns = torch.linalg.qr(torch.randn(count, 24, 3, 3, generator=g))[0]
-    maps = {
-        "parts": compress(parts),
-        "seen_parts": compress(parts.flip(2)),
-        "seen_keypoints": torch.rand(count, 17, 3, generator=g) * torch.tensor([256.0, 256.0, 1.0]),
-    }
-    return {name: maps[name] for name in names} | {
-        "betas": 0.3 * torch.randn(count, BODY.shape_count, generator=g),
-        "rotations": turns * torch.linalg.det(turns)[..., None, None],
-        "translation": torch.randn(count, 3, generator=g) + torch.tensor([0.0, 0.0, 6.0]),
-        "focal": 300 + torch.rand(count, generator=g),
-        "center": 128 + torch.randn(count, 2, generator=g),
-        "keypoints": torch.rand(count, 17, 3, generator=g),
-    }
 
 
 def tiny() -> Fitter:
@@ -53,11 +32,11 @@ def task_of(network: Fitter, corruption: CorruptionConfig | None = None) -> Fitt
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Packs of every kind of people."""
-    save_pack(pack(6, 0, "parts", "seen_parts", "seen_keypoints"), tmp_path / "people" / "0")
-    save_pack(pack(5, 1, "parts"), tmp_path / "people" / "labels" / "0")
-    save_pack(pack(4, 2, "parts"), tmp_path / "people" / "bare" / "0")
-    save_pack(pack(9, 3), tmp_path / "people" / "skeletons" / "0")
-    save_pack(pack(3, 4, "seen_parts", "seen_keypoints"), tmp_path / "people" / "photos" / "0")
+    save_pack(random_pack(6, 0), tmp_path / "people" / "0")
+    save_pack(random_pack(5, 1, seen=False), tmp_path / "people" / "labels" / "0")
+    save_pack(random_pack(4, 2, seen=False), tmp_path / "people" / "bare" / "0")
+    save_pack(random_people(9, 3), tmp_path / "people" / "skeletons" / "0")
+    save_pack(random_pack(3, 4, true=False), tmp_path / "people" / "photos" / "0")
     return tmp_path
 
 
@@ -70,7 +49,7 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
     """The losses of findings are those of the maps, up to the rounding of float16."""
     network = tiny()
     clean = task_of(network)
-    people = pack(5, 0, "parts", "seen_parts", "seen_keypoints")
+    people = random_pack(5, 0)
     findings = read(clean, people, seen, 1, CPU)
     assert len(findings["betas"]) == 10
     first = {name: value[:5].float() for name, value in findings.items()}
@@ -88,7 +67,7 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
 
 def test_mirror_images_are_read_as_well() -> None:
     clean = task_of(tiny())
-    people = pack(3, 0, "seen_parts", "seen_keypoints")
+    people = random_pack(3, 0, true=False)
     findings = read(clean, people, True, 1, CPU)
     labels = ("betas", "rotations", "translation", "focal", "center", "keypoints")
     mirrored = mirror_people({name: people[name] for name in labels}, torch.ones(3, dtype=torch.bool))
@@ -98,7 +77,7 @@ def test_mirror_images_are_read_as_well() -> None:
 
 def test_further_looks_are_at_moved_people() -> None:
     """A moved map and its mirror image show other findings of the same shapes in other places."""
-    people = pack(3, 0, "seen_parts", "seen_keypoints")
+    people = random_pack(3, 0, true=False)
     once, twice = (read(task_of(tiny()), people, True, looks, CPU) for looks in (1, 2))
     assert all(torch.equal(twice[name][:6], value) for name, value in once.items())
     torch.testing.assert_close(twice["betas"][6:], once["betas"])
@@ -107,7 +86,7 @@ def test_further_looks_are_at_moved_people() -> None:
 
 
 def test_true_maps_are_spoilt_before_they_are_read() -> None:
-    network, people, places = tiny(), pack(3, 0, "parts", "seen_parts", "seen_keypoints"), found("places")
+    network, people, places = tiny(), random_pack(3, 0), found("places")
     torch.manual_seed(0)
     spoiling = task_of(network, CorruptionConfig(clean=0.0))
     for seen in (False, True):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from packs import random_pack, small
 
-from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.errors import DataError
 from nbf.geometry.camera import Camera
@@ -14,25 +14,7 @@ from nbf.train.batch import Batch
 from nbf.train.packs import compress, expand, load_packs, save_pack
 from nbf.train.people import PeopleConfig, held_out_batches, mirror_people, people_source
 
-BODY = load_body("anny24", "small")
-
-
-def pack(count: int, seed: int, strongest: int = 3) -> Batch:
-    g = torch.Generator().manual_seed(seed)
-    parts = (6 * torch.randn(count, 25, 64, 64, generator=g)).softmax(1)
-    turns = torch.linalg.qr(torch.randn(count, 24, 3, 3, generator=g))[0]
-    turns = turns * torch.linalg.det(turns)[..., None, None]
-    return {
-        "parts": compress(parts, strongest),
-        "seen_parts": compress(parts.flip(2)),
-        "seen_keypoints": torch.rand(count, 17, 3, generator=g),
-        "betas": torch.randn(count, BODY.shape_count, generator=g),
-        "rotations": turns,
-        "translation": torch.randn(count, 3, generator=g) + torch.tensor([0.0, 0.0, 6.0]),
-        "focal": 300 + torch.rand(count, generator=g),
-        "center": 128 + torch.randn(count, 2, generator=g),
-        "keypoints": torch.rand(count, 17, 3, generator=g),
-    }
+BODY = small()
 
 
 def test_compressed_maps_keep_the_strong_parts() -> None:
@@ -45,7 +27,7 @@ def test_compressed_maps_keep_the_strong_parts() -> None:
 
 
 def test_packs_come_back_in_order(tmp_path: Path) -> None:
-    first, second = pack(3, 0), pack(2, 1)
+    first, second = random_pack(3, 0), random_pack(2, 1)
     files = [save_pack(first, tmp_path / "a"), save_pack(second, tmp_path / "b")]
     both = load_packs(files)
     for name, value in both.items():
@@ -58,9 +40,9 @@ def test_packs_come_back_in_order(tmp_path: Path) -> None:
 
 
 def test_batches_hold_every_kind_of_people(tmp_path: Path) -> None:
-    save_pack(pack(6, 0), tmp_path / "0")
-    save_pack({name: value for name, value in pack(6, 1, 1).items() if "seen" not in name}, tmp_path / "bare" / "0")
-    save_pack({name: value for name, value in pack(6, 2).items() if name != "parts"}, tmp_path / "photos" / "0")
+    save_pack(random_pack(6, 0), tmp_path / "0")
+    save_pack(random_pack(6, 1, seen=False, strongest=1), tmp_path / "bare" / "0")
+    save_pack(random_pack(6, 2, true=False), tmp_path / "photos" / "0")
     config = PeopleConfig(tmp_path, tmp_path, batch=16, skeletons=5, bare=0.25, photos=0.25, predicted=0.5)
     batches = list(islice(people_source(config, 3, torch.device("cpu"))(0), 4))
     for batch in batches:
@@ -78,9 +60,8 @@ def test_batches_hold_every_kind_of_people(tmp_path: Path) -> None:
 
 
 def test_mirrored_people_are_the_picture_mirrored() -> None:
-    batch = pack(4, 5)
-    batch = {name: batch[name] for name in ("parts", "betas", "rotations", "translation", "focal", "center")}
-    batch |= {"keypoints": pack(4, 5)["keypoints"], "seen_keypoints": torch.rand(4, 17, 3)}
+    batch = random_pack(4, 5)
+    del batch["seen_parts"]
     batch["predicted"] = torch.ones(4, dtype=torch.bool)
     mirrored = mirror_people(batch, torch.tensor([True, False, True, True]))
     assert all(torch.equal(mirrored[name][1], batch[name][1]) for name in batch)
