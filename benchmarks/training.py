@@ -2,9 +2,10 @@
 
     python benchmarks/training.py [--device cpu|cuda] [--threads 2] [--batch 64] [--rounds 5] [--cache runs/cache]
 
-The first table is the sampler alone: `bare` are labels of naked people, `labels` those of dressed ones, `pictures` come
-with their labels. The second is a training step of each network on freshly drawn people, by stage. Everything is the
-median of the rounds. Without the packs of tools/pack_training.py people wear painted clothes, which is quicker to draw.
+The first table is the sampler alone: `skeletons` are bodies without a map, `bare` labels of naked people, `labels`
+those of dressed ones, `pictures` come with their labels. The second is a training step of each network on freshly drawn
+people, by stage; the lifter's were drawn and read before, as in its training. Everything is the median of the rounds.
+Without the packs of tools/pack_training.py people wear painted clothes, which is quicker to draw.
 """
 
 import argparse
@@ -24,8 +25,10 @@ from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights
+from nbf.train.lifter import LifterTask, read
 from nbf.train.log import Stopwatch
 from nbf.train.loop import Task, make_optimizer
+from nbf.train.packs import compress
 from nbf.train.segmenter import SegmenterTask, SegmenterWeights
 
 STAGES = ("draw", "forward", "backward", "optimiser")
@@ -48,6 +51,7 @@ def main() -> None:
     print(f"{device}, {given.threads} threads, batches of {given.batch}, median of {given.rounds}\n")
 
     draws: dict[str, Draw] = {
+        "skeletons": sampler.sample_skeletons,
         "bare": sampler.sample_bare,
         "labels": lambda count: sampler.sample(count, picture=False),
         "pictures": sampler.sample,
@@ -60,10 +64,13 @@ def main() -> None:
     body = load_body("anny24", "small").to(device)
     fitter = FitterTask(Fitter(body.shape_count).to(device), body, FitterWeights(), CorruptionConfig())
     segmenter = SegmenterTask(Segmenter().to(device), SegmenterWeights(), device)
+    bare = {name: value.cpu() for name, value in draws["bare"](given.batch).items()}
+    findings = read(fitter, bare | {"parts": compress(bare["parts"], 1)}, seen=False, looks=1, device=device)
     steps: dict[str, tuple[Task, Draw]] = {
         "segmenter": (segmenter, draws["pictures"]),
         "fitter": (fitter, lambda count: unseen(draws["labels"](count))),
         "fitter, bare": (fitter, lambda count: unseen(draws["bare"](count))),
+        "lifter": (LifterTask(fitter, 0.25), lambda count: shown(findings, count, device)),
     }
     header = "".join(f"{stage:>11}" for stage in STAGES)
     print(f"\n{'ms a sample':<14}{header}{'steps a s':>11}{'drawing':>10}")
@@ -77,6 +84,12 @@ def unseen(batch: Batch) -> Batch:
     """A fitter's batch of true part maps: nobody was seen through the segmenter."""
     nobody = torch.zeros(len(batch["parts"]), dtype=torch.bool, device=batch["parts"].device)
     return batch | {"predicted": nobody, "seen_keypoints": batch["keypoints"]}
+
+
+def shown(findings: Batch, count: int, device: torch.device) -> Batch:
+    """A lifter's batch: random rows of what was read."""
+    rows = torch.randint(len(findings["betas"]), (count,))
+    return {name: value[rows].to(device).float() for name, value in findings.items()}
 
 
 def step_timer(task: Task, draw: Draw, count: int, watch: Stopwatch) -> Callable[[], list[float]]:

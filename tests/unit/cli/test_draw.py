@@ -8,6 +8,7 @@ import torch
 from nbf.cli.draw import BATCH, PACK, main
 from nbf.errors import DataError, InputError
 from nbf.nets.segmenter import Segmenter
+from nbf.synth.room import Room
 from nbf.synth.sampler import Sampler
 from nbf.train.drawing import BODY_LABELS, draw_dressed
 from nbf.train.packs import expand, load_packs
@@ -46,6 +47,18 @@ def test_every_kind_draws_other_people(tmp_path: Path, monkeypatch: pytest.Monke
         assert main(words) == 0
     shapes = [load_packs(list((tmp_path / kind).glob("*.npz")))["betas"] for kind in ("skeletons", "bare")]
     assert len(torch.cat(shapes).unique(dim=0)) == 2 * BATCH
+
+
+def test_people_are_drawn_in_the_track_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbf.cli.draw.PACK", BATCH)
+    for track in ("wild", "studio"):
+        words = ["--kind", "skeletons", "--track", track, "--n", str(BATCH)]
+        assert main([*words, "--cache", str(tmp_path), "-o", str(tmp_path / track)]) == 0
+    wild, studio = (load_packs(list((tmp_path / track).glob("*.npz"))) for track in ("wild", "studio"))
+    assert len(torch.cat([wild["betas"], studio["betas"]]).unique(dim=0)) == 2 * BATCH
+    nearest, furthest = Room().distance
+    assert ((studio["translation"][:, 2] - (nearest + furthest) / 2).abs() < (furthest - nearest) / 2 + 0.1).all()
+    assert wild["translation"][:, 2].max() > 1.5 * furthest
 
 
 def test_dressed_people_are_kept_true_and_as_seen(tmp_path: Path) -> None:
