@@ -22,7 +22,8 @@ from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter, Proxy
 from nbf.nets.locator import Locator, decode
-from nbf.nets.mirror import Reading, in_crop, read_both_ways, segment_both_ways
+from nbf.nets.look import look
+from nbf.nets.mirror import Reading, in_crop, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.weights import load_network
 from nbf.people import People
@@ -258,7 +259,7 @@ class Predictor:
         for center, size in zip(crops.center.split(_BATCH), crops.size.split(_BATCH)):
             images = self._to_network(Crop(center, size, crops.resolution).sample(image))
             with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                proxies.append(segment_both_ways(self.segmenter, images))
+                proxies.append(look(self.segmenter, images))
         return Proxy(*(torch.cat(values).float().cpu() for values in zip(*proxies)))
 
     @torch.no_grad()

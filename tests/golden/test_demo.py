@@ -33,6 +33,16 @@ def test_demo_picture() -> None:
         assert difference.abs().mean() < PIXELS, name
 
 
+def test_nobody_changes_somebody_else() -> None:
+    """People of one picture come out as they would alone, refinement included."""
+    predictor = nbf.load()
+    predictor._bfloat16 = False  # its rounding depends on the batch
+    together = predictor.predict(PICTURE)
+    for person in together:
+        (alone,) = predictor.predict(PICTURE, boxes=[person.box.tolist()])
+        torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
+
+
 if __name__ == "__main__":
     rounded = json.loads(json.dumps(measure()), parse_float=lambda number: round(float(number), 1))
     GOLDEN.write_text(json.dumps(rounded) + "\n")

@@ -101,10 +101,11 @@ def test_nobody_is_an_empty_result(predictor):
 
 
 def test_batch_equals_single(predictor, photo):
-    both = predictor.predict(photo, boxes=BOXES)
+    # Without refinement, which has no sense of bodies as wild as these; tests/golden has it with real ones.
+    both = predictor.predict(photo, boxes=BOXES, refine=False)
     assert [person.score for person in both] == [1.0, 1.0]
     for box, person in zip(BOXES, both, strict=True):
-        alone = predictor.predict(photo, boxes=[box])[0]
+        alone = predictor.predict(photo, boxes=[box], refine=False)[0]
         torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
 
 

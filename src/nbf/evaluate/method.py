@@ -14,7 +14,8 @@ from nbf.geometry.camera import Camera
 from nbf.nets.blocks import for_inference
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
-from nbf.nets.mirror import fit_both_ways, read_both_ways, segment_both_ways
+from nbf.nets.look import look
+from nbf.nets.mirror import fit_both_ways, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.refine.diagnostics import joint_sigmas
 from nbf.refine.refiner import Given, Refiner
@@ -63,7 +64,7 @@ class Regress:
         """What the fitter sees."""
         if self.segmenter is None:
             return Proxy.of_parts(self._to_network(batch["parts"]))
-        return segment_both_ways(self.segmenter, self._to_network(batch["image"]))
+        return look(self.segmenter, self._to_network(batch["image"]))
 
     def _to_network(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)

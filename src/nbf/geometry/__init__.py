@@ -2,6 +2,7 @@
 
 from nbf.geometry.camera import Camera, crop_camera_from_translation, translation_from_crop_camera
 from nbf.geometry.crop import Crop
+from nbf.geometry.move import CropMove
 from nbf.geometry.procrustes import align, similarity
 from nbf.geometry.rotations import (
     axis_angle_from_matrix,
@@ -14,6 +15,7 @@ from nbf.geometry.rotations import (
 __all__ = [
     "Camera",
     "Crop",
+    "CropMove",
     "align",
     "axis_angle_from_matrix",
     "crop_camera_from_translation",

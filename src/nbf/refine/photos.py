@@ -21,7 +21,8 @@ from nbf.data.pack import Photos
 from nbf.data.window import clip, pixel_grid
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle, translation_from_crop_camera
 from nbf.nets.fitter import UPRIGHT
-from nbf.nets.mirror import fit_both_ways, segment_both_ways
+from nbf.nets.look import look
+from nbf.nets.mirror import fit_both_ways
 from nbf.raster import rasterize
 from nbf.refine.landmarks import Landmarks, place
 from nbf.refine.maps import MERGED
@@ -161,7 +162,7 @@ class PhotoFitter:
     def start(self, people: Int64[Tensor, " n"]) -> BodyState:
         """What the networks see, in the camera of `camera(people)`."""
         image = self.crops.plain(people)["image"].contiguous(memory_format=torch.channels_last)
-        fit = fit_both_ways(self.fitter, segment_both_ways(self.segmenter, image))
+        fit = fit_both_ways(self.fitter, look(self.segmenter, image))
         camera = self.crop(people).camera(self.camera(people))
         return BodyState(fit.betas, fit.rotations, translation_from_crop_camera(fit.scale, fit.offset, camera, 1))
 

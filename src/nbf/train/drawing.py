@@ -7,7 +7,8 @@ from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.geometry.crop import Crop
 from nbf.nets.blocks import multiplies_bfloat16
-from nbf.nets.mirror import in_pixels, segment_both_ways
+from nbf.nets.look import look
+from nbf.nets.mirror import in_pixels
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
@@ -77,5 +78,5 @@ def see(segmenter: Segmenter, image: Tensor) -> Batch:
     """What the segmenter makes of pictures, looked at both ways as a predictor does: `seen_parts` compressed,
     `seen_keypoints` (n,17,3) pixels and score."""
     with torch.autocast(image.device.type, torch.bfloat16, enabled=multiplies_bfloat16(image.device)):
-        proxy = segment_both_ways(segmenter, image.contiguous(memory_format=torch.channels_last))
+        proxy = look(segmenter, image.contiguous(memory_format=torch.channels_last))
     return {"seen_parts": compress(proxy.parts.float()), "seen_keypoints": in_pixels(proxy.keypoints)}

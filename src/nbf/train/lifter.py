@@ -15,7 +15,7 @@ from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
 from nbf.nets.weights import load_kind, read_card, save_network
-from nbf.train.augment import Move, move_people, random_moves
+from nbf.train.augment import move_people, random_moves
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -173,8 +173,7 @@ def read(task: FitterTask, people: Batch, seen: bool, looks: int, device: torch.
             batch = {name: value.to(device) for name, value in batch.items()}
             batch |= {"parts": expand(batch["parts"])}
             if look:
-                move = random_moves(len(rows), generator)
-                batch = move_people(batch, Move(*(value.to(device) for value in move)), task.body)
+                batch = move_people(batch, random_moves(len(rows), generator).to(device), task.body)
             findings, _ = fitter.find(task.proxy(batch))
             values = {found(name): value.half().cpu() for name, value in findings._asdict().items()}
             batches.append(values | {name: batch[name].cpu() for name in BODY_LABELS})
