@@ -51,7 +51,7 @@ class LifterConfig:
     read: int = 40_960
     """People of each kind whose maps are read, at most."""
     looks: int = 2
-    """Times that each map is read in both directions: as it is, then moved (turned, zoomed, shifted) at random."""
+    """Times that a segmenter's maps are read: as they are, then moved at random. True ones are cheaper drawn anew."""
     start: Path | None = None
     """Weights of the fitter; the bundled ones if not given."""
 
@@ -124,7 +124,7 @@ def findings_source(config: LifterConfig, task: FitterTask, device: torch.device
         if share.seen is not None:
             kept = config.loop.folder / f"{share.kind}_{'seen' if share.seen else 'true'}.npz"
             some = {name: value[: config.read] for name, value in some.items()}
-            some = read_once(kept, task, some, share.seen, config.looks, device)
+            some = read_once(kept, task, some, share.seen, config.looks if share.seen else 1, device)
         logger.info("%s: %d to learn from", share, len(some["betas"]))
         groups.append(({name: value for name, value in some.items() if name in LEARNT}, share.count))
 
