@@ -39,7 +39,7 @@ Method = Callable[[dict[str, Tensor]], Answer]
 
 
 class Regress:
-    """The networks, asked as `nbf predict` asks them (`nbf.nets.look`, both ways round) but in float32 on every machine.
+    """The networks, asked as `nbf predict` asks them (both ways, lying people twice) but in float32 on every machine.
 
     Of the truth only the camera is used, as a predictor that knows the lens would; with true parts, those as well.
     """
