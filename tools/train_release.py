@@ -6,8 +6,8 @@
 `vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
 lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
 first mostly on naked people and joints alone, then on dressed people. `lifter` trains its second half on, on what its
-first half finds in these packs. `doubt` draws people whom the fitter has not
-seen and learns how wrong it is about them. Needs the packs of tools/pack_training.py in runs/cache.
+first half finds in these packs. `doubt` draws people whom the fitter has not seen and learns how wrong it is about
+them. Needs the packs of tools/pack_training.py in runs/cache.
 """
 
 import shutil
@@ -36,7 +36,7 @@ class Release:
     vision: float = 17.0
     """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
     people: int = 60_000
-    """Dressed people to draw; five times as many naked ones."""
+    """Dressed people to draw, and a quarter as many in the studio; five times as many naked ones."""
     fitter: tuple[float, float] = (40.0, 34.0)
     """Minutes of the two trainings of the fitter (a CPU's)."""
     lifter: float = 37.0
@@ -97,11 +97,14 @@ def draw(config: Release) -> None:
     seed = 100 * config.seed
     run(
         dressed=nbf("draw", "--n", config.people, "--seed", seed + 2, *look),
+        studio=nbf("draw", "--track", "studio", "--n", config.people // 4, "--seed", seed + 5, *look),
         bare=nbf("draw", "--kind", "bare", "--n", 5 * config.people, "--seed", seed + 1, "-o", PEOPLE / "bare", *look),
     )
     test = nbf("draw", "--split", "test", "--n", 1024, "--seed", seed + 90, "-o", CACHE / "people_test", *look)
+    skeletons = nbf("draw", "--kind", "skeletons", "-o", PEOPLE / "skeletons")
     more = {
-        "skeletons": nbf("draw", "--kind", "skeletons", "--n", 200_000, "--seed", seed + 4, "-o", PEOPLE / "skeletons")
+        "skeletons": [*skeletons, "--n", "200000", "--seed", str(seed + 4)],
+        "studio_skeletons": [*skeletons, "--track", "studio", "--n", "100000", "--seed", str(seed + 6)],
     }
     if (CACHE / "real_fits.npz").is_file():
         photos = nbf("draw", "--kind", "photos", "--n", 6144, "--seed", seed + 3, "-o", PEOPLE / "photos")
@@ -122,7 +125,7 @@ def fitter(config: Release) -> None:
 
 def lifter(config: Release) -> None:
     """The fitter's second half, on."""
-    shares = ("--data.bare", 0.4, "--data.photos", 0.06, "--data.predicted", 0.25, "--data.skeletons", 256)
+    shares = ("--data.bare", 0.3, "--data.photos", 0.04, "--data.predicted", 0.55, "--data.skeletons", 256)
     command = training(config, "lifter", "lifter", config.lifter, 8e-4, *shares, "--loop.warmup", 100)
     run(lifter=[*command, "--start", str(RELEASE / "fitter.safetensors")])
     keep("fitter", "lifter")
