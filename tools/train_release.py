@@ -135,7 +135,7 @@ def doubt(config: Release) -> None:
     """How wrong the fitter is."""
     people = RELEASE / "people"
     look = ["--segmenter", RELEASE / "segmenter.safetensors", "--device", config.device]
-    run(drawn=nbf("draw", "--n", 3072, "--seed", 100 * config.seed + 50, "-o", people, *look))
+    run(drawn=nbf("draw", "--n", 8192, "--seed", 100 * config.seed + 50, "-o", people, *look))
     weights = RELEASE / "doubt.safetensors"
     run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter", "--output", weights))
 
