@@ -255,7 +255,7 @@ def bone_features(places: Float[Tensor, "b 24 2"]) -> Float[Tensor, "b 115"]:
 def part_moments(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 168"]:
     """For each part: whether it is there, the root of its area, its centre and its covariance, about in [-1, 1]."""
     body = parts[:, 1:].float()
-    across = down = _grid(parts.shape[-1], parts.device)
+    across = down = cell_centers(parts.shape[-1], parts.device)
     columns, rows = body.sum(-2), body.sum(-1)
     area = rows.sum(-1)
     safe = area.clamp(min=1e-3)
@@ -268,13 +268,13 @@ def part_moments(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 168"]:
 
 
 def _mean_and_spread(probability: Float[Tensor, "b j h w"]) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
-    across = down = _grid(probability.shape[-1], probability.device)
+    across = down = cell_centers(probability.shape[-1], probability.device)
     columns, rows = probability.sum(-2), probability.sum(-1)
     x, y = columns @ across, rows @ down
     variance = columns @ across.square() - x.square() + rows @ down.square() - y.square()
     return torch.stack([x, y], -1), 0.5 * variance.clamp(min=1e-4).log()
 
 
-def _grid(size: int, device: torch.device) -> Float[Tensor, " size"]:
+def cell_centers(size: int, device: torch.device) -> Float[Tensor, " size"]:
     """Cell centres along a side of the crop, -1 to 1."""
     return (torch.arange(size, device=device) + 0.5) * (2 / size) - 1

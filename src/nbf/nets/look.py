@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nbf.body.joints import COCO17
 from nbf.geometry import CropMove
-from nbf.nets.fitter import Proxy
+from nbf.nets.fitter import Proxy, cell_centers
 from nbf.nets.mirror import segment_both_ways
 from nbf.nets.segmenter import SegmenterOutput
 
@@ -60,7 +60,9 @@ def upright(proxy: Proxy) -> CropMove:
     angle = -leaning(proxy)
     turn = CropMove(angle, torch.ones_like(angle), angle.new_zeros(len(angle), 2))
     person = (proxy.parts[:, 0] < 0.5).flatten(1)
-    cells = turn.points(_cells(proxy.parts).expand(len(angle), -1, -1))
+    down, across = (cell_centers(side, angle.device) for side in proxy.parts.shape[-2:])
+    cells = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)
+    cells = turn.points(cells.expand(len(angle), -1, -1))
     low = torch.where(person[..., None], cells, torch.inf).amin(1)
     high = torch.where(person[..., None], cells, -torch.inf).amax(1)
     seen = person.any(1)
@@ -74,11 +76,3 @@ def moved_back(second: Proxy, first: Proxy, move: CropMove) -> Proxy:
     back = move.inverse()
     covered = back.picture(torch.ones_like(second.parts[:, :1]))
     return Proxy(back.picture(second.parts) + (1 - covered) * first.parts, back.points(second.keypoints))
-
-
-def _cells(parts: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 2"]:
-    """Middles of the cells of a map, -1 to 1, row by row."""
-    down, across = (
-        (torch.arange(side, device=parts.device, dtype=parts.dtype) + 0.5) * (2 / side) - 1 for side in parts.shape[-2:]
-    )
-    return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).flatten(0, 1)
