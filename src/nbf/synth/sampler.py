@@ -1,5 +1,6 @@
 """Labelled synthetic people, drawn on the training device: poses, shapes, clothes, view and light put together."""
 
+import copy
 import logging
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,6 +94,12 @@ class Sampler:
         poses = PoseLibrary.load(cache / "poses.npz", device=device)
         backgrounds = Backgrounds.load(cache / "backgrounds.npz", split, device)
         return cls(Closet.build(body, wardrobe, split, device), poses, backgrounds, split, seed, config)
+
+    def like(self, config: SamplerConfig) -> "Sampler":
+        """Another way of drawing the same people: everything is shared, the generator too."""
+        other = copy.copy(self)
+        other.config = config
+        return other
 
     @property
     def body(self) -> BodyModel:

@@ -58,8 +58,12 @@ class FitterTask:
         self.corruption = corruption
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
-        truth = self.truth(batch)
         output, maps = network(self.proxy(batch))
+        return self.judge(output, maps, batch)
+
+    def judge(self, output: FitterOutput, maps: JointMaps, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses of a fitter's answers for the first rows of a batch; the others are lifted here."""
+        truth = self.truth(batch)
         output = self.completed(output, batch, truth)
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.residuals(output, batch, truth) | self.map_residuals(maps, batch, truth)

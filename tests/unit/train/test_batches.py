@@ -1,14 +1,18 @@
 """Batches: seeded by the step, mixed when reused; the moving average; the command line."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from nbf.cli import main
 from nbf.errors import InputError
 from nbf.nets import Locator
+from nbf.synth.room import Room
+from nbf.synth.sampler import Sampler, SamplerConfig
 from nbf.train.average import Average
 from nbf.train.batch import mixed_seed
-from nbf.train.sources import POOL, mix_rows, reused, seeded
+from nbf.train.sources import POOL, SEGMENTER_LABELS, DataConfig, mix_rows, reused, seeded, segmenter_draw
 
 # The steps behind the seeds of runs 1 and 5.
 STEPS = {mixed_seed(run, step): step for run in (1, 5) for step in range(1000)}
@@ -52,6 +56,29 @@ def test_mixing_one_batch_gives_it_back() -> None:
     batch = draw(3)
     mixed = mix_rows([batch], torch.Generator().manual_seed(0))
     assert all(torch.equal(mixed[name], batch[name]) for name in batch)
+
+
+class NamingSampler(Sampler):
+    """Draws no pictures: each sample says how its sampler is configured and gets a random number."""
+
+    def __init__(self) -> None:
+        self.config, self.generator = SamplerConfig(), torch.Generator()
+        self.backgrounds = None
+
+    def sample(self, count: int, picture: bool = True) -> dict[str, torch.Tensor]:
+        way = [float(isinstance(self.config.room, Room)), self.config.view.roll_deg]
+        number = torch.rand(count, 1, generator=self.generator)
+        return {name: torch.cat([torch.tensor([way] * count), number], 1) for name in SEGMENTER_LABELS}
+
+
+def test_the_segmenters_people_stand_in_rooms_and_are_rolled_as_configured(tmp_path: Path) -> None:
+    config = DataConfig(batch=20, studio=0.3, rolled=0.1, cache=tmp_path)
+    drawn = segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())(7)["image"]
+    room, roll, number = drawn.unbind(1)
+    assert [int(some.sum()) for some in (room == 1, roll > 180, (room == 0) & (roll < 10))] == [6, 2, 12]
+    assert len(number.unique()) == 20, "all kinds draw on from one generator"
+    again = segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())(7)["image"]
+    assert torch.equal(drawn, again)
 
 
 def test_average_follows_and_ends_between() -> None:
