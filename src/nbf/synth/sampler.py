@@ -96,7 +96,7 @@ class Sampler:
         return cls(Closet.build(body, wardrobe, split, device), poses, backgrounds, split, seed, config)
 
     def like(self, config: SamplerConfig) -> "Sampler":
-        """Another way of drawing the same people: everything is shared, the generator too."""
+        """A sampler of another configuration that shares everything else with this one, the random generator too."""
         other = copy.copy(self)
         other.config = config
         return other

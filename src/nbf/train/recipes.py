@@ -81,7 +81,8 @@ def train_segmenter(config: SegmenterConfig) -> Segmenter:
     held_out = segmenter_draw(config.data, "val", device, _sampler(config.data, "test", device))
     batches = _validation(held_out, config.data)
     source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)
-    task = SegmenterTask(network, config.weights, device, _judge(config, device) if config.weights.body else None)
+    fitter = _fixed_fitter(config, device) if config.weights.body else None
+    task = SegmenterTask(network, config.weights, device, fitter)
     return train(task, source, config.loop, lambda average: validate_segmenter(average, batches))
 
 
@@ -132,7 +133,7 @@ def _begin(loop: LoopConfig, start: Path | None, kind: type[N], make: Callable[[
     return device, (make() if start is None else load_kind(start, kind)).to(device)
 
 
-def _judge(config: SegmenterConfig, device: torch.device) -> FitterTask:
+def _fixed_fitter(config: SegmenterConfig, device: torch.device) -> FitterTask:
     """A fitter that says what a segmenter's maps are good for, and does not learn itself."""
     fitter = for_inference(load_kind(config.fitter or "fitter", Fitter)).to(device)
     return FitterTask(fitter, load_body("anny24", "small").to(device), FitterWeights())
