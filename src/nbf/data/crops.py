@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d, one_hot
 
 from nbf.body.joints import MIRROR_COCO17
 from nbf.body.parts import MIRROR24
+from nbf.data.fits import FittedBodies
 from nbf.data.pack import Photos
 from nbf.data.real import IGNORE, UNKNOWN
 from nbf.data.window import Window, clip, pixel_grid, read, within
@@ -52,9 +53,15 @@ class RealCrops:
     the same picture are background outside the person's own box and ignored inside it.
     """
 
-    def __init__(self, photos: Photos, backgrounds: Backgrounds, config: CropConfig = CropConfig()) -> None:
-        """`backgrounds` must lie on the device of the photos."""
-        self.photos, self.backgrounds, self.config = photos, backgrounds, config
+    def __init__(
+        self,
+        photos: Photos,
+        backgrounds: Backgrounds,
+        config: CropConfig = CropConfig(),
+        bodies: FittedBodies | None = None,
+    ) -> None:
+        """`backgrounds` and `bodies` must lie on the device of the photos."""
+        self.photos, self.backgrounds, self.config, self.bodies = photos, backgrounds, config, bodies
         self._others = _other_boxes(photos)
         self._mirror_parts = torch.tensor(MIRROR24, device=photos.images.device)
         self._mirror_keypoints = torch.tensor(MIRROR_COCO17, device=photos.images.device)
@@ -67,7 +74,8 @@ class RealCrops:
 
         Returns the keys of the synthetic sampler that real photos have labels for:
             image (n, 3, 256, 256) in [0, 1]; parts (n, 25, 64, 64) share of each part among the labelled points of a
-            pixel; ignore (n, 64, 64) bool; keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) True.
+            pixel; ignore (n, 64, 64) bool; keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) True;
+            with bodies also what `FittedBodies.labels` returns.
         """
         person = torch.randint(len(self), (count,), generator=generator, device=generator.device)
         photo = self.photos.photo[person]
@@ -147,6 +155,8 @@ class RealCrops:
             "keypoints": torch.cat([(unit + 1) / 2 * RESOLUTION, keypoints[..., 2:] * in_frame], dim=-1),
             "real": torch.ones(len(person), dtype=torch.bool, device=device),
         }
+        if self.bodies is not None:
+            batch |= self.bodies.labels(person, window, RESOLUTION)
         return batch, window.to_photo(pixel_grid(RESOLUTION, device)[None])
 
     def _read_image(self, photo: Int64[Tensor, " n"], points: Float[Tensor, "n r r 2"]) -> Float[Tensor, "n 3 r r"]:

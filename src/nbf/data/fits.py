@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
+from nbf.body.joints import mirror_rotations
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.data.pack import Photos
+from nbf.data.window import Window
 from nbf.errors import DataError
 from nbf.export.atomic import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
@@ -104,3 +106,36 @@ def fit_parts(fits: RealFits, body: BodyModel, side: int) -> UInt8[Tensor, "n {s
     """
     seen = rasterize(fits.camera.pixels_depth(fits.posed(body).vertices), body.faces, side, side)
     return torch.where(seen.mask, body.face_parts[seen.face.clamp_min(0)], 0).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class FittedBodies:
+    """Fits of a pack as labels for windows of its photos."""
+
+    fits: RealFits
+    body: BodyModel
+
+    def labels(self, people: Int64[Tensor, " n"], window: Window, resolution: int) -> dict[str, Tensor]:
+        """The bodies of `people`, one for each window, as crops of `resolution` pixels show them: turned and mirrored.
+
+        Returns:
+            betas (n, s), rotations (n, 24, 3, 3), translation (n, 3), focal (n,), center (n, 2) in crop pixels, and
+            has_body (n,) bool: the fit was kept.
+        """
+        fits, mirrored = self.fits[people], window.mirrored
+        scale = resolution / window.side
+        turn = torch.eye(3, device=scale.device).repeat(len(scale), 1, 1)
+        # In-plane turns and mirrors leave depths alone: they may as well happen in the camera as in the picture.
+        turn[:, :2, :2] = window.turn().mT
+        flip = torch.ones_like(fits.translation)
+        flip[:, :2] = window.flip()
+        pelvis = self.body.rest_joints(fits.betas)[:, 0]
+        rotations = torch.cat([(turn @ fits.rotations[:, 0])[:, None], fits.rotations[:, 1:]], 1)
+        return {
+            "betas": fits.betas,
+            "rotations": torch.where(mirrored[:, None, None, None], mirror_rotations(rotations), rotations),
+            "translation": (turn @ (pelvis + fits.translation)[..., None])[..., 0] * flip - pelvis,
+            "focal": fits.focal * scale,
+            "center": (window.to_unit(fits.center[:, None])[:, 0] + 1) / 2 * resolution,
+            "has_body": fits.kept,
+        }

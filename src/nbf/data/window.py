@@ -21,19 +21,21 @@ class Window:
     def to_photo(self, unit: Float[Tensor, "*n h w 2"]) -> Float[Tensor, "n h w 2"]:
         """Window coordinates in [-1, 1] to picture pixels."""
         half = self.side[:, None, None, None] / 2
-        turned = torch.einsum("nij,nhwj->nhwi", self._turn(), unit * self._flip()[:, None, None])
+        turned = torch.einsum("nij,nhwj->nhwi", self.turn(), unit * self.flip()[:, None, None])
         return self.center[:, None, None] + half * turned
 
     def to_unit(self, points: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k 2"]:
         """Picture pixels to window coordinates in [-1, 1]; inverse of `to_photo`."""
-        turned = torch.einsum("nji,nkj->nki", self._turn(), points - self.center[:, None])
-        return turned / (self.side[:, None, None] / 2) * self._flip()[:, None]
+        turned = torch.einsum("nji,nkj->nki", self.turn(), points - self.center[:, None])
+        return turned / (self.side[:, None, None] / 2) * self.flip()[:, None]
 
-    def _turn(self) -> Float[Tensor, "n 2 2"]:
+    def turn(self) -> Float[Tensor, "n 2 2"]:
+        """photo_from_window for directions of windows that are not mirrored."""
         cos, sin = self.angle.cos(), self.angle.sin()
         return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
 
-    def _flip(self) -> Float[Tensor, "n 2"]:
+    def flip(self) -> Float[Tensor, "n 2"]:
+        """Signs of x and y in the window: (-1, 1) where it is mirrored."""
         return torch.stack([1 - 2 * self.mirrored.to(self.side.dtype), torch.ones_like(self.side)], -1)
 
 

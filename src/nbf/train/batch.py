@@ -15,6 +15,7 @@ Batch = dict[str, Tensor]
     keypoints (n,17,3) COCO: x, y in crop pixels, weight in [0,1]        real (n,) bool: parts are trusted merged only
     surface (n,3,64,64), surface_mask (n,64,64) bool                     betas (n,S), rotations (n,24,3,3) cam_from_body
     translation (n,3), joints_3d (n,24,3) camera metres                  focal (n,), center (n,2), joints_2d (n,24,2) px
+    has_body (n,) bool: betas to center are known
 
 and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool. For the fitter, no image, but
 labels of the body, and of the first k people, whose maps are shown: parts (k,25,64,64), seen_keypoints (k,17,3) pixels

@@ -39,8 +39,9 @@ class SegmenterWeights:
 class SegmenterTask:
     """Part, heat-map and surface losses; samples marked `real` are compared after merging parts.
 
-    With a `fitter` also what that makes of the synthetic people: its weights stay, and its losses reach the segmenter
-    through the soft part map and the keypoints (Omran et al. 2018, section 3: the whole is differentiable).
+    With a `fitter` also what that makes of people whose bodies are known (`has_body`): its weights stay, and its losses
+    reach the segmenter through the soft part map and the keypoints (Omran et al. 2018, section 3: the whole is
+    differentiable).
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SegmenterTask:
             "surface": self.weights.surface * losses.weighted_mean(surface, batch["surface_mask"]),
         }
         if self.fitter is not None:
-            named["body"] = self.weights.body * self._body_loss(self.fitter, output, ~batch["real"], batch)
+            named["body"] = self.weights.body * self._body_loss(self.fitter, output, batch["has_body"], batch)
         return named
 
     @staticmethod

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from nbf.body.files import load_body
 from nbf.data.crops import RealCrops
+from nbf.data.fits import FittedBodies, RealFits
 from nbf.data.pack import PhotoPack, Photos
 from nbf.data.scenes import RealScenes
 from nbf.errors import DataError
@@ -104,12 +106,16 @@ def mix_rows(pool: list[Batch], generator: Generator) -> Batch:
 def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synthetic: Sampler) -> Draw:
     """Crops of synthetic people and of real photos; without the pack of real photos synthetic people only.
 
-    Raises DataError for shares of people that are negative or sum to more than one.
+    Raises DataError for shares of people that are negative or sum to more than one, and for photos alone.
     """
     real = load_photos(config.cache, split)
     count = round(config.batch * config.real) if real is not None else 0
-    crops = RealCrops(real.to(device), synthetic.backgrounds) if real is not None else None
+    crops = None
+    if real is not None:
+        crops = RealCrops(real.to(device), synthetic.backgrounds, bodies=_fitted(config.cache, split, real, device))
     people = config.batch - count
+    if people < 1:
+        raise DataError(f"real: expected a share below one, since photos lack labels, got {config.real}")
     rolled = replace(synthetic.config, view=replace(synthetic.config.view, roll_deg=ANY_ROLL_DEG))
     shares = {
         synthetic.like(CONFIGS["studio"]): round(people * config.studio),
@@ -124,6 +130,8 @@ def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synt
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)
         batches = [_only(sampler.sample(share), SEGMENTER_LABELS) for sampler, share in shares.items() if share]
+        for batch in batches:
+            batch["has_body"] = torch.ones_like(batch["real"])
         if crops is not None and count:
             batches.append(crops.sample(count, synthetic.generator))
         return concatenate(batches)
@@ -155,6 +163,14 @@ def load_photos(cache: Path, split: str) -> Photos | None:
         return PhotoPack.load(path).decode()
     logger.warning("no real photos at %s: training on synthetic people alone", path)
     return None
+
+
+def _fitted(cache: Path, split: str, photos: Photos, device: torch.device) -> FittedBodies | None:
+    """The bodies that `nbf fit-photos` fitted to the training photos, if it did."""
+    path = cache / "real_fits.npz"
+    if split != "train" or not path.is_file():
+        return None
+    return FittedBodies(RealFits.load(path, photos).to(device), load_body("anny24", "small").to(device))
 
 
 def _only(batch: dict[str, Tensor], names: tuple[str, ...]) -> Batch:

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from nbf.body.files import load_body
-from nbf.data.fits import RealFits, fit_parts
+from nbf.body.joints import MIRROR_SMPL24
+from nbf.data.fits import FittedBodies, RealFits, fit_parts
 from nbf.data.pack import Photos, pack_photos
+from nbf.data.window import Window
 from nbf.errors import DataError
+from nbf.geometry import Camera
 
 
 @pytest.fixture
@@ -65,3 +68,32 @@ def test_drawn_parts_know_front_from_back(photos: Photos) -> None:
     assert (drawn == 14).sum() < 0.05 * (drawn == 13).sum()  # the back shows at the sides at most
     columns = {part: (drawn == part).nonzero()[:, 1].float().mean() for part in (15, 17)}
     assert columns[15] > columns[17]  # the left leg of who faces the camera is on the right
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_bodies_are_where_a_turned_window_shows_them(photos: Photos, mirrored: bool) -> None:
+    """Projecting the body of a window is the same as cutting the window out of the projection."""
+    draw = torch.Generator().manual_seed(0)
+    fits = standing(photos)
+    n, body = len(fits), load_body("anny24", "small")
+    fits = replace(
+        fits,
+        betas=torch.randn(n, 11, generator=draw),
+        axis_angle=fits.axis_angle + 0.3 * torch.randn(n, 24, 3, generator=draw),
+        translation=fits.translation + 0.3 * torch.randn(n, 3, generator=draw),
+    )
+    window = Window(
+        center=photos.size[photos.photo] * torch.rand(n, 2, generator=draw),
+        side=100 + 50 * torch.rand(n, generator=draw),
+        angle=6 * torch.rand(n, generator=draw),
+        mirrored=torch.full((n,), mirrored),
+    )
+    labels = FittedBodies(fits, body).labels(torch.arange(n), window, 256)
+    joints = body(labels["betas"], labels["rotations"], labels["translation"]).joints
+    pixels = Camera(labels["focal"], labels["center"]).project(joints)
+    true = fits.posed(body).joints
+    expected = (window.to_unit(fits.camera.project(true)) + 1) * 128
+    order = list(MIRROR_SMPL24) if mirrored else list(range(24))
+    torch.testing.assert_close(pixels, expected[:, order], atol=0.05, rtol=0)
+    torch.testing.assert_close(joints[..., 2], true[:, order, 2], atol=5e-4, rtol=0)  # the body is symmetric to 0.1 mm
+    assert labels["has_body"].tolist() == fits.kept.tolist()

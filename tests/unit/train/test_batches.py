@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nbf.cli import main
+from nbf.data.blobs import encode
+from nbf.data.fits import RealFits
+from nbf.data.pack import PhotoPack
 from nbf.errors import DataError, InputError
 from nbf.nets import Locator
 from nbf.synth.room import Room
@@ -85,6 +90,60 @@ def test_shares_of_people_beyond_all_of_them_are_refused(tmp_path: Path) -> None
     config = SegmenterData(studio=0.7, rolled=0.6, cache=tmp_path)
     with pytest.raises(DataError, match=r"0\.7 and 0\.6"):
         segmenter_draw(config, "train", torch.device("cpu"), NamingSampler())
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A pack of two grey photos of one person each; the fit of the second was not kept."""
+    keypoints = np.tile(np.array([50, 50, 1], np.float32), (2, 17, 1))
+    pack = PhotoPack(
+        names=["first", "second"],
+        images=[encode(Image.new("RGB", (100, 100), "grey"), "WEBP")] * 2,
+        labels=[encode(Image.new("L", (100, 100), 3), "PNG")] * 2,
+        photo=np.arange(2),
+        boxes=np.tile(np.array([20, 10, 80, 90], np.float32), (2, 1)),
+        keypoints=keypoints,
+        complete=np.ones(2, bool),
+        clean_mask=np.zeros(2, bool),
+    )
+    pack.save(tmp_path / "real_train.npz")
+    two = torch.ones(2)
+    RealFits(
+        photo=torch.arange(2),
+        boxes=torch.from_numpy(pack.boxes),
+        betas=torch.zeros(2, 11),
+        axis_angle=torch.zeros(2, 24, 3),
+        translation=torch.tensor([[0.0, 0.0, 3.0]]).repeat(2, 1),
+        focal=100 * two,
+        center=torch.full((2, 2), 50.0),
+        kept=torch.tensor([True, False]),
+        pck=two,
+        keypoint_error=two,
+        iou=two,
+        part_share=two,
+    ).save(tmp_path / "real_fits.npz")
+    return tmp_path
+
+
+def test_photos_have_bodies_where_they_were_fitted(cache: Path) -> None:
+    config = SegmenterData(batch=14, real=6 / 7, cache=cache)
+    draw = segmenter_draw(config, "train", torch.device("cpu"), Sampler.load(cache, "train"))
+    batch = draw(0)
+    fitted = batch["real"] & batch["has_body"]
+    assert batch["real"].sum() == 12
+    assert batch["has_body"][~batch["real"]].all()
+    assert 0 < fitted.sum() < 12
+    assert (batch["translation"][fitted][:, 2] == 3).all()
+    (cache / "real_fits.npz").unlink()
+    without = segmenter_draw(config, "train", torch.device("cpu"), Sampler.load(cache, "train"))(0)
+    assert torch.equal(without["has_body"], ~without["real"])
+    assert torch.equal(without["image"], batch["image"])
+
+
+def test_photos_alone_are_refused(cache: Path) -> None:
+    config = SegmenterData(batch=4, real=1.0, cache=cache)
+    with pytest.raises(DataError, match="real: expected a share below one"):
+        segmenter_draw(config, "train", torch.device("cpu"), Sampler.load(cache, "train"))
 
 
 def test_average_follows_and_ends_between() -> None:
