@@ -1,6 +1,5 @@
 """Training the fitter's second half alone, on what its first half finds in part maps once and for all."""
 
-import copy
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,14 +13,14 @@ from torch.nn import functional as F
 from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
-from nbf.nets.weights import load_kind, read_card, save_network
+from nbf.nets.weights import load_kind
 from nbf.train.augment import move_people, random_moves
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
+from nbf.train.blend import train_blended
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.drawing import BODY_LABELS
 from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs, save_pack
 from nbf.train.people import PeopleConfig, load_groups, mirror_people, rows_of, shares
 from nbf.train.recipes import fitter_validation
@@ -87,32 +86,7 @@ def train_lifter(config: LifterConfig) -> Fitter:
     task = FitterTask(network, body, config.weights, config.corruption)
     source = findings_source(config, task, device)
     validate = fitter_validation(config.data, task, device)
-    start = copy.deepcopy(network)
-    learnt = train(LifterTask(task, config.hidden), source, config.loop, validate)
-    blended = blend(start, learnt, config.blend)
-    weights = config.loop.folder / "weights.safetensors"
-    record = read_card(weights)["record"] | {"blend": config.blend, "validation": validate(blended)}
-    logger.info("blended: %s", record["validation"])
-    save_network(blended, weights, record)
-    return blended
-
-
-@torch.no_grad()
-def blend(start: Fitter, learnt: Fitter, share: float) -> Fitter:
-    """Weights between those of a start and those learnt from it, in eval mode.
-
-    They keep more of what the start knew and the later samples do not show, and of two such networks between which the
-    loss is low all the way, the middle errs less than either (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-    models").
-    """
-    blended, ends = copy.deepcopy(start).eval(), (start.state_dict(), learnt.state_dict())
-    blended.load_state_dict(
-        {
-            name: torch.lerp(first, ends[1][name], share) if first.is_floating_point() else first
-            for name, first in ends[0].items()
-        }
-    )
-    return blended
+    return train_blended(LifterTask(task, config.hidden), source, config.loop, validate, config.blend)
 
 
 def findings_source(config: LifterConfig, task: FitterTask, device: torch.device) -> Source:

