@@ -18,7 +18,7 @@ from nbf.nets.fitter import FitterOutput
 from nbf.nets.locator import decode
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
-from nbf.train.corrupt import CorruptionConfig, corrupt, noisy_joints, noisy_keypoints
+from nbf.train.corrupt import CorruptionConfig
 from nbf.train.fitter import FitterTask, FitterWeights, set_mean
 from nbf.train.locator import LocatorTask, LocatorWeights, center_targets
 from nbf.train.loop import train
@@ -227,21 +227,6 @@ def test_joined_batches_fill_missing_labels() -> None:
         concatenate([whole, {**real, "parts": real["parts"][:, :, :8]}])
 
 
-def test_corrupted_maps_are_probabilities() -> None:
-    torch.manual_seed(1)
-    parts = people(8)["parts"]
-    extreme = CorruptionConfig(clean=0.0, drop=0.5, cut=1.0, confuse=0.5, noise=4.0, blur=1.0)
-    for strength in (CorruptionConfig(clean=0.0), extreme):
-        spoilt = corrupt(parts, strength)
-        assert spoilt.min() >= 0
-        torch.testing.assert_close(spoilt.sum(1), torch.ones(8, 64, 64), atol=1e-4, rtol=0)
-        assert (spoilt - parts).abs().mean() > 1e-3
-    half = (corrupt(parts, CorruptionConfig(clean=0.5)) == parts).flatten(1).all(1).sum()
-    assert 0 < half < 8
-    nothing = corrupt(parts, CorruptionConfig(clean=0.0, drop=0.0, cut=0.0, confuse=0.0, noise=0.0, blur=0.0))
-    assert torch.equal(nothing.argmax(1), parts.argmax(1))  # a floor under all probabilities is left
-
-
 def test_only_true_maps_are_spoilt() -> None:
     torch.manual_seed(0)
     batch = people(3) | {"predicted": torch.tensor([True, False, True])}
@@ -274,19 +259,6 @@ def test_true_answer_costs_nothing() -> None:
     output = FitterOutput(batch["betas"], batch["rotations"], scale, offset)
     for name, value in task.residuals(output, batch, task.truth(batch)).items():
         assert value < 1e-4, name
-
-
-def test_noisy_joints_stay_in_the_crop_and_say_how_sure_they_are() -> None:
-    torch.manual_seed(0)
-    places = torch.rand(4000, 24, 2) * 1.6 - 0.8
-    noisy, spreads = noisy_joints(places)
-    assert noisy.abs().max() <= 1
-    error = (noisy - places).norm(dim=-1)
-    sure = spreads < spreads.median()
-    assert error[sure].mean() < 0.5 * error[~sure].mean()
-    keypoints = noisy_keypoints(torch.cat([places[:, :17], torch.ones(4000, 17, 1)], -1))
-    assert 0.45 < keypoints.flatten(1).any(1).float().mean() < 0.55
-    assert keypoints[..., 2].max() <= 1
 
 
 def test_smaller_box_owns_shared_cells() -> None:
