@@ -6,8 +6,9 @@
 `vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
 lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
 first mostly on naked people and joints alone, then on dressed people. `lifter` trains its second half on, on what its
-first half finds in these packs. `doubt` draws people whom the fitter has not seen and learns how wrong it is about
-them. Needs the packs of tools/pack_training.py in runs/cache.
+first half finds in these packs. `end_to_end` trains the segmenter on, with the losses of that fitter. `doubt` draws
+people whom the fitter has not seen and learns how wrong it is about them. Needs the packs of tools/pack_training.py in
+runs/cache.
 """
 
 import shutil
@@ -22,7 +23,7 @@ import tyro
 CACHE, RELEASE = Path("runs/cache"), Path("runs/release")
 """What is trained on; where the weights of the last step that trained a network lie, and the logs."""
 PEOPLE = CACHE / "people"
-Step = Literal["vision", "draw", "fitter", "lifter", "doubt"]
+Step = Literal["vision", "draw", "fitter", "lifter", "end_to_end", "doubt"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "lifter", "doubt")
+    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "lifter", "end_to_end", "doubt")
     """Which steps to run; later ones go on from what earlier ones left."""
     vision: float = 17.0
     """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
@@ -41,6 +42,8 @@ class Release:
     """Minutes of the two trainings of the fitter (a CPU's)."""
     lifter: float = 37.0
     """Minutes of its lifter alone, afterwards (a CPU's)."""
+    end_to_end: float = 15.0
+    """Minutes of the segmenter with the fitter's losses, afterwards (an H100's; two CPU cores take five hours)."""
     seed: int = 0
     """Seed of weights and samples."""
 
@@ -131,6 +134,15 @@ def lifter(config: Release) -> None:
     keep("fitter", "lifter")
 
 
+def end_to_end(config: Release) -> None:
+    """The segmenter on, judged by what the fitter makes of its maps; with other batches than before."""
+    data = ("--data.batch", 128, "--data.reuse", 2, "--data.real", 0.2, "--data.studio", 0.3, "--data.rolled", 0.15)
+    judge = ("--weights.body", 0.5, "--fitter", RELEASE / "fitter.safetensors", "--loop.average", 0.99)
+    options = (*data, *judge, "--loop.seed", config.seed + 1)
+    run(end_to_end=training(config, "segmenter", "end_to_end", config.end_to_end, 6e-4, *options))
+    keep("segmenter", "end_to_end")
+
+
 def doubt(config: Release) -> None:
     """How wrong the fitter is."""
     people = RELEASE / "people"
@@ -140,7 +152,16 @@ def doubt(config: Release) -> None:
     run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter", "--output", weights))
 
 
+STEPS = {
+    "vision": vision,
+    "draw": draw,
+    "fitter": fitter,
+    "lifter": lifter,
+    "end_to_end": end_to_end,
+    "doubt": doubt,
+}
+
 if __name__ == "__main__":
     release = tyro.cli(Release, description=__doc__)
     for step in release.steps:
-        {"vision": vision, "draw": draw, "fitter": fitter, "lifter": lifter, "doubt": doubt}[step](release)
+        STEPS[step](release)

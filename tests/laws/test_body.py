@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_COCO17, MIRROR_LSP14, MIRROR_SMPL24, PARENTS, mirror_rotations
-from nbf.body.model import BodyModel, skin
+from nbf.body.model import BodyModel, skin, turn_about_origin
 
 SEEDS = st.integers(0, 10_000)
 
@@ -95,6 +95,16 @@ def test_root_turns_about_the_pelvis(small: BodyModel, seed: int):
     pelvis = before.joints[:, :1]
     torch.testing.assert_close(after.joints[:, 0], before.joints[:, 0])
     torch.testing.assert_close(after.vertices, (before.vertices - pelvis) @ turn.transpose(1, 2) + pelvis)
+
+
+@given(SEEDS)
+def test_the_whole_person_turns_about_the_origin(small: BodyModel, seed: int):
+    betas, rotations, translation = draw(small, seed)
+    turn = draw(small, seed + 1)[1][:, 0]
+    before = small(betas, rotations, translation)
+    after = small(betas, *turn_about_origin(turn, small.rest_joints(betas)[:, 0], rotations, translation))
+    torch.testing.assert_close(after.joints, before.joints @ turn.mT)
+    torch.testing.assert_close(after.vertices, before.vertices @ turn.mT)
 
 
 @given(SEEDS)

@@ -162,6 +162,21 @@ def pose_joints(
     return torch.cat([world, shift], -1), joints
 
 
+def turn_about_origin(
+    turn: Float[Tensor, "*batch 3 3"],
+    rest_pelvis: Float[Tensor, "*batch 3"],
+    rotations: Float[Tensor, "*batch 24 3 3"],
+    translation: Float[Tensor, "*batch 3"],
+) -> tuple[Float[Tensor, "*batch 24 3 3"], Float[Tensor, "*batch 3"]]:
+    """Rotations and translations with which posed bodies stand turned about the origin, so about the camera.
+
+    `rest_pelvis` is the first of `BodyModel.rest_joints`: the root turns about it, and it is not the origin.
+    """
+    root = turn @ rotations[..., 0, :, :]
+    placed = (turn @ (rest_pelvis + translation)[..., None])[..., 0]
+    return torch.cat([root[..., None, :, :], rotations[..., 1:, :, :]], -3), placed - rest_pelvis
+
+
 def dense_weights(joints: Int64[Tensor, "v k"], weights: Float[Tensor, "v k"]) -> Float[Tensor, "v 24"]:
     """Skinning weights of all 24 joints from those of the k strongest."""
     return weights.new_zeros(len(weights), 24).scatter_add(1, joints, weights)

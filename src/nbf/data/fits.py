@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from nbf.body.joints import mirror_rotations
-from nbf.body.model import BodyModel, BodyOutput
+from nbf.body.model import BodyModel, BodyOutput, turn_about_origin
 from nbf.data.pack import Photos
 from nbf.data.window import Window
 from nbf.errors import DataError
@@ -130,11 +130,11 @@ class FittedBodies:
         flip = torch.ones_like(fits.translation)
         flip[:, :2] = window.flip()
         pelvis = self.body.rest_joints(fits.betas)[:, 0]
-        rotations = torch.cat([(turn @ fits.rotations[:, 0])[:, None], fits.rotations[:, 1:]], 1)
+        rotations, translation = turn_about_origin(turn, pelvis, fits.rotations, fits.translation)
         return {
             "betas": fits.betas,
             "rotations": torch.where(mirrored[:, None, None, None], mirror_rotations(rotations), rotations),
-            "translation": (turn @ (pelvis + fits.translation)[..., None])[..., 0] * flip - pelvis,
+            "translation": (translation + pelvis) * flip - pelvis,
             "focal": fits.focal * scale,
             "center": (window.to_unit(fits.center[:, None])[:, 0] + 1) / 2 * resolution,
             "has_body": fits.kept,

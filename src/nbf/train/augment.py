@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from nbf.body.model import BodyModel
+from nbf.body.model import BodyModel, turn_about_origin
 from nbf.geometry import CropMove
 from nbf.nets.mirror import in_crop, in_pixels
 from nbf.synth.view import normal, uniform
@@ -27,10 +27,10 @@ def move_people(batch: Batch, move: CropMove, body: BodyModel) -> Batch:
     turn = torch.eye(3, device=move.angle.device).repeat(len(move.angle), 1, 1)
     turn[:, :2, :2] = move.rotation()
     pelvis = body.rest_joints(batch["betas"])[:, 0]
-    root = turn @ batch["rotations"][:, 0]
+    rotations, translation = turn_about_origin(turn, pelvis, batch["rotations"], batch["translation"])
     moved = {
-        "rotations": torch.cat([root[:, None], batch["rotations"][:, 1:]], 1),
-        "translation": (turn @ (pelvis + batch["translation"])[..., None])[..., 0] - pelvis,
+        "rotations": rotations,
+        "translation": translation,
         "focal": batch["focal"] * move.zoom,
         "center": _moved(batch["center"][:, None], move)[:, 0],
         "keypoints": _moved(batch["keypoints"], move),
