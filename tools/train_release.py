@@ -14,9 +14,9 @@ runs/cache.
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import tyro
 
@@ -32,7 +32,7 @@ class Release:
 
     device: str = "cpu"
     """cpu or cuda."""
-    steps: tuple[Step, ...] = ("vision", "draw", "fitter", "lifter", "end_to_end", "doubt")
+    steps: tuple[Step, ...] = get_args(Step)
     """Which steps to run; later ones go on from what earlier ones left."""
     vision: float = 17.0
     """Minutes of segmenter and locator (an H100's; a CPU needs a day)."""
@@ -43,7 +43,7 @@ class Release:
     lifter: float = 37.0
     """Minutes of its lifter alone, afterwards (a CPU's)."""
     end_to_end: float = 15.0
-    """Minutes of the segmenter with the fitter's losses, afterwards (an H100's; two CPU cores take five hours)."""
+    """Minutes of the segmenter with the fitter's losses, afterwards (an H100's; a CPU needs a day)."""
     seed: int = 0
     """Seed of weights and samples."""
 
@@ -138,8 +138,8 @@ def end_to_end(config: Release) -> None:
     """The segmenter on, judged by what the fitter makes of its maps; with other batches than before."""
     data = ("--data.batch", 128, "--data.reuse", 2, "--data.real", 0.2, "--data.studio", 0.3, "--data.rolled", 0.15)
     judge = ("--weights.body", 0.5, "--fitter", RELEASE / "fitter.safetensors", "--loop.average", 0.99)
-    options = (*data, *judge, "--loop.seed", config.seed + 1)
-    run(end_to_end=training(config, "segmenter", "end_to_end", config.end_to_end, 6e-4, *options))
+    other = replace(config, seed=config.seed + 1)
+    run(end_to_end=training(other, "segmenter", "end_to_end", config.end_to_end, 6e-4, *data, *judge))
     keep("segmenter", "end_to_end")
 
 
@@ -152,14 +152,7 @@ def doubt(config: Release) -> None:
     run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter", "--output", weights))
 
 
-STEPS = {
-    "vision": vision,
-    "draw": draw,
-    "fitter": fitter,
-    "lifter": lifter,
-    "end_to_end": end_to_end,
-    "doubt": doubt,
-}
+STEPS = {step.__name__: step for step in (vision, draw, fitter, lifter, end_to_end, doubt)}
 
 if __name__ == "__main__":
     release = tyro.cli(Release, description=__doc__)
