@@ -17,8 +17,10 @@ from pathlib import Path
 from nbf.body.files import load_body
 from nbf.cli import main as nbf
 from nbf.data.backgrounds import pack_backgrounds
-from nbf.data.pack import pack_photos
+from nbf.data.pack import PhotoPack, pack_photos
+from nbf.data.real import real_photos
 from nbf.data.shared import shared_dir
+from nbf.data.varied import varied_photos
 from nbf.errors import DataError, NbfError
 from nbf.export.atomic import replacing
 from nbf.synth.tailor import BaseMesh, BodySurface, build_wardrobe
@@ -62,6 +64,11 @@ def _shared() -> Path:
     return shared
 
 
+def _pack_photos(split: str) -> PhotoPack:
+    photos = [*real_photos(_shared(), split), *varied_photos(_shared(), split)]
+    return pack_photos(photos, quality=PHOTO_QUALITY)
+
+
 def _make_poses(path: Path) -> None:
     if nbf(["fit-poses", "--output", str(path)]) != 0:
         raise DataError("`nbf fit-poses` failed")
@@ -75,8 +82,8 @@ def _make_wardrobe(path: Path) -> None:
 # In the order in which they need each other; each takes the path to write.
 MAKERS: dict[str, Callable[[Path], None]] = {
     "backgrounds.npz": lambda path: pack_backgrounds(_shared(), quality=BACKGROUND_QUALITY).save(path),
-    "real_train.npz": lambda path: pack_photos(_shared(), "train", quality=PHOTO_QUALITY).save(path),
-    "real_val.npz": lambda path: pack_photos(_shared(), "val", quality=PHOTO_QUALITY).save(path),
+    "real_train.npz": lambda path: _pack_photos("train").save(path),
+    "real_val.npz": lambda path: _pack_photos("val").save(path),
     "poses.npz": _make_poses,
     "wardrobe.npz": _make_wardrobe,
 }

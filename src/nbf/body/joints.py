@@ -74,6 +74,9 @@ LSP14 = (
     "head_top",
 )
 
+LIMB_JOINTS = tuple(name for name in LSP14 if name in COCO17)
+"""The twelve joints that COCO and LSP both name: shoulders, elbows, wrists, hips, knees and ankles."""
+
 JOINT_SETS = {"smpl24": SMPL24, "coco17": COCO17, "lsp14": LSP14}
 
 

@@ -12,10 +12,10 @@ from nbf.body.joints import MIRROR_COCO17
 from nbf.body.parts import MIRROR24
 from nbf.data.fits import FittedBodies
 from nbf.data.pack import Photos
-from nbf.data.real import IGNORE, UNKNOWN
+from nbf.data.photo import IGNORE, UNKNOWN
 from nbf.data.window import Window, clip, pixel_grid, read, within
 from nbf.synth.background import Backgrounds
-from nbf.synth.degrade import degrade
+from nbf.synth.degrade import degrade, dim
 from nbf.synth.occluders import sample_masks
 from nbf.synth.view import chance, normal, uniform
 
@@ -23,6 +23,8 @@ RESOLUTION = 256
 STRIDE = 4
 MARGIN = 1.2
 """Crop side over box side, as at prediction."""
+LEAST_KEYPOINTS = 5
+"""Trusted keypoints with which a person is worth learning from without a part map."""
 _SUBSAMPLES = 2  # labels are read at so many points of an output pixel along each axis, for soft borders
 _TOUCHING = 3.0  # pixels between box and border of the photo, below which the border may cut the person off
 _FAR = 1e6
@@ -34,8 +36,8 @@ class CropConfig:
 
     turn_deg: float = 12.0
     """Standard deviation of the rotation; 25 degrees at most."""
-    upside_down: float = 0.03
-    """Share turned by a further 180 degrees."""
+    any_turn: float = 0.25
+    """Share turned by any angle instead."""
     half_length: float = 0.3
     """Share cut off below: the pack shows mostly whole people, pictures often do not."""
     headless: float = 0.05
@@ -60,24 +62,25 @@ class RealCrops:
         config: CropConfig = CropConfig(),
         bodies: FittedBodies | None = None,
     ) -> None:
-        """`backgrounds` and `bodies` must lie on the device of the photos."""
+        """`backgrounds` and `bodies` must lie on the device of the photos.
+
+        `people` are the rows of the pack that `sample` draws from: those who have labels to learn from.
+        """
         self.photos, self.backgrounds, self.config, self.bodies = photos, backgrounds, config, bodies
+        self.people = labelled_people(photos)
         self._others = _other_boxes(photos)
         self._mirror_parts = torch.tensor(MIRROR24, device=photos.images.device)
         self._mirror_keypoints = torch.tensor(MIRROR_COCO17, device=photos.images.device)
 
-    def __len__(self) -> int:
-        return len(self.photos.photo)
-
     def sample(self, count: int, generator: Generator) -> dict[str, Tensor]:
-        """`count` random people, augmented. The generator must be on the photos' device.
+        """`count` random ones of `people`, augmented. The generator must be on the photos' device.
 
         Returns the keys of the synthetic sampler that real photos have labels for:
             image (n, 3, 256, 256) in [0, 1]; parts (n, 25, 64, 64) share of each part among the labelled points of a
             pixel; ignore (n, 64, 64) bool; keypoints (n, 17, 3) COCO-17 (x, y, weight) in crop pixels; real (n,) True;
             with bodies also what `FittedBodies.labels` returns.
         """
-        person = torch.randint(len(self), (count,), generator=generator, device=generator.device)
+        person = self.people[torch.randint(len(self.people), (count,), generator=generator, device=generator.device)]
         photo = self.photos.photo[person]
         replaced = self.photos.clean_mask[photo] & chance(count, self.config.other_background, generator)
         window, frame = self._random_window(person, replaced, generator)
@@ -89,7 +92,7 @@ class RealCrops:
         )
         hidden = sample_masks(count, RESOLUTION, self.config.occluded, generator)
         image = torch.where(hidden[:, None], self.backgrounds.sample(count, RESOLUTION, generator), image)
-        batch["image"] = degrade(image, generator) * within(points, frame)[:, None]
+        batch["image"] = degrade(dim(image, generator), generator) * within(points, frame)[:, None]
         return self._hide(batch, hidden)
 
     def plain(self, person: Int64[Tensor, " n"]) -> dict[str, Tensor]:
@@ -124,12 +127,16 @@ class RealCrops:
         frame[:, 3] = torch.where(cut_bottom, bottom, frame[:, 3])
         box = clip(box, frame)
 
-        side = (box[:, 2:] - box[:, :2]).amax(1) * MARGIN
-        center = (box[:, :2] + box[:, 2:]) / 2 + uniform((count, 2), -0.08, 0.08, generator) * side[:, None]
         limit = math.radians(25)
         angle = normal((count,), math.radians(config.turn_deg), generator).clamp(-limit, limit)
-        angle = angle + math.pi * chance(count, config.upside_down, generator)
+        anyhow = uniform((count,), -math.pi, math.pi, generator)
+        angle = torch.where(chance(count, config.any_turn, generator), anyhow, angle)
         scale = torch.exp(uniform((count,), math.log(0.85), math.log(1.25), generator))
+        # What is turned has another box, which the crop fits.
+        middle, turned = (box[:, :2] + box[:, 2:]) / 2, Window(box[:, :2], torch.ones_like(angle), angle, cut_top)
+        seen = turned.frames(box[:, None])[:, 0]
+        side = (seen[:, 2:] - seen[:, :2]).amax(1) / 2 * MARGIN
+        center = middle + uniform((count, 2), -0.08, 0.08, generator) * side[:, None]
         return Window(center, side * scale, angle, chance(count, 0.5, generator)), frame
 
     def _labelled(
@@ -168,7 +175,10 @@ class RealCrops:
         """The label under each point: 0 outside the frame and on other people, IGNORE where people's boxes overlap."""
         x, y = points.long().clamp(0, self.photos.labels.shape[-1] - 1).unbind(-1)
         labels = self.photos.labels[self.photos.photo[person][:, None, None], y, x].long()
-        others = torch.stack([within(points, boxes) for boxes in self._others[person].unbind(1)]).any(0)
+        others = torch.zeros_like(labels, dtype=torch.bool)
+        boxes = self._others[person]
+        for box in boxes[:, boxes[..., 2].any(0)].unbind(1):
+            others |= within(points, box)
         own = within(points, self.photos.boxes[person])
         labels = torch.where(others & (labels > 0), torch.where(own, IGNORE, 0), labels)
         return torch.where(within(points, frame) & within(points, self._frame(person)), labels, 0)
@@ -206,9 +216,17 @@ def soften(labels: Int64[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 25 h2 w2"],
     return torch.where(ignore[:, None], background, shares / sure.clamp_min(1e-6)), ignore
 
 
+def labelled_people(photos: Photos) -> Int64[Tensor, " k"]:
+    """Rows of the people with at least LEAST_KEYPOINTS trusted keypoints, or with one and a part map."""
+    mapped = torch.stack([((labels > 0) & (labels < UNKNOWN)).any() for labels in photos.labels])
+    trusted = (photos.keypoints[..., 2] > 0).sum(1)
+    enough = (trusted >= LEAST_KEYPOINTS) | ((trusted > 0) & mapped[photos.photo])
+    return (enough & ~photos.ignore).nonzero()[:, 0]
+
+
 def _other_boxes(photos: Photos) -> Float[Tensor, "n most 4"]:
-    """Boxes of the other people in each person's photo, padded with empty ones; at least one, so that it stacks."""
-    same = (photos.photo[:, None] == photos.photo[None]).fill_diagonal_(False)
-    most = max(1, int(same.sum(1).max()))
-    order = same.int().argsort(dim=1, descending=True, stable=True)[:, :most]
-    return photos.boxes[order] * torch.gather(same, 1, order)[..., None]
+    """Boxes of the other people in each person's photo, padded with empty ones."""
+    rows, listed = photos.people_by_photo(int(torch.bincount(photos.photo[~photos.ignore]).max()))
+    rows, listed = rows[photos.photo], listed[photos.photo]
+    other = listed & ~photos.ignore[rows] & (rows != torch.arange(len(rows), device=rows.device)[:, None])
+    return photos.boxes[rows] * other[..., None]

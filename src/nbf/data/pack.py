@@ -4,6 +4,7 @@ Whole photos are stored, not crops: one copy then serves the segmenter (person c
 person keeps as many pixels as the file size allows. WebP at equal quality is a third smaller than JPEG.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.real import real_photos
+from nbf.data.photo import RealPhoto
 from nbf.errors import DataError
 
 SIDE = 288
@@ -36,8 +37,10 @@ class PhotoPack:
     """(x0, y0, x1, y1)."""
     keypoints: Float32[ndarray, "n 17 3"]
     """COCO-17 (x, y, weight)."""
+    ignore: Bool[ndarray, " n"]
+    """Boxes of which nobody knows whether they hold a person: neither that nor background."""
     complete: Bool[ndarray, " p"]
-    """Everybody in the photo is labelled."""
+    """Everybody in the photo is labelled; of some, nobody is in it."""
     clean_mask: Bool[ndarray, " p"]
     """People may be cut out along their mask."""
 
@@ -55,6 +58,7 @@ class PhotoPack:
             photo=self.photo,
             boxes=self.boxes,
             keypoints=self.keypoints,
+            ignore=self.ignore,
             complete=self.complete,
             clean_mask=self.clean_mask,
         )
@@ -64,13 +68,16 @@ class PhotoPack:
         """Read a pack.
 
         Raises:
-            DataError: the file is missing or is no pack.
+            DataError: the file is missing, is no pack or is one of an earlier version.
         """
         if not path.is_file():
             raise DataError(f"no pack of real photos at {path}: make it with `python tools/pack_training.py`")
         with np.load(path) as file:
-            if "label_offsets" not in file:
-                raise DataError(f"{path} is not a pack of real photos; it holds {', '.join(file.files)}")
+            if "ignore" not in file:
+                raise DataError(
+                    f"{path} is not a pack of real photos, or an old one; it holds {', '.join(file.files)}: make it "
+                    f"anew with `python tools/pack_training.py --again {path.name}`"
+                )
             return PhotoPack(
                 names=[str(name) for name in file["names"]],
                 images=blobs.cut(file["images"], file["image_offsets"]),
@@ -78,6 +85,7 @@ class PhotoPack:
                 photo=file["photo"],
                 boxes=file["boxes"],
                 keypoints=file["keypoints"],
+                ignore=file["ignore"],
                 complete=file["complete"],
                 clean_mask=file["clean_mask"],
             )
@@ -101,6 +109,7 @@ class PhotoPack:
             photo=torch.from_numpy(self.photo),
             boxes=torch.from_numpy(self.boxes),
             keypoints=torch.from_numpy(self.keypoints),
+            ignore=torch.from_numpy(self.ignore),
             complete=torch.from_numpy(self.complete),
             clean_mask=torch.from_numpy(self.clean_mask),
         )
@@ -117,21 +126,27 @@ class Photos:
     photo: Int64[Tensor, " n"]
     boxes: Float32[Tensor, "n 4"]
     keypoints: Float32[Tensor, "n 17 3"]
+    ignore: Bool[Tensor, " n"]
     complete: Bool[Tensor, " p"]
     clean_mask: Bool[Tensor, " p"]
 
     def to(self, device: torch.device | str) -> "Photos":
         return Photos(**{name: value.to(device) for name, value in vars(self).items()})
 
+    def people_by_photo(self, most: int) -> tuple[Int64[Tensor, "p {most}"], Bool[Tensor, "p {most}"]]:
+        """The first `most` people of each photo, those to ignore last; and which entries are people, not padding."""
+        order = (2 * self.photo + self.ignore).argsort(stable=True)
+        owner, count = self.photo[order], torch.bincount(self.photo, minlength=len(self.images))
+        place = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[owner]
+        fits = place < most
+        rows = order.new_zeros(len(self.images), most)
+        rows[owner[fits], place[fits]] = order[fits]
+        return rows, torch.arange(most, device=order.device) < count[:, None]
 
-def pack_photos(shared: Path, split: str, side: int = SIDE, quality: int = QUALITY) -> PhotoPack:
-    """Shrink and encode all real photos of a split ("train" or "val").
 
-    Raises:
-        DataError: the shared folder holds no real photos.
-    """
-    photos = real_photos(shared, split)
-    images, labels, owner, boxes, keypoints = [], [], [], [], []
+def pack_photos(photos: Sequence[RealPhoto], side: int = SIDE, quality: int = QUALITY) -> PhotoPack:
+    """Shrink photos to at most `side` pixels, scale their coordinates likewise, and encode them."""
+    images, labels, owner, people, scales = [], [], [], [], []
     for i, photo in enumerate(photos):
         original = Image.fromarray(photo.image())
         small = blobs.shrink(original, side)
@@ -139,18 +154,18 @@ def pack_photos(shared: Path, split: str, side: int = SIDE, quality: int = QUALI
         labels.append(
             blobs.encode(blobs.shrink(Image.fromarray(photo.labels()), side, labels=True), "PNG", optimize=True)
         )
-        scale = np.array([small.width / original.width, small.height / original.height], np.float32)
-        for person in photo.people:
-            owner.append(i)
-            boxes.append(person.box * np.tile(scale, 2))
-            keypoints.append(person.keypoints * np.append(scale, np.float32(1)))
+        people += photo.people
+        owner += [i] * len(photo.people)
+        scales += [[small.width / original.width, small.height / original.height]] * len(photo.people)
+    scale = np.array(scales, np.float32)
     return PhotoPack(
         names=[photo.name for photo in photos],
         images=images,
         labels=labels,
         photo=np.array(owner, np.int64),
-        boxes=np.stack(boxes),
-        keypoints=np.stack(keypoints),
+        boxes=np.stack([person.box for person in people]) * np.tile(scale, 2),
+        keypoints=np.stack([person.keypoints for person in people]) * np.insert(scale, 2, 1, axis=1)[:, None],
+        ignore=np.array([person.ignore for person in people]),
         complete=np.array([photo.complete for photo in photos]),
         clean_mask=np.array([photo.clean_mask for photo in photos]),
     )

@@ -5,60 +5,16 @@ integers, ours at half-integers (+0.5); its boxes are [x, y, w, h], ours (x0, y0
 """
 
 import json
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from nbf.data.photo import TRUSTED, RealPerson, RealPhoto, join_labels
 from nbf.errors import DataError
-
-TRUSTED = 0.5  # keypoint score below which the README calls a keypoint unsafe
-UNKNOWN = 25  # label: a person, part unknown
-IGNORE = 26  # label: neither person nor background (carried things, other people, unsure pixels)
-
-
-@dataclass(frozen=True)
-class RealPerson:
-    """One labelled person."""
-
-    box: Float32[ndarray, " 4"]
-    """(x0, y0, x1, y1) in pixels."""
-    keypoints: Float32[ndarray, "17 3"]
-    """COCO-17 (x, y, weight) in pixels; weight = score where the label can be trusted, else 0."""
-
-
-@dataclass(frozen=True)
-class RealPhoto:
-    """One photo with everybody that is labelled in it."""
-
-    name: str
-    """SET/ID, unique."""
-    folder: Path
-    """The folder that holds images/, parts/ and masks/."""
-    split: str
-    people: tuple[RealPerson, ...]
-    complete: bool
-    """No detector saw a person without a label: the rest of the picture is background."""
-    clean_mask: bool
-    """The mask is sharp enough to cut the people out (made by people or by the fusion network, not by BodyPix)."""
-
-    @cached_property
-    def path(self) -> Path:
-        return self.folder / "images" / f"{self.name}.jpg"
-
-    def image(self) -> UInt8[ndarray, "h w 3"]:
-        return np.asarray(Image.open(self.path).convert("RGB"))
-
-    def labels(self) -> UInt8[ndarray, "h w"]:
-        """0 background, 1..24 parts, 25 person of unknown part (UNKNOWN), 26 neither (IGNORE)."""
-        parts = np.asarray(Image.open(self.folder / "parts" / f"{self.name}.png"))
-        mask = np.asarray(Image.open(self.folder / "masks" / f"{self.name}.png"))
-        labels = np.where((mask == 1) & (parts == 0), UNKNOWN, parts)
-        return np.where(mask == 2, IGNORE, labels).astype(np.uint8)
 
 
 def real_photos(shared: Path, split: str) -> list[RealPhoto]:
@@ -84,12 +40,20 @@ def real_photos(shared: Path, split: str) -> list[RealPhoto]:
 def _photo(folder: Path, name: str, split: str, rows: list[dict]) -> RealPhoto:
     return RealPhoto(
         name=name,
-        folder=folder,
+        path=folder / "images" / f"{name}.jpg",
+        read_labels=partial(_labels, folder, name),
         split=split,
         people=tuple(_person(row) for row in sorted(rows, key=lambda row: row["person"])),
+        # No detector saw a person without a label.
         complete=not any(row["unlabelled_people"] for row in rows) and len(rows) == rows[0]["persons"],
+        # Made by people or by the fusion network, not by BodyPix.
         clean_mask=all(row["mask_source"] in ("annotation", "fusion") for row in rows),
     )
+
+
+def _labels(folder: Path, name: str) -> UInt8[ndarray, "h w"]:
+    parts, mask = (np.asarray(Image.open(folder / kind / f"{name}.png")) for kind in ("parts", "masks"))
+    return join_labels(parts, mask)
 
 
 def _person(row: dict) -> RealPerson:

@@ -3,25 +3,37 @@
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
+from torch.nn.functional import pad
 
 from nbf.data.pack import Photos
-from nbf.data.real import IGNORE
+from nbf.data.photo import IGNORE
 from nbf.data.window import Window, clip, pixel_grid, read
 from nbf.synth.background import Backgrounds
-from nbf.synth.degrade import degrade
+from nbf.synth.degrade import degrade, dim
 from nbf.synth.view import chance, normal, uniform
 
 RESOLUTION = 256
-MOST_PEOPLE = 4
-WHOLE_PHOTOS = 0.35
+MOST_PEOPLE = 24
+WHOLE_PHOTOS = 0.7
 """Share of scenes that are windows of a real photo; the rest are people pasted on backgrounds."""
+NOBODY = 0.2
+"""Share of those windows that show a photo without people, where there are such photos."""
+TURNED = 0.1
+"""Share of those windows that are turned: half of them by quarters, half by any angle."""
+ZOOMS = (0.3, 0.35, 0.2, 0.15)
+"""Shares of windows: the whole photo as the predictor sees it, a part of it, closer than a person, from afar."""
+PASTED = 4
 COUNTS = (0.25, 0.3, 0.22, 0.13, 0.1)
-"""Shares of pasted scenes with 0..4 people."""
+"""Shares of pasted scenes with 0..PASTED people."""
 LEAST_SEEN = 0.3
-"""A pasted person less visible than this share of its pixels within the picture gets no box."""
+"""A pasted person less visible than this share of its pixels within the picture is to be ignored."""
 LEAST_PIXELS = 150.0
+LEAST_SHARE, MUCH = 0.1, 0.2
+"""A person in a window counts if this share of the box is inside, or if the inside fills that share of the window."""
+LEAST_SIDE = 8 / RESOLUTION
+"""Of a box's longer side, in sides of the scene: smaller people are to be ignored."""
 
 
 class RealScenes:
@@ -30,70 +42,85 @@ class RealScenes:
     def __init__(self, photos: Photos, backgrounds: Backgrounds) -> None:
         """`backgrounds` must lie on the device of the photos."""
         self.photos, self.backgrounds = photos, backgrounds
-        self._whole = photos.complete.nonzero()[:, 0]
-        self._cutouts = photos.clean_mask[photos.photo].nonzero()[:, 0]
+        self._rows, self._listed = photos.people_by_photo(MOST_PEOPLE)
+        # Windows are drawn by person, not by photo: groups and crowds are rare.
+        self._shown = (photos.complete[photos.photo] & ~photos.ignore).nonzero()[:, 0]
+        self._empty = (photos.complete & ~self._listed.any(1)).nonzero()[:, 0]
+        self._cutouts = (photos.clean_mask[photos.photo] & ~photos.ignore).nonzero()[:, 0]
 
     def sample(self, count: int, generator: Generator) -> dict[str, Tensor]:
         """`count` random scenes. The generator must be on the photos' device.
 
         Returns:
-            image (n, 3, 256, 256) in [0, 1]; boxes (n, 4, 4) as (x0, y0, x1, y1) in [0, 1] of the image; valid (n, 4)
-            which of the boxes hold; real (n,) all True.
+            image (n, 3, 256, 256) in [0, 1]; boxes (n, 24, 4) as (x0, y0, x1, y1) in [0, 1] of the image; valid (n, 24)
+            which of the boxes hold a person; ignore (n, 24) which hold nobody knows what; real (n,) all True.
         """
-        photo_image, photo_boxes, photo_valid = self._photo_windows(count, generator)
-        image, boxes, valid = self._pasted(count, generator)
+        photos = self._photo_windows(count, generator)
+        pasted = self._pasted(count, generator)
         whole = chance(count, WHOLE_PHOTOS, generator)
-        image = torch.where(whole[:, None, None, None], photo_image, image)
+        image, boxes, valid, ignore = (
+            torch.where(whole.view(-1, *[1] * (some.ndim - 1)), some, other)
+            for some, other in zip(photos, pasted, strict=True)
+        )
         return {
-            "image": degrade(image, generator),
-            "boxes": torch.where(whole[:, None, None], photo_boxes, boxes),
-            "valid": torch.where(whole[:, None], photo_valid, valid),
+            "image": degrade(dim(image, generator), generator),
+            "boxes": boxes,
+            "valid": valid,
+            "ignore": ignore,
             "real": torch.ones(count, dtype=torch.bool, device=image.device),
         }
 
-    def _photo_windows(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Upright windows of complete photos, from the whole letterboxed picture down to a part of one person."""
-        photos, device = self.photos, generator.device
-        photo = self._whole[torch.randint(len(self._whole), (count,), generator=generator, device=device)]
-        size = photos.size[photo]
-        zoom = torch.exp(uniform((count,), math.log(0.35), math.log(1.3), generator))
-        side = size.amax(1) * torch.where(chance(count, 0.3, generator), 1.0, zoom)
-        room = (size - side[:, None]).abs() / 2
-        center = size / 2 + uniform((count, 2), -1, 1, generator) * room
-        angle = torch.zeros(count, device=device)
-        window = Window(center, side, angle, chance(count, 0.5, generator))
-        points = window.to_photo(pixel_grid(RESOLUTION, device)[None])
+    def _photo_windows(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Windows of complete photos, from far around the picture down to a part of one person."""
+        photos = self.photos
+        photo, box = self._drawn(count, generator)
+        window = _random_window(photos.size[photo], box, generator)
+        points = window.to_photo(pixel_grid(RESOLUTION, generator.device)[None])
         image = read(photos.images[photo].float() / 255, points)
 
-        owner = photos.photo[None] == photo[:, None]
-        order = owner.int().argsort(dim=1, descending=True, stable=True)[:, :MOST_PEOPLE]
-        valid = torch.gather(owner, 1, order)
-        corners = photos.boxes[order].reshape(count, -1, 2)
-        boxes = window.to_unit(corners).reshape(count, MOST_PEOPLE, 2, 2) / 2 + 0.5
-        boxes = torch.cat([boxes.amin(2), boxes.amax(2)], dim=-1)
+        rows = self._rows[photo]
+        boxes = window.frames(photos.boxes[rows]) / 2 + 0.5
         clipped = boxes.clamp(0, 1)
-        share = _area(clipped) / _area(boxes).clamp_min(1e-9)
-        return image, clipped, valid & (share > 0.1)
+        inside = _area(clipped)
+        seen = (inside > LEAST_SHARE * _area(boxes)) | (inside > MUCH)
+        valid = seen & ((clipped[..., 2:] - clipped[..., :2]).amax(-1) >= LEAST_SIDE) & ~photos.ignore[rows]
+        present = self._listed[photo] & (inside > 0)
+        return image, clipped, valid & present, ~valid & present
 
-    def _pasted(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _drawn(self, count: int, generator: Generator) -> tuple[Int64[Tensor, " n"], Float[Tensor, "n 4"]]:
+        """Photos, and in each the box of a person, or the whole photo where nobody is in it."""
+        photos, device = self.photos, generator.device
+        person = self._shown[torch.randint(len(self._shown), (count,), generator=generator, device=device)]
+        photo, box = photos.photo[person], photos.boxes[person]
+        if len(self._empty):
+            empty = self._empty[torch.randint(len(self._empty), (count,), generator=generator, device=device)]
+            nobody = chance(count, NOBODY, generator)
+            photo = torch.where(nobody, empty, photo)
+            frame = torch.cat([torch.zeros_like(photos.size), photos.size], 1)[photo]
+            box = torch.where(nobody[:, None], frame, box)
+        return photo, box
+
+    def _pasted(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """People cut out along their masks on backgrounds, later ones in front of earlier ones."""
         device = generator.device
         shares = torch.tensor(COUNTS, device=device)
         people = torch.multinomial(shares, count, replacement=True, generator=generator)
         image = self.backgrounds.sample(count, RESOLUTION, generator)
         alphas = []
-        for k in range(MOST_PEOPLE):
+        for k in range(PASTED):
             color, alpha = self._cutout(count, generator)
             alpha = alpha * (people > k)[:, None, None]
             image = torch.lerp(image, color, alpha[:, None])
             alphas = [*alphas, alpha > 0.5]
         whole = torch.stack(alphas, dim=1)
         in_front = torch.zeros_like(whole)
-        for k in range(MOST_PEOPLE - 1):
+        for k in range(PASTED - 1):
             in_front[:, k] = whole[:, k + 1 :].any(1)
         area = whole.sum((2, 3))
         seen = (whole & ~in_front).sum((2, 3))
-        return image, mask_boxes(whole), (area >= LEAST_PIXELS) & (seen > LEAST_SEEN * area)
+        valid = (area >= LEAST_PIXELS) & (seen > LEAST_SEEN * area)
+        none = (0, MOST_PEOPLE - PASTED)
+        return image, pad(mask_boxes(whole), (0, 0, *none)), pad(valid, none), pad((area > 0) & ~valid, none)
 
     def _cutout(self, count: int, generator: Generator) -> tuple[Float[Tensor, "n 3 r r"], Float[Tensor, "n r r"]]:
         """One person a scene, at random size and place: colours and coverage."""
@@ -102,7 +129,7 @@ class RealScenes:
         photo = photos.photo[person]
         box = clip(photos.boxes[person], torch.cat([torch.zeros_like(photos.size), photos.size], 1)[photo])
         extent = (box[:, 2:] - box[:, :2]).amax(1)
-        share = torch.exp(uniform((count,), math.log(0.15), math.log(1.8), generator))  # person's side in scene sides
+        share = torch.exp(uniform((count,), math.log(0.06), math.log(1.8), generator))  # person's side in scene sides
         side = extent / share
         # The scene's middle, seen from the person: anywhere such that a good part of the person stays in the scene.
         reach = (0.5 * side[:, None] + 0.3 * (box[:, 2:] - box[:, :2])).clamp_min(1) - 0.2 * extent[:, None]
@@ -114,6 +141,30 @@ class RealScenes:
         mask = ((labels > 0) & (labels != IGNORE)).float()
         gain = uniform((count, 1, 1, 1), 0.75, 1.2, generator)
         return (read(photos.images[photo].float() / 255, points) * gain).clamp(0, 1), read(mask, points)[:, 0]
+
+
+def _random_window(size: Float[Tensor, "n 2"], box: Float[Tensor, "n 4"], generator: Generator) -> Window:
+    """Some window of each photo (`size` is its width and height), as ZOOMS and TURNED say; `box` is a person's."""
+    count, device = len(size), generator.device
+    zoom = torch.multinomial(torch.tensor(ZOOMS, device=device), count, replacement=True, generator=generator)
+    extent, place = box[:, 2:] - box[:, :2], uniform((count, 2), -1, 1, generator)
+    whole, person = size.amax(1), extent.amax(1).clamp_min(1)
+    sides = [
+        whole,
+        whole * torch.exp(uniform((count,), math.log(0.35), math.log(1.3), generator)),
+        person * torch.exp(uniform((count,), math.log(0.25), 0.0, generator)),
+        whole * torch.exp(uniform((count,), math.log(1.3), math.log(3.0), generator)),
+    ]
+    side = torch.stack(sides, 1).gather(1, zoom[:, None])[:, 0]
+    center = torch.where(
+        (zoom == 2)[:, None],
+        (box[:, :2] + box[:, 2:]) / 2 + 0.35 * place * extent,
+        size / 2 + place * (size - side[:, None]).abs() / 2 * (zoom > 0)[:, None],
+    )
+    quarters = torch.randint(1, 4, (count,), generator=generator, device=device) * (math.pi / 2)
+    further = uniform((count,), -math.pi / 4, math.pi / 4, generator) * chance(count, 0.5, generator)
+    angle = (quarters + further) * chance(count, TURNED, generator)
+    return Window(center, side, angle, chance(count, 0.5, generator))
 
 
 def mask_boxes(masks: Bool[Tensor, "n m h w"]) -> Float[Tensor, "n m 4"]:

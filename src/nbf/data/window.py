@@ -29,6 +29,17 @@ class Window:
         turned = torch.einsum("nji,nkj->nki", self.turn(), points - self.center[:, None])
         return turned / (self.side[:, None, None] / 2) * self.flip()[:, None]
 
+    def frames(self, boxes: Float[Tensor, "n k 4"]) -> Float[Tensor, "n k 4"]:
+        """Boxes (x0, y0, x1, y1) of the picture as boxes in window coordinates in [-1, 1].
+
+        Exact for windows turned by quarters. Otherwise around the ellipse that fits into the box: people seldom reach
+        into the corners of their boxes, and the box around a turned box would be too large.
+        """
+        center = self.to_unit((boxes[..., :2] + boxes[..., 2:]) / 2)
+        across = self.turn().square()[:, None] * (boxes[..., 2:] - boxes[..., :2])[..., None].square()
+        half = across.sum(-2).sqrt() / self.side[:, None, None]
+        return torch.cat([center - half, center + half], dim=-1)
+
     def turn(self) -> Float[Tensor, "n 2 2"]:
         """photo_from_window for directions of windows that are not mirrored."""
         cos, sin = self.angle.cos(), self.angle.sin()

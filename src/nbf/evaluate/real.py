@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.body.parts import merge_labels
-from nbf.data.real import IGNORE, UNKNOWN, RealPhoto
+from nbf.data.photo import IGNORE, UNKNOWN, RealPhoto
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
 from nbf.evaluate.sheet import Entry, spread

@@ -51,6 +51,24 @@ def jpeg(pictures: Float[Tensor, "n 3 h w"], quality: Float[Tensor, " n"]) -> Fl
     return blocks.add_(128).div_(255).clamp_(0, 1).view_as(pictures)
 
 
+def dim(pictures: Float[Tensor, "n 3 r r"], generator: Generator) -> Float[Tensor, "n 3 r r"]:
+    """Some pictures taken in low light or out of focus: dark, noisy, blurred. For photos, before `degrade`.
+
+    Not a part of `degrade`, because the benchmark's people go through that.
+    """
+    count = len(pictures)
+    dark = chance(count, 0.1, generator)
+    light = torch.where(dark, uniform((count,), math.log(0.1), math.log(0.5), generator).exp(), 1.0)
+    grain = torch.where(dark, uniform((count,), 0.0, 0.05, generator), 0.0)
+    sigma = chance(count, 0.1, generator) * uniform((count,), 1.0, 3.0, generator)
+    noise = torch.randn(pictures.shape, generator=generator, device=generator.device)
+    return (blur(pictures, sigma) * _each(light) + noise * _each(grain)).clamp(0, 1)
+
+
+def _each(values: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
+    return values[:, None, None, None]
+
+
 def degrade(pictures: Float[Tensor, "n 3 r r"], generator: Generator) -> Float[Tensor, "n 3 r r"]:
     """A random photograph's flaws on each picture; always some blur, which also softens the renderer's hard edges."""
     count, _, side, _ = pictures.shape

@@ -17,9 +17,11 @@ Batch = dict[str, Tensor]
     translation (n,3), joints_3d (n,24,3) camera metres                  focal (n,), center (n,2), joints_2d (n,24,2) px
     has_body (n,) bool: betas to center are known
 
-and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool. For the fitter, no image, but
-labels of the body, and of the first k people, whose maps are shown: parts (k,25,64,64), seen_keypoints (k,17,3) pixels
-and score, predicted (k,) bool: the map is what a segmenter saw, not the truth.
+and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool: boxes of people, ignore (n,m)
+bool: boxes of which nobody knows what they hold. What lies in an ignored box and in no valid one is neither person nor
+background; where only one person of a photo is labelled, a box may be ignored that covers all of it.
+For the fitter, no image, but labels of the body, and of the first k people, whose maps are shown: parts (k,25,64,64),
+seen_keypoints (k,17,3) pixels and score, predicted (k,) bool: the map is what a segmenter saw, not the truth.
 """
 
 Source = Callable[[int], Iterator[Batch]]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import pad
 
 from nbf.body.files import load_body
 from nbf.data.crops import RealCrops
 from nbf.data.fits import FittedBodies, RealFits
 from nbf.data.pack import PhotoPack, Photos
-from nbf.data.scenes import RealScenes
+from nbf.data.scenes import MOST_PEOPLE, RealScenes
 from nbf.errors import DataError
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
@@ -23,7 +24,7 @@ from nbf.train.drawing import BODY_LABELS
 logger = logging.getLogger(__name__)
 
 SEGMENTER_LABELS = ("image", "parts", "ignore", "real", "surface", "surface_mask", *BODY_LABELS)
-LOCATOR_LABELS = ("image", "boxes", "valid")
+LOCATOR_LABELS = ("image", "boxes", "valid", "ignore")
 # Batches that samples are drawn from again when they are used more than once.
 POOL = 12
 # A normal distribution this wide is uniform on the circle to within 1 %.
@@ -148,12 +149,18 @@ def locator_draw(config: DataConfig, split: str, device: torch.device, synthetic
 
     def draw(seed: int) -> Batch:
         synthetic.generator.manual_seed(seed)
-        batches = [_only(crowd.sample(config.batch - count), LOCATOR_LABELS)] if count < config.batch else []
+        batches = [_padded(crowd.sample(config.batch - count), MOST_PEOPLE)] if count < config.batch else []
         if scenes is not None and count:
             batches.append(_only(scenes.sample(count, synthetic.generator), LOCATOR_LABELS))
         return concatenate(batches)
 
     return draw
+
+
+def _padded(crowd: dict[str, Tensor], most: int) -> Batch:
+    """Scenes of synthetic people with as many boxes as photos have."""
+    more = most - crowd["valid"].shape[1]
+    return crowd | {"boxes": pad(crowd["boxes"], (0, 0, 0, more)), "valid": pad(crowd["valid"], (0, more))}
 
 
 def load_photos(cache: Path, split: str) -> Photos | None:

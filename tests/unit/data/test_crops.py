@@ -6,7 +6,8 @@ from torch import Generator
 
 from nbf.data.crops import RealCrops, soften
 from nbf.data.pack import pack_photos
-from nbf.data.real import IGNORE, UNKNOWN
+from nbf.data.photo import IGNORE, UNKNOWN
+from nbf.data.real import real_photos
 from nbf.synth.background import Backgrounds
 
 # The hands and feet of both sides, which the drawn photos mark with a disc of the matching part.
@@ -15,7 +16,7 @@ PART_OF_KEYPOINT = {9: 11, 10: 12, 15: 23, 16: 24}
 
 @pytest.fixture
 def crops(shared: Path) -> RealCrops:
-    photos = pack_photos(shared, "train", side=200).decode(240)
+    photos = pack_photos(real_photos(shared, "train"), side=200).decode(240)
     return RealCrops(photos, Backgrounds.load(None, "train"))
 
 

@@ -10,6 +10,7 @@ from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.data.fits import FittedBodies, RealFits, fit_parts
 from nbf.data.pack import Photos, pack_photos
+from nbf.data.real import real_photos
 from nbf.data.window import Window
 from nbf.errors import DataError
 from nbf.geometry import Camera
@@ -17,7 +18,7 @@ from nbf.geometry import Camera
 
 @pytest.fixture
 def photos(shared: Path) -> Photos:
-    return pack_photos(shared, "train").decode()
+    return pack_photos(real_photos(shared, "train")).decode()
 
 
 def standing(photos: Photos) -> RealFits:

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbf.data.real import IGNORE, UNKNOWN, real_photos
+from nbf.data.photo import IGNORE, UNKNOWN
+from nbf.data.real import real_photos
 from nbf.errors import DataError
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from nbf.body.model import BodyModel, BodyOutput
-from nbf.data.real import RealPerson, RealPhoto
+from nbf.data.photo import RealPerson, RealPhoto
 from nbf.evaluate import metrics
 from nbf.evaluate.real import _scored, evaluate_real, part_confusion
 from nbf.geometry.camera import Camera, crop_camera_from_translation
@@ -40,17 +40,15 @@ class Knows(Predictor):
         camera, posed = Camera.default(WIDTH, HEIGHT), self.posed()
         fragments = rasterize(camera.pixels_depth(posed.vertices), self.body.faces, HEIGHT, WIDTH)
         self.parts = torch.where(fragments.mask, self.body.face_parts[fragments.face.clamp(min=0)], 0)[0]
-        for name, values in (("images", self.parts * 8), ("parts", self.parts), ("masks", fragments.mask[0])):
-            file = folder / name / f"made/up.{'jpg' if name == 'images' else 'png'}"
-            file.parent.mkdir(parents=True)
-            Image.fromarray(values.byte().numpy()).save(file)
+        Image.fromarray((self.parts * 8).byte().numpy()).save(folder / "made_up.jpg")
         keypoints = camera.project(self.body.keypoints(posed, "coco17"))[0]
         pixels = camera.project(posed.vertices)[0]
         self.box = torch.cat([pixels.amin(0), pixels.amax(0)])
         person = RealPerson(
             self.box.numpy(), np.concatenate([keypoints.numpy(), np.ones((17, 1))], 1).astype(np.float32)
         )
-        return RealPhoto("made/up", folder, "val", (person,), True, True)
+        labels = self.parts.byte().numpy()
+        return RealPhoto("made/up", folder / "made_up.jpg", lambda: labels, "val", (person,), True, True)
 
     def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.box[None], torch.ones(1)

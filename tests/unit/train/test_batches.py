@@ -103,6 +103,7 @@ def cache(tmp_path: Path) -> Path:
         photo=np.arange(2),
         boxes=np.tile(np.array([20, 10, 80, 90], np.float32), (2, 1)),
         keypoints=keypoints,
+        ignore=np.zeros(2, bool),
         complete=np.ones(2, bool),
         clean_mask=np.zeros(2, bool),
     )

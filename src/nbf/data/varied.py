@@ -1,0 +1,167 @@
+"""Photos of people in varied poses (the shared folder's `photos`): sport, work, groups, crowds, and nobody at all.
+
+The folder's own README says who made which label and how far it can be trusted. Its conventions are ours: pixel centres
+at half-integers, boxes (x0, y0, x1, y1).
+"""
+
+import json
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from numpy import ndarray
+from PIL import Image
+
+from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
+from nbf.body.parts import MERGE, NAMES
+from nbf.data.backgrounds import is_test
+from nbf.data.photo import IGNORE, TRUSTED, UNKNOWN, RealPerson, RealPhoto, join_labels
+from nbf.errors import DataError
+
+SURE_SCORE = 0.15
+"""Score of a detector below which its box is neither a person nor background."""
+LEAST_SIDE = 24.0
+"""Pixels of the longer side below which a person without joints is neither, too: nobody could check who it is."""
+AGREED = 0.75
+"""Share of limb joints on which teachers and crowd workers must agree before the workers' other joints are believed."""
+_WORKERS_WEIGHT = 0.5
+_LSP_LIMBS = [LSP14.index(name) for name in LIMB_JOINTS]
+_COCO_LIMBS = [COCO17.index(name) for name in LIMB_JOINTS]
+# A limb's labels are doubted where its two joints are this sure, within so many of its lengths on either side.
+_SURE_JOINT, _LIMB_WIDTH = 0.65, 0.25
+_SIX = np.append(MERGE[6].numpy(), [0, 0])  # labels 0..26 to six parts
+_BONES = [
+    (COCO17.index(f"{side}_{start}"), COCO17.index(f"{side}_{end}"), NAMES[6].index(f"{side}_{limb}"))
+    for side in ("left", "right")
+    for limb, joints in (("arm", ("shoulder", "elbow", "wrist")), ("leg", ("hip", "knee", "ankle")))
+    for start, end in pairwise(joints)
+]
+
+
+def varied_photos(shared: Path, split: str) -> list[RealPhoto]:
+    """All photos of a split ("train" or "val"): those with people in the order of the annotation file, then the others.
+
+    Photos without people have no split of their own: val are those that `nbf.data.backgrounds.is_test` says are.
+
+    Raises:
+        DataError: the shared folder holds no such photos.
+    """
+    folder = shared / "photos"
+    nobody = [
+        RealPhoto(f"negatives/{path.stem}", path, partial(_no_labels, path), split, (), complete=True, clean_mask=False)
+        for path in negatives(shared)
+        if is_test(path.stem) == (split == "val")
+    ]
+    return [_photo(folder, row) for row in annotations(shared) if row["split"] == split] + nobody
+
+
+def annotations(shared: Path) -> list[dict[str, Any]]:
+    """The lines of the annotation file; its fields are in the folder's README.
+
+    Raises:
+        DataError: there is none.
+    """
+    file = shared / "photos" / "annotations.jsonl"
+    if not file.is_file():
+        raise DataError(
+            f"no photos of varied poses: expected annotations.jsonl in {file.parent}; point NBF_SHARED at the shared "
+            "folder"
+        )
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def negatives(shared: Path) -> list[Path]:
+    """The pictures with nobody in them, by name."""
+    return sorted((shared / "photos" / "images" / "negatives").glob("*.webp"))
+
+
+def _photo(folder: Path, row: dict[str, Any]) -> RealPhoto:
+    people = tuple(_person(person) for person in row["people"])
+    counted = people[0].box if row.get("others_unlabelled") else None
+    frame = np.array([0, 0, row["width"], row["height"]], np.float32)
+    # Whoever else is in the photo carries no label: all that is not the person is unsure.
+    others = () if counted is None else (RealPerson(frame, np.zeros((17, 3), np.float32), ignore=True),)
+    return RealPhoto(
+        name=row["image"],
+        path=folder / "images" / f"{row['image']}.webp",
+        read_labels=partial(_labels, folder, row["image"], row["parts"], people, counted),
+        split=row["split"],
+        people=(*people, *others),
+        complete=True,
+        clean_mask=False,  # thin and far-flung limbs may be missing from the masks
+    )
+
+
+def _person(row: dict[str, Any]) -> RealPerson:
+    box = np.array(row["box"], np.float32)
+    if "keypoints" not in row:
+        small = (box[2:] - box[:2]).max() < LEAST_SIDE
+        return RealPerson(box, np.zeros((17, 3), np.float32), ignore=bool(row["score"] < SURE_SCORE or small))
+    keypoints = np.array(row["keypoints"], np.float32)
+    keypoints[keypoints[:, 2] < TRUSTED, 2] = 0
+    if row.get("teacher_agrees", 0) >= AGREED and not row["sides_swapped"]:
+        workers = np.array(row["lsp14"], np.float32)[_LSP_LIMBS]
+        taken = (workers[:, 2] > 0) & (keypoints[_COCO_LIMBS, 2] == 0)
+        workers[:, 2] = _WORKERS_WEIGHT
+        keypoints[_COCO_LIMBS] = np.where(taken[:, None], workers, keypoints[_COCO_LIMBS])
+    return RealPerson(box, keypoints, ignore=bool(row["score"] < SURE_SCORE))
+
+
+def _labels(
+    folder: Path, name: str, mapped: bool, people: tuple[RealPerson, ...], counted: Float32[ndarray, " 4"] | None
+) -> UInt8[ndarray, "h w"]:
+    mask = np.asarray(Image.open(folder / "masks" / f"{name}.png"))
+    parts = np.asarray(Image.open(folder / "parts" / f"{name}.png")) if mapped else np.zeros_like(mask)
+    labels = doubt_limbs(join_labels(parts, mask), people)
+    if counted is not None:
+        y, x = np.mgrid[: mask.shape[0], : mask.shape[1]] + 0.5
+        inside = (x >= counted[0]) & (y >= counted[1]) & (x < counted[2]) & (y < counted[3])
+        labels[~inside] = IGNORE
+    return labels
+
+
+def _no_labels(path: Path) -> UInt8[ndarray, "h w"]:
+    with Image.open(path) as picture:
+        return np.zeros((picture.height, picture.width), np.uint8)
+
+
+def doubt_limbs(labels: UInt8[ndarray, "h w"], people: tuple[RealPerson, ...]) -> UInt8[ndarray, "h w"]:
+    """Labels without the parts that sure joints contradict: those become UNKNOWN.
+
+    A bone between two sure joints, most of whose middle third is called another limb (or that of the other side),
+    contradicts these labels along it, except where the limb that they name is there as well: limbs cross.
+    """
+    bones = [
+        (_along(labels.shape, person.keypoints[start, :2], person.keypoints[end, :2]), limb)
+        for person in people
+        for start, end, limb in _BONES
+        if person.keypoints[[start, end], 2].min() >= _SURE_JOINT
+    ]
+    called = _SIX[labels]
+    explained = np.isin(called, [NAMES[6].index(name) for name in ("background", "head", "torso")])
+    for (beside, _), limb in bones:
+        explained |= beside & (called == limb)
+    doubted = labels.copy()
+    for (beside, middle), limb in bones:
+        wrong = ~explained & (called != limb)
+        if middle.any() and wrong[middle].mean() > 0.5:
+            doubted[beside & wrong] = UNKNOWN
+    return doubted
+
+
+def _along(
+    shape: tuple[int, ...], start: Float32[ndarray, " 2"], end: Float32[ndarray, " 2"]
+) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"]]:
+    """Pixels beside a bone, and those of them on the middle third of its line."""
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    bone = end - start
+    length = max(float(np.hypot(*bone)), 1.0)
+    along = ((x - start[0]) * bone[0] + (y - start[1]) * bone[1]) / length**2
+    across = np.abs((x - start[0]) * bone[1] - (y - start[1]) * bone[0]) / length**2
+    return (
+        (along >= 0) & (along <= 1) & (across <= _LIMB_WIDTH),
+        (np.abs(along - 0.5) <= 1 / 6) & (across * length <= 1),
+    )
