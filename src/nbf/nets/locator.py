@@ -8,11 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nbf.nets.blocks import ConvNorm, MergeUp
-from nbf.nets.trunk import Trunk
+from nbf.nets.movenet import MoveNet, head
 
 INPUT_SIZE = 256
-STRIDE = 8
+STRIDE = 4
 # Prior probability of a centre at the start of training: Lin et al. 2017, "Focal loss", section 3.3.
 CENTER_PRIOR = 0.01
 MAX_PEOPLE = 100
@@ -27,31 +26,26 @@ class LocatorOutput(NamedTuple):
 
 
 class Locator(nn.Module):
-    """EfficientNet-Lite0 to stride 16, one step up to stride 8, centre map and box distances per cell.
+    """MoveNet's features, and per cell whether a person's box has its centre there, and how far its sides are.
 
-    Zhou et al. 2019, "Objects as points" (centres), with FCOS's box distances (Tian et al. 2019). Takes RGB in [0, 1],
-    `(b, 3, h, w)`, sides multiples of 16 (trained at 256, the picture padded to a square).
+    Zhou et al. 2019, "Objects as points": centre map, size and offset of boxes. Takes RGB in [0, 1], `(b, 3, h, w)`,
+    sides multiples of 32 (trained at 256, the picture padded to a square).
     """
 
-    def __init__(self, width: int = 96) -> None:
+    def __init__(self, width: float = 1.5) -> None:
         super().__init__()
         self.arguments = {"width": width}
-        self.trunk = Trunk(stride=16)
-        _, at8, at16 = self.trunk.channels
-        self.context = nn.Sequential(
-            ConvNorm(at16, width, 1, activation=nn.ReLU(inplace=True)),
-            ConvNorm(width, width, activation=nn.ReLU(inplace=True)),
-        )
-        self.to8 = MergeUp(width, at8, width, mixers=1)
-        self.head = nn.Conv2d(width, 5, 1)
-        nn.init.normal_(self.head.weight, std=0.01)
-        prior = math.log(CENTER_PRIOR / (1.0 - CENTER_PRIOR))
-        self.head.bias = nn.Parameter(torch.tensor([prior, -1.0, -1.0, -1.0, -1.0]))
+        self.features = MoveNet(width)
+        self.center, self.size, self.offset = head(1), head(2), head(2)
+        nn.init.constant_(self.center[1].bias, math.log(CENTER_PRIOR / (1.0 - CENTER_PRIOR)))
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> LocatorOutput:
-        _, at8, at16 = self.trunk(image)
-        center, box = self.head(self.to8(self.context(at16), at8)).float().split((1, 4), dim=1)
-        return LocatorOutput(center, F.softplus(box))
+        features = self.features(image)
+        center, size, offset = (head(features).float() for head in (self.center, self.size, self.offset))
+        # MoveNet counts in cells, height before width, from a cell's corner.
+        half, offset = size.flip(1) / 2, offset.flip(1) - 0.5
+        cells = offset.new_tensor([center.shape[-1], center.shape[-2]]).view(1, 2, 1, 1)
+        return LocatorOutput(center, torch.cat([half - offset, half + offset], dim=1) / cells.repeat(1, 2, 1, 1))
 
 
 def cell_centers(height: int, width: int, device: torch.device | None = None) -> Float[Tensor, "2 h w"]:
@@ -72,11 +66,11 @@ def decode(
 ) -> list[tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
     """Boxes (x0, y0, x1, y1 in [0, 1] of the input, best first) and scores of each picture of the batch.
 
-    Cells that are the highest of their 3x3 neighbours and at least `threshold`, then non-maximum suppression of boxes
+    Cells that are the highest of their 5x5 neighbours and at least `threshold`, then non-maximum suppression of boxes
     that overlap a better one by more than `overlap` (intersection over union).
     """
     score = output.center.sigmoid()
-    peak = (score == F.max_pool2d(score, 3, 1, 1)) & (score >= threshold)
+    peak = (score == F.max_pool2d(score, 5, 1, 2)) & (score >= threshold)
     boxes = boxes_from_distances(output.box).clamp(0.0, 1.0)
     people = []
     for kept, scores, corners in zip(peak[:, 0], score[:, 0], boxes, strict=True):

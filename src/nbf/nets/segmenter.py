@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.nets.blocks import ConvNorm, MergeUp
+from nbf.nets.movenet import MoveNet, head
 from nbf.nets.trunk import Trunk
 
 INPUT_SIZE = 256
@@ -31,15 +32,18 @@ class SegmenterOutput(NamedTuple):
 
 
 class Segmenter(nn.Module):
-    """EfficientNet-Lite0 and a U-shaped decoder of dense 3x3 convolutions down to stride 4; 1x1 heads.
+    """MoveNet finds the joints; EfficientNet-Lite0 and a U-shaped decoder, told where they are, find the parts.
 
-    Takes RGB in [0, 1], `(b, 3, h, w)` with sides that are multiples of 32 (trained at 256). Dense convolutions in the
-    decoder because they cost CPUs and GPUs less time per parameter than depthwise ones.
+    Takes RGB in [0, 1], `(b, 3, h, w)` with sides that are multiples of 32 (trained at 256). Two trunks, as each has
+    learnt what the other lacks: MoveNet's weights have seen many people in motion, but its pyramid is too thin for
+    parts. The joints' heat maps enter the decoder as hints: who of several people is meant, and which side is which.
+    Dense convolutions in the decoder because they cost CPUs and GPUs less time per parameter than depthwise ones.
     """
 
-    def __init__(self, width: int = 128, fine_width: int = 128) -> None:
+    def __init__(self, width: int = 128, fine_width: int = 128, joints_width: float = 1.75) -> None:
         super().__init__()
-        self.arguments = {"width": width, "fine_width": fine_width}
+        self.arguments = {"width": width, "fine_width": fine_width, "joints_width": joints_width}
+        self.joints = nn.Sequential(MoveNet(joints_width), head(KEYPOINTS))
         self.trunk = Trunk(stride=32)
         at4, at8, at16, at32 = self.trunk.channels
         self.coarsest = nn.Sequential(
@@ -49,14 +53,26 @@ class Segmenter(nn.Module):
         self.to16 = MergeUp(width, at16, width)
         self.to8 = MergeUp(width, at8, width)
         self.to4 = MergeUp(width, at4, fine_width)
-        self.head = nn.Conv2d(fine_width, PARTS + KEYPOINTS + SURFACE, 1)
+        self.hint16, self.hint8 = (nn.Conv2d(KEYPOINTS, width, 3, padding=1) for _ in range(2))
+        self.head = nn.Conv2d(fine_width, PARTS + SURFACE, 1)
+        for hint in (self.hint16, self.hint8):
+            nn.init.zeros_(hint.weight)
+            nn.init.zeros_(hint.bias)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> SegmenterOutput:
+        keypoints = self.joints(image).float()
         at4, at8, at16, at32 = self.trunk(image)
-        x = self.to16(self.coarsest(at32), at16)
-        x = self.to4(self.to8(x, at8), at4)
-        parts, keypoints, surface = self.head(x).float().split((PARTS, KEYPOINTS, SURFACE), dim=1)
+        # What the parts make of the joints is no reason to move them.
+        heat = relative_heat(keypoints.detach())
+        x = self.to16(self.coarsest(at32), at16) + self.hint16(F.max_pool2d(heat, 4))
+        x = self.to8(x, at8) + self.hint8(F.max_pool2d(heat, 2))
+        parts, surface = self.head(self.to4(x, at4)).float().split((PARTS, SURFACE), dim=1)
         return SegmenterOutput(parts, keypoints, surface.sigmoid())
+
+
+def relative_heat(keypoints: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    """Probability of each cell over that of the keypoint's likeliest one."""
+    return (keypoints - keypoints.amax((-2, -1), keepdim=True)).exp()
 
 
 def decode_keypoints(heatmaps: Float[Tensor, "b k h w"], stride: int = STRIDE) -> Float[Tensor, "b k 3"]:

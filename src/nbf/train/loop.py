@@ -125,18 +125,21 @@ def train(
 
 
 def make_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); no decay on biases and norms, a lower rate for a network's `trunk`."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """AdamW (Loshchilov & Hutter 2019); no decay on biases and norms, lower rates for a network's `trunk` and `joints`,
+    which start from what others have learnt."""
+    factors = {"trunk": config.trunk_rate, "joints": config.joints_rate}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        groups.setdefault((name.startswith("trunk."), parameter.ndim > 1), []).append(parameter)
+        factor = factors.get(name.split(".")[0], 1.0)
+        groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
-                "factor": config.trunk_rate if in_trunk else 1.0,
+                "factor": factor,
                 "weight_decay": config.decay if is_matrix else 0.0,
             }
-            for (in_trunk, is_matrix), parameters in groups.items()
+            for (factor, is_matrix), parameters in groups.items()
         ],
         lr=config.rate,
         fused=True,

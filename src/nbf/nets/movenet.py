@@ -1,0 +1,97 @@
+"""MoveNet: MobileNetV2 with a feature pyramid down to stride 4, whose weights have seen many people in motion."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from jaxtyping import Float
+
+from nbf.nets.blocks import ConvNorm
+from nbf.nets.trunk import InvertedBottleneck, unit
+
+# (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, "MobileNetV2", table 2.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (3, 3, 2, 6, 32),
+    (4, 3, 2, 6, 64),
+    (3, 3, 1, 6, 96),
+    (3, 3, 2, 6, 160),
+    (1, 3, 1, 6, 320),
+)
+STEM, LAST = 32, 1280
+EXITS = (1, 2, 3)
+"""The stages whose ends the pyramid reads: strides 4, 8 and 16."""
+FEATURES = 24
+"""Of each cell of the pyramid's finest level."""
+_PYRAMID = (64, 32, FEATURES)  # channels of the levels at strides 16, 8 and 4
+
+
+class MoveNet(nn.Module):
+    """RGB in [0, 1], (b, 3, h, w) with sides that are multiples of 32 -> features (b, 24, h/4, w/4).
+
+    Google's MoveNet (Votel & Li 2021, "Next-generation pose detection with MoveNet"), without its heads: MobileNetV2 up
+    to stride 32, then three steps up of a feature pyramid (Lin et al. 2017). `width` multiplies MobileNetV2's channels:
+    1.75 in SinglePose Thunder, 1.5 in MultiPose Lightning. The released weights have their batch norms folded, so here
+    are none. tools/bake_movenet.py fills them in.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        inputs = _channels(STEM * width)
+        self.stem = unit(3, inputs, 3, stride=2, norm=False)
+        self.blocks = nn.ModuleList()
+        self._exits: list[int] = []
+        channels = []
+        for stage, (repeats, kernel, stride, expansion, outputs) in enumerate(STAGES):
+            for index in range(repeats):
+                wide = _channels(outputs * width)
+                step = stride if index == 0 else 1
+                self.blocks.append(InvertedBottleneck(inputs, wide, kernel, step, expansion, norm=False))
+                inputs = wide
+            if stage in EXITS:
+                self._exits.append(len(self.blocks) - 1)
+                channels.append(inputs)
+        self.last = unit(inputs, LAST, 1, norm=False)
+        at4, at8, at16 = channels
+        self.coarsest = nn.Conv2d(LAST, _PYRAMID[0], 1)
+        self.laterals = nn.ModuleList(
+            nn.Conv2d(fine, outputs, 1) for fine, outputs in zip((at16, at8, at4), _PYRAMID, strict=True)
+        )
+        self.merges = nn.ModuleList(
+            Separable(inputs, outputs) for inputs, outputs in zip(_PYRAMID, (*_PYRAMID[1:], FEATURES), strict=True)
+        )
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 24 i j"]:
+        x = self.stem(2 * image - 1)
+        exits = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self._exits:
+                exits.append(x)
+        x = self.coarsest(self.last(x))
+        for lateral, merge, fine in zip(self.laterals, self.merges, reversed(exits), strict=True):
+            doubled = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = merge(doubled + lateral(fine))
+        return x
+
+
+class Separable(nn.Module):
+    """3x3 depthwise convolution, 1x1 convolution, ReLU (Howard et al. 2017, "MobileNets")."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        return F.relu(self.pointwise(self.depthwise(x)))
+
+
+def head(outputs: int) -> nn.Sequential:
+    """What MoveNet puts on its pyramid for each kind of map: `outputs` numbers a cell."""
+    return nn.Sequential(Separable(FEATURES, 96), nn.Conv2d(96, outputs, 1))
+
+
+def _channels(wanted: float) -> int:
+    """The multiple of 8 nearest to a number of channels, not below nine tenths of it (MobileNet's rule)."""
+    nearest = max(8, int(wanted + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * wanted else nearest
