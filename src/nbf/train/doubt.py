@@ -43,6 +43,8 @@ class DoubtConfig:
 
     people: Path = Path("runs/cache/people_doubt")
     """Folder of packs of dressed people; best of people that the fitter did not learn from."""
+    photos: Path | None = None
+    """Folder of packs of `nbf draw --kind snapshots`: how noisy keypoints are in photos is learnt there as well."""
     fitter: str = "fitter"
     """Weights of the fitter to be doubted; the bundled ones if not given."""
     output: Path = Path("runs/doubt/weights")
@@ -61,7 +63,7 @@ class DoubtConfig:
     """Degrees of freedom of Student's t, under which a few people may be far worse than said."""
     shrink: float = 0.1
     """How much of the correlations is taken to be chance."""
-    cautions: tuple[float, ...] = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+    cautions: tuple[float, ...] = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
     """How much noisier detections are taken to be than they look, as they and the estimate err for common causes: what
     serves the people held out best is kept."""
     worse: float = 0.05
@@ -113,7 +115,8 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
     cases = [look(refiner, fitter, people, seen) for seen in (True, False)]
     lessons = [examples(refiner, some[taught]) for some in cases]
-    learn(refiner.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons)))), config)
+    photos = [] if config.photos is None else [photographed(refiner, fitter, config.photos)]
+    learn(refiner.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos)))), config)
     correlate(refiner.doubt, lessons, config)
     record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
     record |= calibrate(refiner, [some[held_out] for some in cases], config)
@@ -125,41 +128,68 @@ def train_doubt(config: DoubtConfig) -> Doubt:
 @torch.no_grad()
 def look(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> Cases:
     """All people of a pack through the fitter, by what the segmenter saw or by their true part maps."""
+    start, told, detections = _estimated(refiner, fitter, people, seen)
+    betas = people["betas"].float()
+    pelvis = people["translation"].float() + refiner.body.rest_joints(betas)[:, 0]
+    true = BodyState(betas, people["rotations"].float(), pelvis)
+    return Cases(start, true, _camera(people), told, detections, seen)
+
+
+@torch.no_grad()
+def photographed(refiner: Refiner, fitter: Fitter, folder: Path) -> Examples:
+    """What keypoints miss in photos, where nobody knows the bodies, and the mirror images."""
+    people = load_packs(sorted(folder.glob("*.npz")))
+    _, told, detections = _estimated(refiner, fitter, people, seen=True)
+    labelled = people["keypoints"][..., :2] / INPUT_SIZE
+    noise = torch.zeros_like(detections)
+    noise[:, :KEYPOINTS] = detections[:, :KEYPOINTS] - labelled
+    trusted = torch.zeros_like(detections)
+    trusted[:, :KEYPOINTS] = people["keypoints"][..., 2:]
+    errors = torch.zeros(len(noise), len(refiner.doubt.error_root))
+    return _both_ways(told, errors, noise, torch.cat([errors, trusted.flatten(1)], 1))
+
+
+def _estimated(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> tuple[BodyState, Clues, Tensor]:
+    """The fitter's answers, the clues to how wrong they are, and the detections in crop sides."""
     found = []
-    for rows in torch.arange(len(people["betas"])).split(_BATCH):
+    for rows in torch.arange(len(people["focal"])).split(_BATCH):
         parts = expand(people["seen_parts" if seen else "parts"][rows])
         keypoints = in_crop(people["seen_keypoints"][rows].float()) if seen else torch.zeros(len(rows), KEYPOINTS, 3)
         proxy = Proxy(parts.contiguous(memory_format=torch.channels_last), keypoints)
-        camera = Camera(people["focal"][rows] / INPUT_SIZE, people["center"][rows] / INPUT_SIZE)
+        camera = _camera({name: people[name][rows] for name in ("focal", "center")})
         reading = read_both_ways(fitter, proxy)
         estimate = refiner.estimate(reading, proxy, camera)
         told = clues(refiner.points, estimate.start, camera, reading, proxy, estimate.detections)
         found.append((estimate.start, told, estimate.detections))
     starts, told, seen_points = zip(*found)
     start = BodyState(*(torch.cat(values) for values in zip(*map(_fields, starts))))
-    betas = people["betas"].float()
-    pelvis = people["translation"].float() + refiner.body.rest_joints(betas)[:, 0]
-    return Cases(
-        start,
-        BodyState(betas, people["rotations"].float(), pelvis),
-        Camera(people["focal"] / INPUT_SIZE, people["center"] / INPUT_SIZE),
-        Clues(*(torch.cat(values) for values in zip(*told))),
-        torch.cat(seen_points),
-        seen,
-    )
+    return start, Clues(*(torch.cat(values) for values in zip(*told))), torch.cat(seen_points)
+
+
+def _camera(people: Batch) -> Camera:
+    """In crop sides."""
+    return Camera(people["focal"] / INPUT_SIZE, people["center"] / INPUT_SIZE)
 
 
 def examples(refiner: Refiner, cases: Cases) -> Examples:
     """What estimates and detections miss, and the mirror image of all of it."""
     error = deviation(cases.start, cases.true, cases.camera)
     noise = cases.detections - cases.camera.project(place(refiner.points, cases.true, jacobian=False).points)
-    flipped = noise[:, MIRROR_POINTS] * noise.new_tensor([-1.0, 1.0])
-    missed = torch.cat([error, noise.flatten(1)], 1), torch.cat([mirror_deviation(error), flipped.flatten(1)], 1)
-    counts = torch.ones_like(missed[0])
+    counts = torch.ones(len(error), error.shape[1] + 2 * POINTS)
     if not cases.with_keypoints:
         counts[:, error.shape[1] : error.shape[1] + 2 * KEYPOINTS] = 0
-    told = torch.cat([cases.clues.flat(), cases.clues.mirrored().flat()])
-    return Examples(told, torch.cat(missed), counts.repeat(2, 1))
+    return _both_ways(cases.clues, error, noise, counts)
+
+
+def _both_ways(
+    told: Clues, error: Float[Tensor, "n p"], noise: Float[Tensor, "n 41 2"], counts: Float[Tensor, "n m"]
+) -> Examples:
+    """With the mirror images; `counts` is of x and y of every detection after the entries of the error."""
+    flipped = noise[:, MIRROR_POINTS] * noise.new_tensor([-1.0, 1.0])
+    missed = torch.cat([error, noise.flatten(1)], 1), torch.cat([mirror_deviation(error), flipped.flatten(1)], 1)
+    known, points = counts.split((error.shape[1], 2 * POINTS), 1)
+    other = torch.cat([known, points.unflatten(1, (POINTS, 2))[:, MIRROR_POINTS].flatten(1)], 1)
+    return Examples(torch.cat([told.flat(), told.mirrored().flat()]), torch.cat(missed), torch.cat([counts, other]))
 
 
 def learn(doubt: Doubt, lesson: Examples, config: DoubtConfig) -> None:

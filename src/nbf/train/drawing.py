@@ -3,8 +3,10 @@
 import torch
 from torch import Generator, Tensor
 
+from nbf.data.crops import LEAST_KEYPOINTS
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
+from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.nets.blocks import multiplies_bfloat16
 from nbf.nets.look import look
@@ -48,24 +50,44 @@ def draw_photos(photos: Photos, fits: RealFits, segmenter: Segmenter, count: int
 
     The labels are the fits'; there is no true part map.
     """
-    kept = fits.kept.nonzero()[:, 0]
-    people = kept[torch.randint(len(kept), (count,), generator=generator)]
+    people = _random_rows(fits.kept.nonzero()[:, 0], count, generator)
+    labels = {
+        "betas": fits.betas[people],
+        "rotations": fits[people].rotations,
+        "translation": fits.translation[people],
+    }
+    return _photographed(photos, people, fits[people].camera, segmenter, generator) | labels
+
+
+def draw_snapshots(photos: Photos, segmenter: Segmenter, count: int, generator: Generator) -> Batch:
+    """`count` random people of photos with labelled keypoints, as `draw_photos` but whether a body was fitted or not.
+
+    The labels are keypoints, and a camera of the default focal length.
+    """
+    trusted = (photos.keypoints[..., 2] > 0).sum(1)
+    people = _random_rows((trusted >= LEAST_KEYPOINTS).nonzero()[:, 0], count, generator)
+    size = photos.size[photos.photo[people]]
+    return _photographed(photos, people, Camera(size.norm(dim=1), size / 2), segmenter, generator)
+
+
+def _random_rows(rows: Tensor, count: int, generator: Generator) -> Tensor:
+    return rows[torch.randint(len(rows), (count,), generator=generator)]
+
+
+def _photographed(photos: Photos, people: Tensor, camera: Camera, segmenter: Segmenter, generator: Generator) -> Batch:
+    """What the segmenter makes of crops of photos; the crops' cameras and the labelled keypoints in them."""
+    count = len(people)
     crop = Crop.from_boxes(photos.boxes[people], INPUT_SIZE)
     size = crop.size * uniform((count,), *ZOOM, generator)
     crop = Crop(crop.center + size[:, None] * normal((count, 2), SHIFT, generator), size, INPUT_SIZE)
     # The canvas of a pack is square; what lies beyond the photo is black there, as a predictor's crops have it.
     image = crop.sample(photos.images[photos.photo[people]])
-    camera = crop.camera(fits[people].camera)
-    keypoints = photos.keypoints[people]
-    labels = {
-        "betas": fits.betas[people],
-        "rotations": fits[people].rotations,
-        "translation": fits.translation[people],
+    camera, keypoints = crop.camera(camera), photos.keypoints[people]
+    return see(segmenter, image) | {
         "focal": camera.focal,
         "center": camera.center,
         "keypoints": torch.cat([crop.to_crop(keypoints[..., :2]), keypoints[..., 2:]], -1),
     }
-    return see(segmenter, image) | labels
 
 
 def body_labels(batch: Batch) -> Batch:

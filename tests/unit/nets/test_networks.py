@@ -36,7 +36,7 @@ def small_networks() -> tuple[Segmenter, Locator, Fitter]:
 
 @pytest.mark.parametrize(
     ("network", "limit"),
-    [(Segmenter(), 4.8e6), (Locator(), 1.2e6), (Fitter(24), 8.1e6)],
+    [(Segmenter(), 10.4e6), (Locator(), 4.8e6), (Fitter(24), 8.1e6)],
     ids=lambda value: type(value).__name__,
 )
 def test_size(network: torch.nn.Module, limit: float) -> None:
