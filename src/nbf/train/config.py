@@ -22,6 +22,9 @@ class LoopConfig:
     """Factor on the learning rate of a pretrained trunk."""
     joints_rate: float = 0.1
     """Factor on the learning rate of MoveNet's joints, which have seen more people than a training here shows."""
+    frozen: tuple[str, ...] = ()
+    """Beginnings of the names of weights that do not learn, such as `trunk.stem`: the first layers, at full size, cost most
+    of a step and know what pictures are made of already."""
     warmup: int = 300
     """Steps of linear warm-up."""
     decay: float = 0.02

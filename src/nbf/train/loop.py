@@ -55,6 +55,8 @@ def train(
     torch.backends.cudnn.benchmark = True
     network = task.network.to(device)
     network.to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not name.startswith(config.frozen))
     optimizer = make_optimizer(network, config)
     average = Average(network, config.average)
     schedule = Schedule(config)
@@ -129,7 +131,8 @@ def make_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
     which start from what others have learnt."""
     factors = {"trunk": config.trunk_rate, "joints": config.joints_rate}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
+    learning = ((name, each) for name, each in network.named_parameters() if each.requires_grad)
+    for name, parameter in learning:
         factor = factors.get(name.split(".")[0], 1.0)
         groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
