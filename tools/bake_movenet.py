@@ -40,7 +40,7 @@ SCALES = 1 / 30, 100.0
 """Range of a channel's scale: its square is the norm's variance, which is above TensorFlow's 0.001 and must fit into
 float16."""
 TOLERANCE = 1e-3
-"""Largest difference to the graph, in logits and cells, both computed in float64; our weights were stored as float32."""
+"""Largest difference to the graph, in logits and cells, both in float64, but for our weights, stored as float32."""
 
 
 def main() -> int:
@@ -240,7 +240,7 @@ def _fill(module: nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> None
 
 @torch.no_grad()
 def _unfold(module: ConvNorm, bias: Tensor) -> None:
-    """Move a scale for each channel from the weights, which get the size of fresh ones (He et al. 2015), to the norm."""
+    """Move a scale for each channel to the norm; the weights get the size of fresh ones (He et al. 2015)."""
     weight, norm = module.conv.weight, module.norm
     usual = (2 / weight[0].numel()) ** 0.5
     size = weight.square().mean((1, 2, 3)).sqrt().clamp(usual / SCALES[1], usual / SCALES[0])

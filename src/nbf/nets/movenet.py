@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nbf.nets.trunk import InvertedBottleneck, unit
 
-# (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, "MobileNetV2", table 2.
+# (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, table 2.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -59,6 +59,10 @@ class MoveNet(nn.Module):
         self.merges = nn.ModuleList(
             Separable(inputs, outputs) for inputs, outputs in zip(_PYRAMID, (*_PYRAMID[1:], FEATURES), strict=True)
         )
+        # Norms that measure nothing keep no signal alive, but weights of this size do (He et al. 2015).
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
         self.train()
 
     def train(self, mode: bool = True) -> "MoveNet":

@@ -1,6 +1,6 @@
 """Network <-> file: safetensors beside a JSON that says which network it is and how it was trained.
 
-Numbers are float16 or, in files that are shipped, int8 with a float16 scale for each row of a matrix.
+Numbers are float16 or, in files that are shipped, int8 with a float32 scale for each row of a matrix.
 """
 
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Float16, Int8
+from jaxtyping import Float, Int8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -92,17 +92,15 @@ def load_network(name: str | Path) -> Network:
     return network.eval()
 
 
-def quantised(tensor: Float[Tensor, "n *rest"]) -> tuple[Int8[Tensor, "n *rest"], Float16[Tensor, " n"]]:
+def quantised(tensor: Float[Tensor, "n *rest"]) -> tuple[Int8[Tensor, "n *rest"], Float[Tensor, " n"]]:
     """Rows as whole numbers from -127 to 127, and what one of them is worth in each row."""
-    scale = (tensor.flatten(1).abs().amax(1) / 127).half()
-    # A row of numbers too small for float16's scale is zero.
-    steps = tensor / scale.float().clamp(min=torch.finfo(torch.float16).tiny).view(-1, *[1] * (tensor.ndim - 1))
-    return steps.round().clamp(-127, 127).to(torch.int8), scale
+    scale = tensor.flatten(1).abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+    return (tensor / scale.view(-1, *[1] * (tensor.ndim - 1))).round().to(torch.int8), scale
 
 
-def restored(steps: Int8[Tensor, "n *rest"], scale: Float16[Tensor, " n"]) -> Float[Tensor, "n *rest"]:
+def restored(steps: Int8[Tensor, "n *rest"], scale: Float[Tensor, " n"]) -> Float[Tensor, "n *rest"]:
     """The inverse of `quantised`, up to rounding."""
-    return steps.float() * scale.float().view(-1, *[1] * (steps.ndim - 1))
+    return steps.float() * scale.view(-1, *[1] * (steps.ndim - 1))
 
 
 def load_kind(name: str | Path, kind: type[N]) -> N:

@@ -23,8 +23,8 @@ class LoopConfig:
     joints_rate: float = 0.1
     """Factor on the learning rate of MoveNet's joints, which have seen more people than a training here shows."""
     frozen: tuple[str, ...] = ()
-    """Beginnings of the names of weights that do not learn, such as `trunk.stem`: the first layers, at full size, cost most
-    of a step and know what pictures are made of already."""
+    """Beginnings of the names of weights that do not learn, such as `trunk.stem`: the first layers, at full size, cost
+    most of a step and know what pictures are made of already."""
     warmup: int = 300
     """Steps of linear warm-up."""
     decay: float = 0.02

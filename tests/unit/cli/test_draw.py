@@ -63,7 +63,7 @@ def test_people_are_drawn_in_the_track_that_was_asked_for(tmp_path: Path, monkey
 
 def test_dressed_people_are_kept_true_and_as_seen(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    pack = draw_dressed(Sampler.load(tmp_path, "train", seed=1), Segmenter(16, 16).eval(), 2)
+    pack = draw_dressed(Sampler.load(tmp_path, "train", seed=1), Segmenter(16, 16, 0.25).eval(), 2)
     assert pack.keys() == {"parts", "seen_parts", "seen_keypoints", *BODY_LABELS}
     assert pack["parts"].shape == pack["seen_parts"].shape == (2, 2, 3, 64, 64)
     assert pack["seen_keypoints"].shape == (2, 17, 3)

@@ -89,7 +89,7 @@ def test_the_second_look_is_upright_and_close() -> None:
 def test_each_person_is_looked_at_alone() -> None:
     """People of one batch do not change each other's looks, and mirrored pictures give mirrored answers."""
     torch.manual_seed(0)
-    network = Segmenter(16, 16).eval()
+    network = Segmenter(16, 16, 0.25).eval()
     image = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         together, mirrored = look(network, image), look(network, image.flip(-1))

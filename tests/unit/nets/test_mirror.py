@@ -19,7 +19,7 @@ def test_mirroring_parts_twice_changes_nothing() -> None:
 
 def test_mirrored_pictures_have_mirrored_proxies() -> None:
     torch.manual_seed(0)
-    segmenter = Segmenter(16, 16).eval()
+    segmenter = Segmenter(16, 16, 0.25).eval()
     image = torch.rand(2, 3, 256, 256)
     with torch.no_grad():
         proxy, mirrored = segment_both_ways(segmenter, image), segment_both_ways(segmenter, image.flip(-1))

@@ -31,7 +31,7 @@ def flattened(output: tuple) -> list[torch.Tensor]:
 
 def small_networks() -> tuple[Segmenter, Locator, Fitter]:
     torch.manual_seed(0)
-    return Segmenter(32, 32), Locator(32), Fitter(5, width=8, features=4, lifter=32, blocks=1)
+    return Segmenter(32, 32, 0.25), Locator(0.25), Fitter(5, width=8, features=4, lifter=32, blocks=1)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,7 @@ def test_shapes() -> None:
     assert surface.min() >= 0
     assert surface.max() <= 1
     center, box = locator(image)
-    assert (center.shape, box.shape) == ((2, 1, 16, 16), (2, 4, 16, 16))
-    assert box.min() >= 0
+    assert (center.shape, box.shape) == ((2, 1, 32, 32), (2, 4, 32, 32))
     body, maps = fitter(example(fitter))
     assert (body.betas.shape, body.rotations.shape) == ((2, 5), (2, 24, 3, 3))
     assert (body.scale.shape, body.offset.shape) == ((2,), (2, 2))
@@ -112,6 +111,40 @@ def test_batch_equals_single_and_folding_changes_nothing(index: int) -> None:
         torch.testing.assert_close(whole[1:], single, atol=1e-4, rtol=1e-3)
 
 
+def test_movenets_norms_keep_what_was_stored_for_them() -> None:
+    torch.manual_seed(0)
+    network, image = Locator(0.25), torch.rand(4, 3, 64, 64)
+    network.train()
+    before = network.features(image)
+    assert before.grad_fn is not None  # it learns all the same
+    torch.testing.assert_close(network.eval().features(image), before)
+
+
+def test_locator_counts_cells_from_their_corners() -> None:
+    """A box of 8 x 4 cells whose centre lies a quarter of a cell right of, and below, the corner of each cell."""
+    network = Locator(0.25).eval()
+    for head, values in ((network.size, [4.0, 8.0]), (network.offset, [0.25, 0.25])):
+        torch.nn.init.zeros_(head[1].weight)
+        head[1].bias = torch.nn.Parameter(torch.tensor(values))  # height before width
+    with torch.no_grad():
+        boxes = boxes_from_distances(network(torch.rand(1, 3, 64, 64)).box)
+    x0, y0, x1, y1 = boxes[0, :, 5, 7] * 16
+    torch.testing.assert_close(torch.stack([x0, y0, x1, y1]), torch.tensor([3.25, 3.25, 11.25, 7.25]))
+
+
+def test_joints_hint_at_parts_and_are_not_moved_by_them() -> None:
+    torch.manual_seed(0)
+    network, image = Segmenter(16, 16, 0.25).eval(), torch.rand(1, 3, 64, 64)
+    without = network(image).parts
+    for hint in (network.hint16, network.hint8):
+        torch.nn.init.normal_(hint.weight)
+    output = network(image)
+    assert not torch.allclose(output.parts, without)
+    output.parts.sum().backward()
+    assert all(parameter.grad is None for parameter in network.joints.parameters())
+    assert all(hint.weight.grad.abs().max() > 0 for hint in (network.hint16, network.hint8))
+
+
 def test_part_moments_are_those_of_the_pixels() -> None:
     """One part in a rectangle: its centre, and the variances of uniform cells along either side."""
     parts = torch.zeros(1, 25, 64, 64)
@@ -139,13 +172,27 @@ def test_file_round_trip(index: int, tmp_path: Path) -> None:
         torch.testing.assert_close(back.state_dict()[name], tensor, atol=2e-4, rtol=1e-3)
 
 
+def test_small_files_are_half_as_large_and_off_by_half_a_step_of_each_row(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Fitter(5)
+    exact, small = (save_network(network, tmp_path / name, {}, small=name == "b") for name in "ab")
+    assert small.stat().st_size < 0.51 * exact.stat().st_size
+    for name, value in load_network(small).state_dict().items():
+        true = network.state_dict()[name].half().to(value.dtype)
+        if true.ndim > 1:
+            steps = true.flatten(1).abs().amax(1) / 127
+            assert ((value - true).flatten(1).abs().amax(1) <= 0.501 * steps).all(), name
+        else:
+            torch.testing.assert_close(value, true, atol=1e-3, rtol=1e-3)
+
+
 def test_file_mismatches_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no such file"):
         load_network(tmp_path / "absent.safetensors")
-    path = save_network(Locator(32), tmp_path / "net", {})
+    path = save_network(Locator(0.25), tmp_path / "net", {})
     card = path.with_suffix(".json")
     original = card.read_text()
-    card.write_text(original.replace('"width": 32', '"width": 48'))
+    card.write_text(original.replace('"width": 0.25', '"width": 0.5'))
     with pytest.raises(ModelFileError, match="do not fit"):
         load_network(path)
     card.write_text(original.replace("Locator", "Oracle"))
@@ -158,8 +205,8 @@ def test_file_mismatches_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelFileError, match="not a readable"):
         load_network(path)
-    broken = Locator(32)
-    torch.nn.init.constant_(broken.head.weight, float("nan"))
+    broken = Locator(0.25)
+    torch.nn.init.constant_(broken.center[1].weight, float("nan"))
     with pytest.raises(ModelFileError, match="not finite"):
         save_network(broken, tmp_path / "broken", {})
 

@@ -148,16 +148,16 @@ def test_photos_alone_are_refused(cache: Path) -> None:
 
 
 def test_average_follows_and_ends_between() -> None:
-    network = Locator(16)
+    network = Locator(0.25)
     average = Average(network, decay=0.5)
-    start = average.network.head.weight.clone()
+    start = average.network.center[1].weight.clone()
     with torch.no_grad():
-        network.head.weight += 1.0
+        network.center[1].weight += 1.0
     average.update()  # the first updates follow faster than the decay says: (1 + 1) / (10 + 1)
-    torch.testing.assert_close(average.network.head.weight, start + 9 / 11)
+    torch.testing.assert_close(average.network.center[1].weight, start + 9 / 11)
     for _ in range(60):
         average.update()
-    torch.testing.assert_close(average.network.head.weight, network.head.weight)
+    torch.testing.assert_close(average.network.center[1].weight, network.center[1].weight)
     assert not average.network.training
 
 

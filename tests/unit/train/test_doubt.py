@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from packs import random_pack
 
 from nbf.body.files import load_body
+from nbf.body.joints import MIRROR_COCO17
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
-from nbf.train.doubt import DoubtConfig, Examples, correlate, learn, logs_of, robust_covariance, train_doubt
+from nbf.refine.refiner import Refiner
+from nbf.train.doubt import (
+    DoubtConfig,
+    Examples,
+    correlate,
+    learn,
+    logs_of,
+    photographed,
+    robust_covariance,
+    train_doubt,
+)
 from nbf.train.packs import compress, save_pack
 
 SHAPES = 11
@@ -62,6 +74,26 @@ def test_the_scatter_of_normal_numbers_is_their_covariance() -> None:
     assert (spoilt.diagonal() < 1.5 * (mix @ mix.T).diagonal()).all()
 
 
+def test_photos_tell_of_trusted_keypoints_alone(tmp_path: Path) -> None:
+    pack = random_pack(3, 0, true=False)
+    pack["keypoints"][:, 0, 2] = 0
+    save_pack(
+        {name: pack[name] for name in ("seen_parts", "seen_keypoints", "keypoints", "focal", "center")}, tmp_path / "a"
+    )
+    body = load_body("anny24", "small")
+    lesson = photographed(Refiner(body, Doubt(SHAPES)), Fitter(body.shape_count).eval(), tmp_path)
+    errors = 3 * 24 + 3 + SHAPES
+    missed, counts = (value[:, errors:].unflatten(1, (-1, 2)) for value in (lesson.missed, lesson.counts))
+    assert (lesson.counts[:, :errors] == 0).all()
+    assert (counts[:, 17:] == 0).all()
+    trusted = pack["keypoints"][..., 2]
+    torch.testing.assert_close(counts[:3, :17, 0], trusted)
+    torch.testing.assert_close(counts[3:, :17, 1], trusted[:, list(MIRROR_COCO17)])
+    off = (pack["seen_keypoints"] - pack["keypoints"])[..., :2] / 256
+    torch.testing.assert_close(missed[:3, :17], off)
+    torch.testing.assert_close(missed[3:, :17], off[:, list(MIRROR_COCO17)] * torch.tensor([-1.0, 1.0]))
+
+
 def test_packs_become_a_network(tmp_path: Path) -> None:
     draw = torch.Generator().manual_seed(0)
     count, body = 60, load_body("anny24", "small")
@@ -80,8 +112,14 @@ def test_packs_become_a_network(tmp_path: Path) -> None:
         "keypoints": torch.zeros(count, 17, 3),
     }
     save_pack(pack, tmp_path / "a.npz")
+    photos = tmp_path / "photos"
+    save_pack(
+        {name: pack[name] for name in ("seen_parts", "seen_keypoints", "keypoints", "focal", "center")}, photos / "b"
+    )
     fitter = save_network(Fitter(body.shape_count), tmp_path / "fitter", {})
-    config = DoubtConfig(people=tmp_path, fitter=str(fitter), output=tmp_path / "doubt", epochs=1, cautions=(2.0,))
+    config = DoubtConfig(
+        people=tmp_path, photos=photos, fitter=str(fitter), output=tmp_path / "doubt", epochs=1, cautions=(2.0,)
+    )
     trained = train_doubt(config)
     loaded = load_kind(tmp_path / "doubt", Doubt)
     assert trained.joint_factor > 0

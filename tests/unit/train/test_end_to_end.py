@@ -21,7 +21,7 @@ def task() -> SegmenterTask:
     fitter = for_inference(Fitter(small().shape_count, width=8, features=4, lifter=64, blocks=1))
     judge = FitterTask(fitter, small(), FitterWeights())
     only_body = SegmenterWeights(parts=0.0, keypoints=0.0, surface=0.0, body=1.0)
-    return SegmenterTask(Segmenter(16, 16).eval(), only_body, "cpu", judge)
+    return SegmenterTask(Segmenter(16, 16, 0.25).eval(), only_body, "cpu", judge)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.rotations import project_to_rotation
 from nbf.nets import Fitter, Locator, Segmenter, load_network
 from nbf.nets.fitter import FitterOutput
-from nbf.nets.locator import decode
+from nbf.nets.locator import LocatorOutput, decode
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -113,7 +113,7 @@ def test_segmenter_learns_8_people_by_heart(tmp_path: Path) -> None:
     batch["parts"] = torch.nn.functional.one_hot(batch["parts"].argmax(1), 25).movedim(-1, 1).float()
     batch["keypoints"][..., :2] /= 4
     batch["real"][:4] = True
-    task = SegmenterTask(Segmenter(32, 32), SegmenterWeights(), "cpu")
+    task = SegmenterTask(Segmenter(32, 32, 0.25), SegmenterWeights(), "cpu")
     network = train(task, repeat(batch), config(tmp_path, steps=60, warmup=5, rate=5e-3))
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["loss"] < 0.5 * lines[0]["loss"], (lines[0], lines[-1])
@@ -128,8 +128,8 @@ def test_locator_learns_its_boxes(tmp_path: Path) -> None:
     for picture, rows, present in zip(image, boxes, valid, strict=True):
         for x0, y0, x1, y1 in (rows[present] * 128).long().tolist():
             picture[:, y0:y1, x0:x1] = torch.tensor([0.9, 0.5, 0.2])[:, None, None]
-    batch = {"image": image, "boxes": boxes, "valid": valid}
-    network = train(LocatorTask(Locator(32), LocatorWeights()), repeat(batch), config(tmp_path, steps=80, rate=4e-3))
+    batch = {"image": image, "boxes": boxes, "valid": valid, "ignore": torch.zeros_like(valid)}
+    network = train(LocatorTask(Locator(0.25), LocatorWeights()), repeat(batch), config(tmp_path, steps=80, rate=4e-3))
     assert isinstance(network, Locator)
     scores = validate_locator(network, [batch])
     assert (scores["recall"], scores["precision"]) == (1.0, 1.0), scores
@@ -261,6 +261,32 @@ def test_true_answer_costs_nothing() -> None:
         assert value < 1e-4, name
 
 
+def test_nobody_learns_whether_ignored_boxes_hold_people() -> None:
+    torch.manual_seed(0)
+    task = LocatorTask(Locator(0.25), LocatorWeights())
+    boxes = torch.tensor([[[0.0, 0.0, 0.25, 0.25], [0.0, 0.0, 0.5, 1.0]]])
+    valid = torch.tensor([[True, False]])
+    centers = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    output = LocatorOutput(centers, torch.full((1, 4, 16, 16), 0.1))
+    batch = {"image": torch.empty(0), "boxes": boxes, "valid": valid, "ignore": ~valid}
+    task.losses(lambda image: output, batch)["center"].backward()
+    learnt = centers.grad[0, 0] != 0
+    assert learnt[:4, :4].all()  # in somebody's box
+    assert not learnt[4:, :8].any()
+    assert learnt[:, 8:].all()
+
+
+def test_frozen_layers_stay(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = SegmenterTask(Segmenter(16, 16, 0.25), SegmenterWeights(), "cpu")
+    before = {name: value.clone() for name, value in task.network.named_parameters()}
+    batch = {name: value[:2] for name, value in people(2).items()}
+    learnt = train(task, repeat(batch), config(tmp_path, steps=2, average=0.0, frozen=("joints.0.stem", "trunk.")))
+    moved = {name for name, value in learnt.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert not any(name.startswith(("joints.0.stem", "trunk.")) for name in moved)
+
+
 def test_smaller_box_owns_shared_cells() -> None:
     boxes = torch.tensor([[[0.0, 0.0, 1.0, 1.0], [0.4, 0.4, 0.6, 0.6], [0.0, 0.0, 0.2, 0.2]]])
     heat, owner = center_targets(boxes, torch.tensor([[True, True, False]]), 32)
@@ -279,7 +305,7 @@ def test_real_photos_are_compared_after_merging() -> None:
     groups = MERGE[TRUSTED_PARTS]
     assert groups[3] == groups[4]
     assert merge_probabilities(batch["parts"], TRUSTED_PARTS).shape[1] == TRUSTED_PARTS + 1
-    task = SegmenterTask(Segmenter(16, 16).eval(), SegmenterWeights(foreground=1.0), "cpu")
+    task = SegmenterTask(Segmenter(16, 16, 0.25).eval(), SegmenterWeights(foreground=1.0), "cpu")
     for real, same in ((True, True), (False, False)):
         flags = {"real": torch.full((2,), real)}
         a, b = (task.losses(task.network, {**labels, **flags})["parts"] for labels in (batch, swapped))
