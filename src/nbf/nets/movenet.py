@@ -1,5 +1,6 @@
 """MoveNet: MobileNetV2 with a feature pyramid down to stride 4, whose weights have seen many people in motion."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +20,9 @@ STAGES = (
 STEM, LAST = 32, 1280
 EXITS = (1, 2, 3)
 """The stages whose ends the pyramid reads: strides 4, 8 and 16."""
+CENTER_REACH, PEAK_REACH = 1.8, 10.0
+"""Cells from the middle of the picture, and from where a keypoint is expected, at which a peak has half the weight that
+it has there. MoveNet's own graph has 1.8 for both; a longer reach leaves limbs in rare poses their peaks."""
 FEATURES = 24
 """Of each cell of the pyramid's finest level."""
 _PYRAMID = (64, 32, FEATURES)  # channels of the levels at strides 16, 8 and 4
@@ -102,6 +106,34 @@ class Separable(nn.Module):
 def head(outputs: int) -> nn.Sequential:
     """What MoveNet puts on its pyramid for each kind of map: `outputs` numbers a cell."""
     return nn.Sequential(Separable(FEATURES, 96), nn.Conv2d(96, outputs, 1))
+
+
+class SinglePose(nn.Module):
+    """Heat maps (b, k, h/4, w/4) of the keypoints of the person in the middle: logits, of which a softmax is meant.
+
+    As MoveNet SinglePose decodes its maps: the centre nearest to the middle says where it expects the person's
+    keypoints, and a peak counts the less the further it is from there, so that others' joints are left to them.
+    """
+
+    def __init__(self, width: float, keypoints: int) -> None:
+        super().__init__()
+        self.features = MoveNet(width)
+        self.heat, self.center, self.places = head(keypoints), head(1), head(2 * keypoints)
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k i j"]:
+        features = self.features(image)
+        heat, center, places = (head(features).float() for head in (self.heat, self.center, self.places))
+        height, width = heat.shape[-2:]
+        y, x = (torch.arange(size, device=heat.device, dtype=heat.dtype) for size in (height, width))
+        away = torch.hypot(y[:, None] - (height - 1) / 2, x - (width - 1) / 2)
+        cell = (center[:, 0].sigmoid() / (away + CENTER_REACH)).flatten(1).argmax(1)
+        # MoveNet has y before x.
+        down, across = (
+            places.flatten(2)[torch.arange(len(cell), device=cell.device), :, cell].unflatten(1, (-1, 2)).unbind(-1)
+        )
+        expected_y, expected_x = cell[:, None] // width + down, cell[:, None] % width + across
+        square = (y[:, None] - expected_y[..., None, None]).square() + (x - expected_x[..., None, None]).square()
+        return heat - ((square + 1e-4).sqrt() + PEAK_REACH).log()
 
 
 def _channels(wanted: float) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.nets.blocks import ConvNorm, MergeUp
-from nbf.nets.movenet import MoveNet, head
+from nbf.nets.movenet import SinglePose
 from nbf.nets.trunk import Trunk
 
 INPUT_SIZE = 256
@@ -43,7 +43,7 @@ class Segmenter(nn.Module):
     def __init__(self, width: int = 128, fine_width: int = 128, joints_width: float = 1.75) -> None:
         super().__init__()
         self.arguments = {"width": width, "fine_width": fine_width, "joints_width": joints_width}
-        self.joints = nn.Sequential(MoveNet(joints_width), head(KEYPOINTS))
+        self.joints = SinglePose(joints_width, KEYPOINTS)
         self.trunk = Trunk(stride=32)
         at4, at8, at16, at32 = self.trunk.channels
         self.coarsest = nn.Sequential(
@@ -60,7 +60,7 @@ class Segmenter(nn.Module):
             nn.init.zeros_(hint.bias)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> SegmenterOutput:
-        keypoints = self.joints(image).float()
+        keypoints = self.joints(image)
         at4, at8, at16, at32 = self.trunk(image)
         # What the parts make of the joints is no reason to move them.
         heat = relative_heat(keypoints.detach())
