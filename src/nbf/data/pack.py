@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.photo import RealPhoto
+from nbf.data.photo import UNKNOWN, RealPhoto
 from nbf.errors import DataError
 
 SIDE = 288
@@ -132,6 +132,10 @@ class Photos:
 
     def to(self, device: torch.device | str) -> "Photos":
         return Photos(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def mapped(self) -> Bool[Tensor, " p"]:
+        """Which photos have a part map."""
+        return torch.stack([((labels > 0) & (labels < UNKNOWN)).any() for labels in self.labels])
 
     def people_by_photo(self, most: int) -> tuple[Int64[Tensor, "p {most}"], Bool[Tensor, "p {most}"]]:
         """The first `most` people of each photo, those to ignore last; and which entries are people, not padding."""
