@@ -93,17 +93,17 @@ class PhotoPack:
     def decode(self, side: int = SIDE) -> "Photos":
         """Decode everything into square canvases, pictures in the upper left corner."""
         count = len(self.images)
-        images = np.zeros((count, side, side, 3), np.uint8)
+        images = np.zeros((count, 3, side, side), np.uint8)
         labels = np.zeros((count, side, side), np.uint8)
         size = np.zeros((count, 2), np.float32)
         for i, (image, label) in enumerate(zip(self.images, self.labels, strict=True)):
             pixels = blobs.decode(image)
             height, width = pixels.shape[:2]
-            images[i, :height, :width] = pixels
+            images[i, :, :height, :width] = pixels.transpose(2, 0, 1)
             labels[i, :height, :width] = blobs.decode(label)
             size[i] = width, height
         return Photos(
-            images=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
+            images=torch.from_numpy(images),
             labels=torch.from_numpy(labels),
             size=torch.from_numpy(size),
             photo=torch.from_numpy(self.photo),
