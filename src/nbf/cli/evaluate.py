@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbf.evaluate.bench import Benchmark, Group
     from nbf.evaluate.fingerprint import Fingerprint, Sketch
     from nbf.evaluate.sheet import Entry
+    from nbf.predictor import Predictor
 
 T = TypeVar("T")
 
@@ -24,14 +25,15 @@ T = TypeVar("T")
 class Arguments:
     """Measure the networks on people that training never saw, and print a table; docs/benchmark.md says what of.
 
-    The benchmark needs the caches of tools/pack_training.py; what is missing is replaced and said. Real photos need
-    the shared folder.
+    The benchmark needs the caches of tools/pack_training.py; what is missing is replaced and said. Photos need the
+    shared folder.
     """
 
-    data: Literal["bench:studio", "bench:wild", "real"] = "bench:wild"
-    """A track of nbf-bench, or the real photos of the val split."""
-    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 1000 people, all real photos)")] = None
-    """How many, from the first on."""
+    data: Literal["bench:studio", "bench:wild", "real", "photos"] = "bench:wild"
+    """A track of nbf-bench; street photos of the val split, in the labelled boxes; or photos of varied poses, from
+    picture to mesh, against human labels."""
+    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 1000 people, all photos)")] = None
+    """How many, from the first on; of photos of varied poses, so many of each set."""
     proxy: Literal["rgb", "true-parts"] = "rgb"
     """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
     refine: bool = False
@@ -45,7 +47,7 @@ class Arguments:
     segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
     """Weights of the segmenter."""
     locator: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
-    """Weights of the locator (real photos only)."""
+    """Weights of the locator (photos only)."""
     doubt: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
     """Weights of the doubt network."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.record:
         _record(given)
         return 0
-    report, entries, faces = _real(given) if given.data == "real" else _bench(given)
+    measure = {"real": _real, "photos": _photos}.get(given.data, _bench)
+    report, entries, faces = measure(given)
     title = f"{given.data}, proxy {given.proxy}"
     _print(report, title)
     if given.json is not None:
@@ -90,16 +93,17 @@ def main(arguments: Sequence[str]) -> int:
 def _check(given: Arguments) -> None:
     if given.n is not None and given.n < 1:
         raise InputError(f"--n: expected 1 or more, got {given.n}")
-    if given.data == "real" and given.proxy != "rgb":
+    real = given.data in ("real", "photos")
+    if real and given.proxy != "rgb":
         raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
-    if given.known_height and (not given.refine or given.data == "real"):
+    if given.known_height and (not given.refine or real):
         raise InputError("--known-height: expected --refine and a track of the benchmark beside it")
-    if given.plot is not None and (not given.refine or given.data == "real" or given.plot.suffix.lower() != ".png"):
+    if given.plot is not None and (not given.refine or real or given.plot.suffix.lower() != ".png"):
         raise InputError(f"--plot: expected --refine, a track and a file name that ends in .png, got {given.plot}")
     measured = given.n, given.json, given.sheet
-    if given.record and (given.data == "real" or given.seed != 0 or any(value is not None for value in measured)):
+    if given.record and (real or given.seed != 0 or any(value is not None for value in measured)):
         raise InputError("--record: expected only --data bench:studio or bench:wild beside it; leave out the rest")
 
 
@@ -173,10 +177,47 @@ def _fingerprint(given: Arguments, bench: "Benchmark", drawn: "Sketch") -> "Fing
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
-    from nbf.body.files import load_body
     from nbf.data.real import real_photos
-    from nbf.data.shared import shared_dir
     from nbf.evaluate.real import evaluate_real
+
+    shared, predictor = _shared(given), _predictor(given)
+    photos = real_photos(shared, "val")[: given.n]
+    watched = _progress(photos, len(photos), "real photos")
+    scores, entries = evaluate_real(predictor, watched, refine=given.refine, keep=given.sheet is not None)
+    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
+
+
+def _photos(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
+    from nbf.data.human import coco_photos, empty_photos, lspet_photos
+    from nbf.evaluate.photos import evaluate_photos
+
+    shared, predictor = _shared(given), _predictor(given)
+    lspet, coco = (photos(shared)[: given.n] for photos in (lspet_photos, coco_photos))
+    empty = empty_photos(shared)[: given.n]
+    scores, entries = evaluate_photos(
+        predictor,
+        _progress(lspet, len(lspet), "lspet"),
+        _progress(coco, len(coco), "coco"),
+        _progress(empty, len(empty), "nobody"),
+        refine=given.refine,
+        keep=given.sheet is not None,
+    )
+    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
+
+
+def _shared(given: Arguments) -> Path:
+    from nbf.data.shared import shared_dir
+
+    shared = shared_dir()
+    if shared is None:
+        raise DataError(
+            f"--data {given.data}: there is no shared folder here; set NBF_SHARED to it, or use --data bench:wild"
+        )
+    return shared
+
+
+def _predictor(given: Arguments) -> "Predictor":
+    from nbf.body.files import load_body
     from nbf.nets.doubt import Doubt
     from nbf.nets.fitter import Fitter
     from nbf.nets.locator import Locator
@@ -184,18 +225,11 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.nets.weights import load_kind
     from nbf.predictor import BODY, Predictor
 
-    shared = shared_dir()
-    if shared is None:
-        raise DataError("--data real: there is no shared folder here; set NBF_SHARED to it, or use --data bench:wild")
     locator = load_kind(given.locator or "locator", Locator)
     segmenter = load_kind(given.segmenter or "segmenter", Segmenter)
     fitter = load_kind(given.fitter or "fitter", Fitter)
     doubt = load_kind(given.doubt or "doubt", Doubt)
-    predictor = Predictor(locator, segmenter, fitter, doubt, load_body(BODY), BODY, device=given.device)
-    photos = real_photos(shared, "val")[: given.n]
-    watched = _progress(photos, len(photos), "real photos")
-    scores, entries = evaluate_real(predictor, watched, refine=given.refine, keep=given.sheet is not None)
-    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
+    return Predictor(locator, segmenter, fitter, doubt, load_body(BODY), BODY, device=given.device)
 
 
 def _progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
@@ -225,6 +259,11 @@ def _print(report: dict[str, Any], title: str) -> None:
             f"errors of joints: said {certain['said_mm']}, were {certain['was_mm']} mm on average; "
             f"correlation {certain['joint_correlation']}"
         )
+    if "reliability" in report:
+        bins = Table("score of boxes", "share right", "boxes", title="reliability")
+        for said, was, count in report["reliability"]:
+            bins.add_row(f"{said:.3f}", f"{was:.3f}", str(count))
+        console.print(bins)
     known = report.get("fingerprint")
     if known is not None:
         console.print(f"people {known['identity']}: {known['verdict']}", highlight=False)

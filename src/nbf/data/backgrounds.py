@@ -60,13 +60,18 @@ def is_test(name: str) -> bool:
     return int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), 16) % TEST_SHARE == 0
 
 
+def background_files(shared: Path) -> list[Path]:
+    """The shared folder's photos without people, by name."""
+    return sorted((shared / "real" / "backgrounds").glob("*.jpg"))
+
+
 def pack_backgrounds(shared: Path, side: int = SIDE, quality: int = QUALITY) -> BackgroundPack:
     """Shrink and encode the shared folder's photos without people.
 
     Raises:
         DataError: there are none.
     """
-    files = sorted((shared / "real" / "backgrounds").glob("*.jpg"))
+    files = background_files(shared)
     if not files:
         raise DataError(f"no backgrounds: expected JPEG files in {shared / 'real' / 'backgrounds'}")
     images = [

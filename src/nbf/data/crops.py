@@ -218,9 +218,8 @@ def soften(labels: Int64[Tensor, "n h w"]) -> tuple[Float[Tensor, "n 25 h2 w2"],
 
 def labelled_people(photos: Photos) -> Int64[Tensor, " k"]:
     """Rows of the people with at least LEAST_KEYPOINTS trusted keypoints, or with one and a part map."""
-    mapped = torch.stack([((labels > 0) & (labels < UNKNOWN)).any() for labels in photos.labels])
     trusted = (photos.keypoints[..., 2] > 0).sum(1)
-    enough = (trusted >= LEAST_KEYPOINTS) | ((trusted > 0) & mapped[photos.photo])
+    enough = (trusted >= LEAST_KEYPOINTS) | ((trusted > 0) & photos.mapped()[photos.photo])
     return (enough & ~photos.ignore).nonzero()[:, 0]
 
 

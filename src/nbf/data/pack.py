@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.photo import RealPhoto
+from nbf.data.photo import UNKNOWN, RealPhoto
 from nbf.errors import DataError
 
 SIDE = 288
@@ -93,17 +93,17 @@ class PhotoPack:
     def decode(self, side: int = SIDE) -> "Photos":
         """Decode everything into square canvases, pictures in the upper left corner."""
         count = len(self.images)
-        images = np.zeros((count, side, side, 3), np.uint8)
+        images = np.zeros((count, 3, side, side), np.uint8)
         labels = np.zeros((count, side, side), np.uint8)
         size = np.zeros((count, 2), np.float32)
         for i, (image, label) in enumerate(zip(self.images, self.labels, strict=True)):
             pixels = blobs.decode(image)
             height, width = pixels.shape[:2]
-            images[i, :height, :width] = pixels
+            images[i, :, :height, :width] = pixels.transpose(2, 0, 1)
             labels[i, :height, :width] = blobs.decode(label)
             size[i] = width, height
         return Photos(
-            images=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
+            images=torch.from_numpy(images),
             labels=torch.from_numpy(labels),
             size=torch.from_numpy(size),
             photo=torch.from_numpy(self.photo),
@@ -132,6 +132,10 @@ class Photos:
 
     def to(self, device: torch.device | str) -> "Photos":
         return Photos(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def mapped(self) -> Bool[Tensor, " p"]:
+        """Which photos have a part map."""
+        return torch.stack([((labels > 0) & (labels < UNKNOWN)).any() for labels in self.labels])
 
     def people_by_photo(self, most: int) -> tuple[Int64[Tensor, "p {most}"], Bool[Tensor, "p {most}"]]:
         """The first `most` people of each photo, those to ignore last; and which entries are people, not padding."""

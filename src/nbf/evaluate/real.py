@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image
 from torch import Tensor
 
 from nbf.body.parts import merge_labels
 from nbf.data.photo import IGNORE, UNKNOWN, RealPhoto
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
-from nbf.evaluate.sheet import Entry, spread
+from nbf.evaluate.sheet import Entry, photo_entry, spread
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.nets.locator import box_iou
@@ -100,32 +99,13 @@ def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool, 
     tally.people += len(boxes)
     if keep:
         caption = f"{photo.name}: IoU {tally.photos[-1]:.2f}, PCK {_share(right)}"
-        tally.entries.append(_entry(image, boxes, parts, crops, vertices, camera, caption))
+        around = torch.cat([boxes[:, :2].amin(0), boxes[:, 2:].amax(0)])
+        mapped = [(person.parts.probabilities, person.parts.crop) for person in people]
+        tally.entries.append(photo_entry(image, around, mapped, vertices, camera, caption))
 
 
 def _share(right: Bool[Tensor, " k"]) -> str:
     return f"{int(right.sum())}/{len(right)}"
-
-
-def _entry(
-    image: UInt8[Tensor, "3 height width"],
-    boxes: Float[Tensor, "n 4"],
-    parts: Float[Tensor, "n 25 h w"],
-    crops: Crop,
-    vertices: Float[Tensor, "n v 3"],
-    camera: Camera,
-    caption: str,
-) -> Entry:
-    """The square around all labelled people of a photo."""
-    box = torch.cat([boxes[:, :2].amin(0), boxes[:, 2:].amax(0)])
-    square = Crop.from_boxes(box, INPUT_SIZE)
-    picture = (square.sample(image)[0] * 255).round().byte().permute(1, 2, 0).numpy()
-    zoom = INPUT_SIZE / square.size
-    placed = [
-        (probabilities, Crop(square.to_crop(center[None])[0], size * zoom, crops.resolution))
-        for probabilities, center, size in zip(parts, crops.center, crops.size, strict=True)
-    ]
-    return Entry(Image.fromarray(picture), placed, vertices, square.camera(camera), caption)
 
 
 def _scored(keypoints: Float[Tensor, "n 17 3"]) -> Tensor:

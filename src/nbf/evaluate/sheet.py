@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from nbf.render import draw_mesh, over, part_colors, side_view
 SHOWN = 30
 # Pixels; columns of people.
 _TILE, _GAP, _CAPTION, _TITLE, _FONT, _COLUMNS = 184, 10, 20, 34, 14, 3
+_PICTURE = 256  # side of an entry's picture of a photo
 _PAPER, _INK, _STUDIO = (255, 255, 255), (40, 40, 46), (234, 236, 240)
 _PART_OPACITY, _FOUND_OPACITY = 0.85, 0.7
 # Tint of true bodies, so that they are not taken for the found ones.
@@ -44,6 +45,25 @@ def spread(scores: Sequence[float], count: int = SHOWN) -> list[int]:
     return [order[place] for place in places]
 
 
+def photo_entry(
+    image: UInt8[Tensor, "3 height width"],
+    box: Float[Tensor, "4"],
+    parts: Sequence[tuple[Tensor, Crop]],
+    vertices: Float[Tensor, "n v 3"],
+    camera: Camera,
+    caption: str,
+) -> Entry:
+    """The square around a box of a photo; parts and camera are in pixels of the photo."""
+    square = Crop.from_boxes(box, _PICTURE)
+    picture = (square.sample(image)[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    zoom = _PICTURE / square.size
+    placed = [
+        (probabilities, Crop(square.to_crop(crop.center[None])[0], crop.size * zoom, crop.resolution))
+        for probabilities, crop in parts
+    ]
+    return Entry(Image.fromarray(picture), placed, vertices, square.camera(camera), caption)
+
+
 def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> Image.Image:
     """All entries, row by row: picture, parts, mesh over the picture, mesh from the side, and the caption above."""
     cell = 4 * _TILE + _GAP, _TILE + _CAPTION
@@ -65,6 +85,8 @@ def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
     picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
     pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
     parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
+    if not len(entry.vertices):
+        return [picture, parted, picture, Image.new("RGB", (_TILE, _TILE), _STUDIO)]
     meshed = over(picture, draw_mesh(entry.vertices, faces, entry.camera.scaled(zoom), _TILE, _TILE))
     return [picture, parted, meshed, _from_the_side(entry, faces)]
 

@@ -19,6 +19,7 @@ from nbf.data.crops import RESOLUTION, RealCrops
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.data.window import clip, pixel_grid
+from nbf.errors import DataError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle, translation_from_crop_camera
 from nbf.nets.fitter import UPRIGHT
 from nbf.nets.look import look
@@ -115,12 +116,23 @@ def everyday_poses(library: PoseLibrary, generator: Generator) -> PoseMixture:
 def fit_photos(
     fitter: "PhotoFitter", people: Int64[Tensor, " n"], progress: Callable[[int], None] = lambda count: None
 ) -> tuple[RealFits, Agreement, Agreement]:
-    """Fits of some people of a pack, and how the start and the fits agree with the labels.
+    """Fits of some people of a pack, and how the start and the fits agree with the labels of those who were fitted.
 
-    `progress` is called with the number of people done since the last call.
+    Who has too few labels for a fit to be kept is not fitted: zeros. `progress` is called with the number of people
+    done since the last call.
+
+    Raises:
+        DataError: nobody has labels enough.
     """
+    worth = fitter.worth_fitting(people)
+    if not worth.any():
+        raise DataError(
+            f"people: expected some with {_LEAST_TRUSTED} trusted keypoints or more in a photo with a part map, got "
+            f"none among {len(people)}; fit more of the pack"
+        )
+    progress(int((~worth).sum()))
     ends, before, after = [], [], []
-    for some in people.split(_BATCH):
+    for some in people[worth].split(_BATCH):
         start = fitter.start(some)
         end = fitter.fit(some, start)
         before.append(fitter.agreement(some, start))
@@ -130,19 +142,23 @@ def fit_photos(
     agreed = Agreement.joined(after)
     betas, rotations = (torch.cat([getattr(end, name) for end in ends]) for name in ("betas", "rotations"))
     camera = fitter.camera(people)
+
+    def spread(values: Tensor) -> Tensor:
+        return values.new_zeros(len(people), *values.shape[1:]).index_put_((worth,), values)
+
     fits = RealFits(
         photo=fitter.photos.photo[people],
         boxes=fitter.photos.boxes[people],
-        betas=betas,
-        axis_angle=axis_angle_from_matrix(rotations),
-        translation=torch.cat([end.translation(fitter.body) for end in ends]),
+        betas=spread(betas),
+        axis_angle=spread(axis_angle_from_matrix(rotations)),
+        translation=spread(torch.cat([end.translation(fitter.body) for end in ends])),
         focal=camera.focal,
         center=camera.center,
-        kept=agreed.good(),
-        pck=agreed.pck,
-        keypoint_error=agreed.keypoints,
-        iou=agreed.iou,
-        part_share=agreed.parts,
+        kept=spread(agreed.good()),
+        pck=spread(agreed.pck),
+        keypoint_error=spread(agreed.keypoints),
+        iou=spread(agreed.iou),
+        part_share=spread(agreed.parts),
     )
     return fits, Agreement.joined(before), agreed
 
@@ -157,6 +173,11 @@ class PhotoFitter:
         self.segmenter, self.fitter = segmenter, fitter
         self.body, self.mixture = body, mixture
         self.surface, self.keypoints = Surface.spread(body), label_keypoints(body)
+
+    def worth_fitting(self, people: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Who has labels enough, in a photo with a part map, for a fit to be kept."""
+        trusted = (self.photos.keypoints[people, :, 2] > 0).sum(1)
+        return (trusted >= _LEAST_TRUSTED) & self.photos.mapped()[self.photos.photo[people]]
 
     @torch.no_grad()
     def start(self, people: Int64[Tensor, " n"]) -> BodyState:

@@ -58,7 +58,7 @@ def dim(pictures: Float[Tensor, "n 3 r r"], generator: Generator) -> Float[Tenso
     """
     count = len(pictures)
     dark = chance(count, 0.1, generator)
-    light = torch.where(dark, uniform((count,), math.log(0.1), math.log(0.5), generator).exp(), 1.0)
+    light = torch.where(dark, uniform((count,), math.log(0.2), math.log(0.6), generator).exp(), 1.0)
     grain = torch.where(dark, uniform((count,), 0.0, 0.05, generator), 0.0)
     sigma = chance(count, 0.1, generator) * uniform((count,), 1.0, 3.0, generator)
     noise = torch.randn(pictures.shape, generator=generator, device=generator.device)

@@ -158,9 +158,10 @@ def locator_draw(config: DataConfig, split: str, device: torch.device, synthetic
 
 
 def _padded(crowd: dict[str, Tensor], most: int) -> Batch:
-    """Scenes of synthetic people with as many boxes as photos have."""
+    """Scenes of synthetic people with as many boxes as photos have, none of them to be ignored."""
     more = most - crowd["valid"].shape[1]
-    return crowd | {"boxes": pad(crowd["boxes"], (0, 0, 0, more)), "valid": pad(crowd["valid"], (0, more))}
+    valid = pad(crowd["valid"], (0, more))
+    return crowd | {"boxes": pad(crowd["boxes"], (0, 0, 0, more)), "valid": valid, "ignore": torch.zeros_like(valid)}
 
 
 def load_photos(cache: Path, split: str) -> Photos | None:

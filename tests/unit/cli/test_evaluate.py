@@ -20,6 +20,7 @@ KEYS = (
     [
         ["--n", "0"],
         ["--data", "real", "--proxy", "true-parts"],
+        ["--data", "photos", "--proxy", "true-parts"],
         ["--sheet", "people.jpg"],
         ["--record", "--n", "20"],
         ["--record", "--seed", "1"],
@@ -30,10 +31,11 @@ def test_contradictions_say_what_to_do(arguments: list[str]) -> None:
         evaluate.main(arguments)
 
 
-def test_real_photos_need_the_shared_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", ["real", "photos"])
+def test_real_photos_need_the_shared_folder(data: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NBF_SHARED", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="NBF_SHARED"):
-        evaluate.main(["--data", "real"])
+        evaluate.main(["--data", data])
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Batches: seeded by the step, mixed when reused; the moving average; the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,17 @@ from nbf.synth.room import Room
 from nbf.synth.sampler import Sampler, SamplerConfig
 from nbf.train.average import Average
 from nbf.train.batch import mixed_seed
-from nbf.train.sources import POOL, SEGMENTER_LABELS, SegmenterData, mix_rows, reused, seeded, segmenter_draw
+from nbf.train.sources import (
+    POOL,
+    SEGMENTER_LABELS,
+    DataConfig,
+    SegmenterData,
+    locator_draw,
+    mix_rows,
+    reused,
+    seeded,
+    segmenter_draw,
+)
 
 # The steps behind the seeds of runs 1 and 5.
 STEPS = {mixed_seed(run, step): step for run in (1, 5) for step in range(1000)}
@@ -145,6 +156,18 @@ def test_photos_alone_are_refused(cache: Path) -> None:
     config = SegmenterData(batch=4, real=1.0, cache=cache)
     with pytest.raises(DataError, match="real: expected a share below one"):
         segmenter_draw(config, "train", torch.device("cpu"), Sampler.load(cache, "train"))
+
+
+def test_scenes_with_photos_and_without_have_the_same_labels(cache: Path) -> None:
+    config = DataConfig(batch=3, real=2 / 3, cache=cache)
+    mixed, drawn = (
+        locator_draw(some, "train", torch.device("cpu"), Sampler.load(cache, "train"))(0)
+        for some in (config, replace(config, real=0.0))
+    )
+    for batch in (mixed, drawn):
+        assert batch["boxes"].shape == (3, 24, 4)
+        assert batch["valid"].shape == batch["ignore"].shape == (3, 24)
+    assert not drawn["ignore"].any()
 
 
 def test_average_follows_and_ends_between() -> None:
