@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from nbf.body.files import load_body
+from nbf.body.joints import MIRROR_SMPL24
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter
 from nbf.nets.weights import load_kind
@@ -18,7 +19,7 @@ from nbf.train.augment import move_people, random_moves
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.blend import train_blended
 from nbf.train.config import LoopConfig
-from nbf.train.corrupt import CorruptionConfig
+from nbf.train.corrupt import CorruptionConfig, noisy_joints
 from nbf.train.drawing import BODY_LABELS
 from nbf.train.fitter import FitterTask, FitterWeights
 from nbf.train.packs import expand, load_packs, save_pack
@@ -45,6 +46,9 @@ class LifterConfig:
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     hidden: float = 0.25
     """Share of the numbers of what a map says that a step hides (dropout): few maps are soon known by heart."""
+    misled: float = 0.2
+    """Share of the people with keypoints of whom a step shows nothing of the map but wrong places of joints, a third of
+    them with left and right exchanged: maps fail on poses that the keypoints get right."""
     blend: float = 0.5
     """Share of what was learnt in the weights that are kept; the rest are those of the start."""
     read: int = 40_960
@@ -58,8 +62,8 @@ class LifterConfig:
 class LifterTask:
     """The fitter's losses of bodies and places, from findings instead of maps."""
 
-    def __init__(self, fitter: FitterTask, hidden: float) -> None:
-        self.fitter, self.hidden = fitter, hidden
+    def __init__(self, fitter: FitterTask, hidden: float, misled: float = 0.0) -> None:
+        self.fitter, self.hidden, self.misled = fitter, hidden, misled
 
     @property
     def network(self) -> Fitter:
@@ -71,10 +75,25 @@ class LifterTask:
         truth = self.fitter.truth(batch)
         findings = Findings(*(batch[found(name)] for name in Findings._fields))
         of_map = {name: F.dropout(batch[found(name)], self.hidden) for name in ("moments", "gathered", "context")}
-        output, places = self.network.lift(findings._replace(**of_map))
+        output, places = self.network.lift(self.mislead(findings._replace(**of_map), batch, truth))
         output = self.fitter.completed(output, batch, truth)
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.fitter.residuals(output, batch, truth) | self.fitter.place_residuals(places, batch, truth)
+
+    @torch.no_grad()
+    def mislead(self, findings: Findings, batch: Batch, truth: Tensor) -> Findings:
+        """Findings, for some of those who have keypoints without what the map says, but for wrong places of joints."""
+        count, device = len(findings.places), findings.places.device
+        rows = (torch.rand(count, device=device) < self.misled) & (findings.keypoints[..., 2] > 0).any(1)
+        places, spreads = noisy_joints(self.fitter.true_places(batch, truth, count))
+        exchanged = (torch.rand(count, device=device) < 1 / 3)[:, None, None]
+        places = torch.where(exchanged, places[:, list(MIRROR_SMPL24)], places)
+        of_map = {name: getattr(findings, name) * ~rows[:, None] for name in ("moments", "gathered", "context")}
+        return findings._replace(
+            places=torch.where(rows[:, None, None], places, findings.places),
+            spreads=torch.where(rows[:, None], spreads, findings.spreads),
+            **of_map,
+        )
 
 
 def train_lifter(config: LifterConfig) -> Fitter:
@@ -86,7 +105,7 @@ def train_lifter(config: LifterConfig) -> Fitter:
     task = FitterTask(network, body, config.weights, config.corruption)
     source = findings_source(config, task, device)
     validate = fitter_validation(config.data, task, device)
-    return train_blended(LifterTask(task, config.hidden), source, config.loop, validate, config.blend)
+    return train_blended(LifterTask(task, config.hidden, config.misled), source, config.loop, validate, config.blend)
 
 
 def findings_source(config: LifterConfig, task: FitterTask, device: torch.device) -> Source:

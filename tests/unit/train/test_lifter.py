@@ -7,8 +7,9 @@ import pytest
 import torch
 from packs import random_pack, random_people, small
 
-from nbf.nets.fitter import Fitter
+from nbf.nets.fitter import Findings, Fitter
 from nbf.nets.weights import load_kind, save_network
+from nbf.train.batch import concatenate
 from nbf.train.blend import blend
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
@@ -64,6 +65,24 @@ def test_lifting_what_was_read_is_fitting(seen: bool) -> None:
     assert losses.keys() == expected.keys()
     for name, value in losses.items():
         torch.testing.assert_close(value, expected[name], rtol=2e-3, atol=1e-4, msg=name)
+
+
+def test_only_people_with_keypoints_are_misled() -> None:
+    clean = task_of(tiny())
+    batch = concatenate([read(clean, random_pack(4, 0), seen, 1, CPU) for seen in (True, False)])
+    batch = {name: value.float() for name, value in batch.items()}
+    findings = Findings(*(batch[found(name)] for name in Findings._fields))
+    torch.manual_seed(0)
+    misled = LifterTask(clean, hidden=0.0, misled=1.0).mislead(findings, batch, clean.truth(batch))
+    seen = torch.arange(16) < 8
+    for name, value in findings._asdict().items():
+        other = getattr(misled, name)
+        torch.testing.assert_close(other[~seen], value[~seen], msg=name)
+        if name in ("moments", "gathered", "context"):
+            assert not other[seen].any(), name
+        elif name != "keypoints":
+            assert not torch.isclose(other[seen], value[seen]).flatten(1).all(1).any(), name
+    torch.testing.assert_close(misled.keypoints, findings.keypoints)
 
 
 def test_mirror_images_are_read_as_well() -> None:
