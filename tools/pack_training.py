@@ -1,13 +1,18 @@
 """Make everything that training reads, small enough to carry to another machine.
 
-    python tools/pack_training.py [--cache runs/cache] [--again NAME ...] [--bundle runs/bundle.tar]
+    python tools/pack_training.py [--cache runs/cache] [--again NAME ...] [--bundle runs/bundle]
 
-Files that are there already are left alone; `--again real_train.npz` makes one anew. `--bundle` writes those that a
-training on another machine needs into one file, to unpack there with `tar -xf bundle.tar` in the repository's root.
-Needs the shared folder; without it training still runs on procedural backgrounds and painted clothes.
+Files that are there already are left alone; `--again real_train.npz` makes one anew. Needs the shared folder; without
+it training still runs on procedural backgrounds and painted clothes.
+
+`--bundle` writes what a training on a borrowed machine needs into a tar file cut into the parts 1, 2, ..., each small
+enough to be sent there together with the repository and the wheels in `.whl`. When all parts are there,
+`cat runs/bundle/* | tar -x` in the repository's root puts everything into runs/cache.
 """
 
 import argparse
+import io
+import subprocess
 import sys
 import tarfile
 import time
@@ -25,9 +30,11 @@ from nbf.errors import DataError, NbfError
 from nbf.export.atomic import replacing
 from nbf.synth.tailor import BaseMesh, BodySurface, build_wardrobe
 
-BUDGET_MB = 40.0  # what a training elsewhere may need besides the repository
+# What may be sent at a time, and how much of that is left free, in case the repository grows a little.
+SENT_MIB, SPARE_MIB = 64.0, 1.0
+WHEELS = Path(".whl")
 # Photos are seen at 256 px, blurred, with noise and compressed again: more than this is not to be seen.
-PHOTO_QUALITY, BACKGROUND_QUALITY = 70, 70
+PHOTO_QUALITY, BACKGROUND_QUALITY = 40, 70
 # Fits of bodies to the photos (`nbf fit-photos`) go along if they have been made.
 OPTIONAL = ("real_fits.npz",)
 
@@ -36,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="folder for the files")
     parser.add_argument("--again", nargs="*", default=[], metavar="NAME", help="files to make anew")
-    parser.add_argument("--bundle", type=Path, metavar="TAR", help="write all of it into this file, too")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="write it in parts that can be sent elsewhere, too")
     given = parser.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     failed = False
@@ -53,8 +60,12 @@ def main() -> int:
         seconds = time.perf_counter() - start
         print(f"{name:<18}{path.stat().st_size / 1e6:7.2f} MB  {seconds:6.1f} s")
     if given.bundle is not None and not failed:
-        _bundle(given.cache, given.bundle)
-    return 1 if failed or not _within_budget(given.cache) else 0
+        try:
+            bundle(given.cache, given.bundle, room_beside(Path()))
+        except NbfError as error:
+            print(error, file=sys.stderr)
+            failed = True
+    return 1 if failed else 0
 
 
 def _shared() -> Path:
@@ -94,18 +105,40 @@ def _needed(cache: Path) -> list[Path]:
     return [path for path in (cache / name for name in (*MAKERS, *OPTIONAL)) if path.is_file()]
 
 
-def _bundle(cache: Path, path: Path) -> None:
-    with replacing(path) as draft, tarfile.open(draft, "w") as tar:
-        for file in _needed(cache):
-            tar.add(file, f"runs/cache/{file.name}")
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+def room_beside(repository: Path) -> int:
+    """Bytes that can be sent together with the repository (all but what git ignores) and its wheels.
+
+    Raises DataError if that is nothing.
+    """
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=repository, check=True, capture_output=True, text=True).stdout.split("\0")
+    files = [*(repository / name for name in names if name), *(repository / WHEELS).glob("*")]
+    taken = sum(file.stat().st_size for file in files if file.is_file()) / 2**20
+    room = SENT_MIB - SPARE_MIB - taken
+    if room <= 0:
+        raise DataError(
+            f"the repository and {WHEELS} hold {taken:.1f} MiB and leave no room for data: expected less than "
+            f"{SENT_MIB - SPARE_MIB:.0f} MiB; remove what git neither tracks nor ignores"
+        )
+    return int(room * 2**20)
 
 
-def _within_budget(cache: Path) -> bool:
-    total = sum(file.stat().st_size for file in _needed(cache)) / 1e6
-    remedy = "" if total <= BUDGET_MB else "; older packs are larger: make them with --again NAME"
-    print(f"all that training needs: {total:.1f} of {BUDGET_MB:.0f} MB{remedy}")
-    return total <= BUDGET_MB
+def bundle(cache: Path, folder: Path, room: int) -> list[Path]:
+    """Write what training reads as parts of a tar file, at most `room` bytes each; returns them."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for path in _needed(cache):
+            tar.add(path, f"runs/cache/{path.name}")
+    data = file.getvalue()
+    for old in folder.glob("[0-9]*"):
+        old.unlink()
+    parts = []
+    for start in range(0, len(data), room):
+        parts.append(folder / str(len(parts) + 1))
+        with replacing(parts[-1]) as draft:
+            draft.write_bytes(data[start : start + room])
+    print(f"{len(data) / 2**20:.1f} MiB in {len(parts)} parts of {room / 2**20:.1f} MiB at most: {folder}")
+    return parts
 
 
 if __name__ == "__main__":

@@ -92,10 +92,10 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
         photos = load_photos(given.cache, "train")
         if photos is None:
             raise DataError(f"{given.cache}: no pack of photos; make it with `python tools/pack_training.py`")
-        generator = Generator()
+        photos, generator = photos.to(given.device), Generator(given.device)
         if given.kind == "snapshots":
             return lambda: drawing.draw_snapshots(photos, segmenter, BATCH, generator), generator
-        fits = RealFits.load(given.cache / "real_fits.npz", photos)
+        fits = RealFits.load(given.cache / "real_fits.npz", photos).to(given.device)
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
     sampler = Sampler.load(given.cache, given.split, device=given.device, config=CONFIGS[given.track])
     if given.kind != "dressed":

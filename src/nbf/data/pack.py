@@ -5,6 +5,7 @@ person keeps as many pixels as the file size allows. WebP at equal quality is a 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from nbf.data import blobs
 from nbf.data.photo import UNKNOWN, RealPhoto
 from nbf.errors import DataError
+from nbf.export.atomic import replacing
 
 SIDE = 288
 QUALITY = 78
@@ -30,7 +32,7 @@ class PhotoPack:
     names: list[str]
     images: list[bytes]
     labels: list[bytes]
-    """PNG; 0 background, 1..24 parts, 25 person of unknown part, 26 neither."""
+    """0 background, 1..24 parts, 25 person of unknown part, 26 neither."""
     photo: Int64[ndarray, " n"]
     """The photo of each person."""
     boxes: Float32[ndarray, "n 4"]
@@ -47,21 +49,21 @@ class PhotoPack:
     def save(self, path: Path) -> None:
         image_run, image_offsets = blobs.join(self.images)
         label_run, label_offsets = blobs.join(self.labels)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            path,
-            names=np.array(self.names),
-            images=image_run,
-            image_offsets=image_offsets,
-            labels=label_run,
-            label_offsets=label_offsets,
-            photo=self.photo,
-            boxes=self.boxes,
-            keypoints=self.keypoints,
-            ignore=self.ignore,
-            complete=self.complete,
-            clean_mask=self.clean_mask,
-        )
+        with replacing(path) as draft:
+            np.savez_compressed(
+                draft,
+                names=np.array(self.names),
+                images=image_run,
+                image_offsets=image_offsets,
+                labels=label_run,
+                label_offsets=label_offsets,
+                photo=self.photo,
+                boxes=self.boxes,
+                keypoints=self.keypoints,
+                ignore=self.ignore,
+                complete=self.complete,
+                clean_mask=self.clean_mask,
+            )
 
     @staticmethod
     def load(path: Path) -> "PhotoPack":
@@ -96,12 +98,16 @@ class PhotoPack:
         images = np.zeros((count, 3, side, side), np.uint8)
         labels = np.zeros((count, side, side), np.uint8)
         size = np.zeros((count, 2), np.float32)
-        for i, (image, label) in enumerate(zip(self.images, self.labels, strict=True)):
-            pixels = blobs.decode(image)
+
+        def place(i: int) -> None:
+            pixels = blobs.decode(self.images[i])
             height, width = pixels.shape[:2]
             images[i, :, :height, :width] = pixels.transpose(2, 0, 1)
-            labels[i, :height, :width] = blobs.decode(label)
+            labels[i, :height, :width] = blobs.decode_labels(self.labels[i])
             size[i] = width, height
+
+        with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
+            list(pool.map(place, range(count)))
         return Photos(
             images=torch.from_numpy(images),
             labels=torch.from_numpy(labels),
@@ -155,9 +161,7 @@ def pack_photos(photos: Sequence[RealPhoto], side: int = SIDE, quality: int = QU
         original = Image.fromarray(photo.image())
         small = blobs.shrink(original, side)
         images.append(blobs.encode(small, "WEBP", quality=quality, method=6))
-        labels.append(
-            blobs.encode(blobs.shrink(Image.fromarray(photo.labels()), side, labels=True), "PNG", optimize=True)
-        )
+        labels.append(blobs.encode_labels(blobs.shrink(Image.fromarray(photo.labels()), side, labels=True)))
         people += photo.people
         owner += [i] * len(photo.people)
         scales += [[small.width / original.width, small.height / original.height]] * len(photo.people)

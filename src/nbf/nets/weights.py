@@ -52,7 +52,8 @@ def save_network(network: Network, path: Path, record: dict[str, Any], *, small:
     with replacing(path) as draft:
         save_file(tensors, draft)
     card = {"class": type(network).__name__, "arguments": network.arguments, "record": record}
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    with replacing(path.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(card, indent=2) + "\n")
     return path
 
 

@@ -48,7 +48,7 @@ def draw_bare(sampler: Sampler, count: int) -> Batch:
 def draw_photos(photos: Photos, fits: RealFits, segmenter: Segmenter, count: int, generator: Generator) -> Batch:
     """`count` random people of photos whose fits were kept, in crops as uncertain as a locator's boxes.
 
-    The labels are the fits'; there is no true part map.
+    Everything must be on one device. The labels are the fits'; there is no true part map.
     """
     people = _random_rows(fits.kept.nonzero()[:, 0], count, generator)
     labels = {
@@ -71,7 +71,7 @@ def draw_snapshots(photos: Photos, segmenter: Segmenter, count: int, generator: 
 
 
 def _random_rows(rows: Tensor, count: int, generator: Generator) -> Tensor:
-    return rows[torch.randint(len(rows), (count,), generator=generator)]
+    return rows[torch.randint(len(rows), (count,), generator=generator, device=generator.device)]
 
 
 def _photographed(photos: Photos, people: Tensor, camera: Camera, segmenter: Segmenter, generator: Generator) -> Batch:

@@ -156,6 +156,7 @@ def training_record(
     return {
         "loop": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "step": step,
+        "progress": round(schedule.progress, 4),
         "minutes_of_last_schedule": round(schedule.seconds / 60, 2),
         "torch": torch.__version__,
         "losses": {name: round(value, 5) for name, value in losses.items()},

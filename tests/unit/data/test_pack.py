@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nbf.data import blobs
 from nbf.data.backgrounds import BackgroundPack, is_test, pack_backgrounds
@@ -14,6 +15,13 @@ from nbf.errors import DataError
 def test_blobs_come_apart_as_they_went_in():
     pictures = [b"one", b"", b"three"]
     assert blobs.cut(*blobs.join(pictures)) == pictures
+
+
+def test_labels_lose_nothing():
+    labels = np.random.default_rng(0).integers(0, 27, (40, 30), dtype=np.uint8)
+    image = Image.fromarray(labels)
+    np.testing.assert_array_equal(blobs.decode_labels(blobs.encode_labels(image)), labels)
+    np.testing.assert_array_equal(blobs.decode_labels(blobs.encode(image, "PNG")), labels)
 
 
 def test_pack_survives_the_disk(shared: Path, tmp_path: Path):
