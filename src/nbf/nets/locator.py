@@ -1,10 +1,11 @@
 """The locator: a whole picture -> boxes around people."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +16,10 @@ STRIDE = 4
 # Prior probability of a centre at the start of training: Lin et al. 2017, "Focal loss", section 3.3.
 CENTER_PRIOR = 0.01
 MAX_PEOPLE = 100
+MIN_SCORE = 0.3
+"""Probability from which on somebody counts as found."""
+OVERLAP = 0.55
+"""Intersection over union from which on two boxes are one person's."""
 
 
 class LocatorOutput(NamedTuple):
@@ -62,8 +67,17 @@ def boxes_from_distances(box: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b 4 h 
     return torch.cat([center - box[:, :2], center + box[:, 2:]], dim=1)
 
 
+def locate_both_ways(locator: Callable[[Tensor], LocatorOutput], image: Float[Tensor, "b 3 h w"]) -> LocatorOutput:
+    """What a locator sees in pictures, the mean over both ways to look at them: as they are and mirrored."""
+    output = locator(torch.cat([image, image.flip(-1)]))
+    (center, mirrored_center), (box, mirrored_box) = output.center.chunk(2), output.box.chunk(2)
+    # Left and right are the first and the third distance.
+    back = mirrored_box.flip(-1)[:, [2, 1, 0, 3]]
+    return LocatorOutput((center + mirrored_center.flip(-1)) / 2, (box + back) / 2)
+
+
 def decode(
-    output: LocatorOutput, threshold: float = 0.3, *, overlap: float = 0.55
+    output: LocatorOutput, threshold: float = MIN_SCORE, *, overlap: float = OVERLAP
 ) -> list[tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
     """Boxes (x0, y0, x1, y1 in [0, 1] of the input, best first) and scores of each picture of the batch.
 
@@ -84,10 +98,14 @@ def decode(
 
 def suppress(boxes: Float[Tensor, "n 4"], overlap: float) -> Tensor:
     """Mask (n,) of the boxes, sorted best first, that no better surviving box overlaps by more than `overlap`."""
-    covers = box_iou(boxes, boxes) > overlap
-    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    for index in range(len(boxes)):
-        alive[index + 1 :] &= ~(covers[index, index + 1 :] & alive[index])
+    return survivors(box_iou(boxes, boxes) > overlap)
+
+
+def survivors(same: Bool[Tensor, "n n"]) -> Bool[Tensor, " n"]:
+    """Of n detections, sorted best first, those that are not the `same` as a better one that survives."""
+    alive = torch.ones(len(same), dtype=torch.bool, device=same.device)
+    for index in range(len(same)):
+        alive[index + 1 :] &= ~(same[index, index + 1 :] & alive[index])
     return alive
 
 

@@ -5,6 +5,7 @@ import torch
 from nbf.body.joints import mirror_rotations
 from nbf.geometry.rotations import geodesic_angle
 from nbf.nets.fitter import Fitter, Proxy
+from nbf.nets.locator import LocatorOutput, boxes_from_distances, decode, locate_both_ways
 from nbf.nets.mirror import fit_both_ways, mirror_keypoints, mirror_parts, segment_both_ways
 from nbf.nets.segmenter import Segmenter
 
@@ -40,3 +41,28 @@ def test_mirrored_proxies_have_mirrored_bodies() -> None:
     torch.testing.assert_close(mirrored.scale, body.scale)
     torch.testing.assert_close(mirrored.offset, body.offset * torch.tensor([-1.0, 1.0]), atol=1e-6, rtol=0)
     assert geodesic_angle(mirrored.rotations, mirror_rotations(body.rotations)).max() < 1e-3
+
+
+def test_mirrored_pictures_have_mirrored_boxes() -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(3, 5, 8, 8, bias=False)
+
+    def locator(image: torch.Tensor) -> LocatorOutput:
+        center, box = (10 * convolution(image)).split((1, 4), dim=1)
+        return LocatorOutput(center, box.sigmoid() / 4)
+
+    image = torch.rand(2, 3, 128, 128) - 0.5
+    with torch.no_grad():
+        output, mirrored = locate_both_ways(locator, image), locate_both_ways(locator, image.flip(-1))
+        alone = locator(image)
+    torch.testing.assert_close(mirrored.center, output.center.flip(-1), atol=1e-5, rtol=1e-5)
+    across = torch.tensor([1.0, 0.0, 1.0, 0.0])[:, None, None]
+    boxes = boxes_from_distances(output.box)[:, [2, 1, 0, 3]].flip(-1)
+    there = boxes_from_distances(mirrored.box)
+    torch.testing.assert_close(there, across + (1 - 2 * across) * boxes, atol=1e-5, rtol=1e-5)
+    assert (output.center - alone.center).abs().max() > 0.1, "this network sees the same both ways: nothing is tested"
+    for (found, scores), (mirror, same) in zip(decode(output, 0.01), decode(mirrored, 0.01), strict=True):
+        assert len(found)
+        torch.testing.assert_close(scores, same)
+        expected = torch.stack([1 - found[:, 2], found[:, 1], 1 - found[:, 0], found[:, 3]], 1)
+        torch.testing.assert_close(mirror, expected, atol=1e-5, rtol=0)
