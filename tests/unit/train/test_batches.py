@@ -159,6 +159,8 @@ def test_photos_alone_are_refused(cache: Path) -> None:
 
 
 def test_scenes_with_photos_and_without_have_the_same_labels(cache: Path) -> None:
+    pack = PhotoPack.load(cache / "real_train.npz")
+    replace(pack, clean_mask=np.ones(2, bool)).save(cache / "real_train.npz")
     config = DataConfig(batch=3, real=2 / 3, cache=cache)
     mixed, drawn = (
         locator_draw(some, "train", torch.device("cpu"), Sampler.load(cache, "train"))(0)
