@@ -1,8 +1,8 @@
 """Fit how probable it is that what the locator found is a person: python tools/fit_person_score.py
 
 Candidates are found in training photos of COCO and Stanford 40 and in pictures without people, and looked at by the
-segmenter. Whoever lies on a labelled person is right, whoever lies on nobody is wrong; the rest do not count. Prints the
-coefficients that `nbf.suppression.PERSON` holds, and how well the probabilities agree with what is right. Needs the
+segmenter. Whoever lies on a labelled person is right, whoever lies on nobody is wrong; the rest do not count. Prints
+the coefficients that `nbf.suppression.PERSON` holds, and how well the probabilities agree with what is right. Needs the
 shared folder; anew after every change of locator or segmenter.
 """
 

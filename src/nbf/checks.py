@@ -1,5 +1,6 @@
-"""Arguments of the predictor, checked once: where people are, what the lens is, where the networks run."""
+"""Arguments of the predictor, checked once: where people are and how many, what the lens is, where networks run."""
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,25 @@ def checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:
             f"got {wrong}; a box given as x, y, width, height is x, y, x + width, y + height"
         )
     return values
+
+
+def checked_max_people(max_people: Any) -> int | None:
+    """A number of people, or None for everybody. Raises InputError where it is neither."""
+    if max_people is None:
+        return None
+    if isinstance(max_people, bool) or not isinstance(max_people, Integral) or max_people < 1:
+        raise InputError(f"max_people: expected a whole number of 1 or more, or None for everybody, got {max_people!r}")
+    return int(max_people)
+
+
+def checked_min_score(min_score: Any) -> float:
+    """A probability. Raises InputError where it is none."""
+    if isinstance(min_score, bool) or not isinstance(min_score, Real) or not 0 < min_score <= 1:
+        raise InputError(
+            f"min_score: expected a probability above 0, up to 1, got {min_score!r}; lower finds more people, and more "
+            "who are none"
+        )
+    return float(min_score)
 
 
 def checked_keypoints(keypoints: Any) -> Float[Tensor, "n 17 3"]:

@@ -13,23 +13,32 @@ from torch import Tensor
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
-from nbf.checks import checked_boxes, checked_device, checked_keypoints, picture_camera
+from nbf.checks import (
+    checked_boxes,
+    checked_device,
+    checked_keypoints,
+    checked_max_people,
+    checked_min_score,
+    picture_camera,
+)
 from nbf.errors import InputError, ModelFileError, NbfError
 from nbf.evidence import connected_to, match_boxes, part_probabilities
 from nbf.facts import Facts, age_prior
 from nbf.geometry import Camera, Crop
+from nbf.locate import locate
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter, Proxy
-from nbf.nets.locator import Locator, decode
+from nbf.nets.locator import MIN_SCORE, Locator, LocatorOutput, locate_both_ways
 from nbf.nets.look import look
 from nbf.nets.mirror import Reading, in_crop, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.weights import load_network
 from nbf.people import People
 from nbf.refine.refiner import Given, Refiner
-from nbf.settling import Observation, settle
+from nbf.settling import Observation, keypoints_seen, settle
 from nbf.sources import Picture, PictureLike, find_photos, read_picture
+from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +102,7 @@ class Predictor:
         picture: PictureLike,
         *,
         boxes: Any = None,
+        min_score: float = LIKELY,
         max_people: int | None = None,
         focal: float | None = None,
         refine: bool = True,
@@ -105,7 +115,9 @@ class Predictor:
         Args:
             picture: a path, a numpy array (height, width, 3) of uint8, a PIL image or a torch tensor (3, height, width)
                 in [0, 1]; see `nbf.sources.read_picture`.
-            boxes: (n, 4) x0, y0, x1, y1 in pixels of the upright picture, if you know where the people are.
+            boxes: (n, 4) x0, y0, x1, y1 in pixels of the upright picture, if you know where the people are. Each box
+                gets a body; of people who are located, `nbf.suppression` leaves some out.
+            min_score: locate only who is a person with at least this probability.
             max_people: keep only so many, the surest first.
             focal: focal length in pixels. Otherwise from EXIF, else the picture's diagonal.
             refine: make the bodies agree with the joints seen in 2D and with what is known; docs/refinement.md.
@@ -120,22 +132,38 @@ class Predictor:
         picture = read_picture(picture)
         camera = picture_camera(picture, focal)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        if max_people is not None and max_people < 1:
-            raise InputError(f"max_people: expected 1 or more, or None for everybody, got {max_people}")
+        min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
         if not refine and (facts is not None or keypoints is not None):
             raise InputError("refine: expected True where facts or keypoints are given; only refinement can use them")
         if boxes is None:
-            found, scores = self.locate(image)
+            found, scores, proxy = self._likely(image, min_score)
         else:
             found = checked_boxes(boxes, picture)
-            scores = torch.ones(len(found))
-        found, scores = found[:max_people], scores[:max_people]
-        crops = Crop.from_boxes(found, INPUT_SIZE)
-        proxy = self.segment(image, crops)
-        seen = self._observation(picture, camera, found, scores, crops, proxy, facts, keypoints, parts)
-        people = self.settle(seen, refine=refine)
+            scores, proxy = torch.ones(len(found)), self.segment(image, Crop.from_boxes(found, INPUT_SIZE))
+        people, most, start = People((), picture, camera), len(found) if max_people is None else max_people, 0
+        # In turns, as located people who turn out to be somebody twice make room for others.
+        while start < len(found) and len(people) < most:
+            turn = slice(start, start + most - len(people))
+            start, crops = turn.stop, Crop.from_boxes(found[turn], INPUT_SIZE)
+            seen = self._observation(
+                picture, camera, found[turn], scores[turn], crops, proxy.at(turn), facts, keypoints, parts
+            )
+            people = People(people.persons + self.settle(seen, refine=refine).persons, picture, camera)
+            if boxes is None:
+                people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
         return people
+
+    def _likely(self, image: Tensor, min_score: float) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
+        """Boxes of located people, how probably they are people, what is seen of them; surest first, nobody twice."""
+        found, scores = self.locate(image, min(CANDIDATE, min_score))
+        proxy = self.segment(image, Crop.from_boxes(found, INPUT_SIZE))
+        scores, order = probability(scores, proxy).sort(descending=True, stable=True)
+        likely = scores >= min_score
+        found, scores, proxy = found[order][likely], scores[likely], proxy.at(order[likely])
+        once = distinct_seen(keypoints_seen(proxy, Crop.from_boxes(found, INPUT_SIZE)))
+        log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
+        return found[once], scores[once], proxy.at(once)
 
     def predict_many(self, pictures: Iterable[str | Path], **options: Any) -> Iterator[tuple[Path, People | NbfError]]:
         """Each picture file with its people, or with the error that says why there are none; one bad file stops nobody.
@@ -235,22 +263,15 @@ class Predictor:
         return Observation(picture, camera, boxes, scores, crops, proxy, self.read(proxy), given)
 
     @torch.no_grad()
-    def locate(self, image: Tensor) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
-        """Boxes (pixels, inside of the picture) and scores, surest first, in a picture (3, h, w) of uint8 or [0, 1]."""
-        height, width = image.shape[-2:]
-        side = float(max(height, width))
-        # The whole picture as one crop: centred in a square, black around.
-        whole = Crop(torch.tensor([[width / 2, height / 2]]), torch.tensor([side]), INPUT_SIZE)
-        square = self._to_network(whole.sample(image))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            output = self.locator(square)
-        boxes, scores = decode(output)[0]
-        corners = whole.to_image(boxes.cpu().reshape(1, -1, 2) * INPUT_SIZE).reshape(-1, 4)
-        limit = torch.tensor([width, height, width, height], dtype=torch.float32)
-        corners = torch.minimum(corners.clamp_min(0), limit)
-        # What lies in the black border only is nobody, and a crop needs an extent.
-        real = (corners[:, 2:] - corners[:, :2]).amin(dim=-1) >= 1
-        return corners[real], scores.cpu()[real]
+    def locate(self, image: Tensor, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+        """Boxes (pixels, inside of the picture) and scores of at least `min_score`, surest first, in a picture
+        (3, h, w) of uint8 or [0, 1]; `nbf.locate` says how it is looked at."""
+
+        def see(images: Tensor) -> LocatorOutput:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+                return locate_both_ways(self.locator, self._to_network(images))
+
+        return locate(see, image, min_score)
 
     @torch.no_grad()
     def segment(self, image: Tensor, crops: Crop) -> Proxy:

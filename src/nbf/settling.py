@@ -38,6 +38,12 @@ class Observation:
     """What is known besides."""
 
 
+def keypoints_seen(proxy: Proxy, crops: Crop) -> Float[Tensor, "n 17 3"]:
+    """COCO-17 as the segmenter saw them in crops: x, y in pixels of the picture, and a score."""
+    keypoints = in_pixels(proxy.keypoints)
+    return torch.cat([crops.to_image(keypoints[..., :2]), keypoints[..., 2:]], dim=-1)
+
+
 @torch.no_grad()
 def settle(seen: Observation, refiner: Refiner, body_name: str, *, refine: bool = True) -> People:
     """Bodies for what was seen, or what the fitter says where `refine` is off; `body_name` is the body model's."""
@@ -48,8 +54,7 @@ def settle(seen: Observation, refiner: Refiner, body_name: str, *, refine: bool 
         log.info("%s: residuals %.1f -> %.1f, %s", seen.picture.name, before, after, REASONS[int(reason)])
     body, state = refiner.body, found.state
     translation, posed = state.translation(body), state.posed(body)
-    keypoints = in_pixels(seen.proxy.keypoints)
-    places = torch.cat([seen.crops.to_image(keypoints[..., :2]), keypoints[..., 2:]], dim=-1)
+    places = keypoints_seen(seen.proxy, seen.crops)
     certainties = _certainties(seen, camera, refiner, found)
     persons = tuple(
         Person(

@@ -35,9 +35,9 @@ class _Center(Locator):
     """Finds one person in the middle half of every picture; nobody where the picture is black."""
 
     def forward(self, image):
-        cells = torch.full((len(image), 1, 32, 32), -9.0)
+        cells = torch.full((len(image), 1, 33, 33), -9.0)
         cells[:, 0, 16, 16] = torch.where(image.amax(dim=(1, 2, 3)) > 0, 3.0, -9.0)
-        return LocatorOutput(cells, torch.full((len(image), 4, 32, 32), 0.25))
+        return LocatorOutput(cells, torch.full((len(image), 4, 33, 33), 0.25))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_picture_gives_people_with_promised_shapes(predictor, photo):
     torch.testing.assert_close(person.parts.probabilities.sum(dim=0), torch.ones(64, 64))
     assert 0 < person.score < 1
     # The locator's box is in units of the 200 px square around the picture, which is 150 px wide.
-    torch.testing.assert_close(person.box, torch.tensor([28.125, 53.125, 128.125, 153.125]))
+    torch.testing.assert_close(person.box, torch.tensor([25.0, 50.0, 125.0, 150.0]))
     again = body(person.betas, person.rotations, person.translation)
     torch.testing.assert_close(again.vertices, person.vertices)
 
@@ -187,9 +187,36 @@ def test_the_result_keeps_its_own_pixels(predictor, photo):
     np.testing.assert_array_equal(people.picture.pixels, photo)
 
 
-def test_asking_for_no_people_is_refused(predictor, photo):
-    with pytest.raises(InputError, match="max_people"):
-        predictor.predict(photo, max_people=0)
+@pytest.mark.parametrize("wrong", [{"max_people": 0}, {"max_people": True}, {"min_score": 0}, {"min_score": 30}])
+def test_bad_limits_are_refused(predictor, photo, wrong):
+    (name,) = wrong
+    with pytest.raises(InputError, match=f"{name}: expected"):
+        predictor.predict(photo, **wrong)
+
+
+def test_the_least_score_decides_who_is_found(predictor, photo):
+    score = predictor.predict(photo)[0].score
+    assert len(predictor.predict(photo, min_score=score - 0.01)) == 1
+    assert len(predictor.predict(photo, min_score=score + 0.01)) == 0
+
+
+def located(predictor, monkeypatch, boxes):
+    """From now on `predictor` locates people in these boxes, each less sure than the one before."""
+    found = torch.tensor(boxes), torch.linspace(0.9, 0.5, len(boxes))
+    monkeypatch.setattr(predictor, "locate", lambda image, min_score: found)
+
+
+def test_located_people_are_left_out_where_they_are_somebody_already_found(predictor, photo, monkeypatch, caplog):
+    twice = [BOXES[0], [value + 1 for value in BOXES[0]]]
+    located(predictor, monkeypatch, [*twice, BOXES[1]])
+    with caplog.at_level("INFO", "nbf"):
+        people = predictor.predict(photo)
+    torch.testing.assert_close(torch.stack([person.box for person in people]), torch.tensor(BOXES))
+    assert "left out 1" in caplog.text
+    # Others take the place of those left out.
+    assert len(predictor.predict(photo, max_people=2)) == 2
+    # Whoever gives boxes knows better.
+    assert len(predictor.predict(photo, boxes=twice)) == 2
 
 
 def test_unknown_devices_are_refused(predictor):
@@ -234,6 +261,19 @@ def test_nbf_predict_writes_everything_and_reports_failures(tool, photo, tmp_pat
     assert main(["predict", str(album / "a.png"), "-o", str(out)]) == 0
 
 
+def test_nbf_predict_takes_boxes_and_a_least_score(tool, photo, tmp_path, capsys):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    boxes = [",".join(map(str, box)) for box in BOXES]
+    assert (
+        main(["predict", str(tmp_path / "a.png"), "-o", str(out), "--json", *("--box", boxes[0], "--box", boxes[1])])
+        == 0
+    )
+    assert [person["box"] for person in json.loads((out / "a.json").read_text())["people"]] == BOXES
+    assert main(["predict", str(tmp_path / "a.png"), "-o", str(out), "--min-score", "0.99"]) == 0
+    assert "nobody found" in capsys.readouterr().out
+
+
 def test_nbf_predict_does_not_overwrite_its_photos(tool, photo, tmp_path):
     Image.fromarray(photo).save(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
@@ -254,6 +294,9 @@ def test_result_names_never_clash(tmp_path):
         (["predict"], 2, "at least one photo"),
         (["predikt"], 2, "predict"),
         (["predict", "a.jpg", "--max-people", "0"], 1, "--max-people"),
+        (["predict", "a.jpg", "--min-score", "30"], 1, "--min-score: expected a probability"),
+        (["predict", "a.jpg", "--box", "1,2,3"], 1, "--box: expected X0,Y0,X1,Y1 in pixels"),
+        (["predict", "a.jpg", "b.jpg", "--box", "1,2,3,4"], 1, "--box: expected one photo"),
         (["predict", "a.jpg", "--height", "178"], 1, "did you mean 1.78"),
         (["predict", "a.jpg", "--no-refine", "--height", "1.7"], 1, "--no-refine"),
         (["predict", "a.jpg", "b.jpg", "--parts", "a.png"], 1, "--parts: expected one picture"),

@@ -13,7 +13,7 @@ LAYERS = (
     {"body"},
     {"raster", "losses", "certainty"},
     {"nets", "refine", "synth", "data", "render", "export", "sources", "people", "facts", "evidence", "results"},
-    {"settling", "checks"},
+    {"settling", "checks", "locate", "suppression"},
     {"predictor", "train", "evaluate"},
     {"cli", "web"},
 )

@@ -1,7 +1,5 @@
 """Looking closer finds small people, each once, and costs photos of large people nothing."""
 
-import math
-
 import pytest
 import scipy.ndimage
 import torch

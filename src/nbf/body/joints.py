@@ -57,6 +57,8 @@ COCO17 = (
     "right_ankle",
 )
 
+COCO_LEFT_SHOULDER, COCO_RIGHT_HIP = COCO17.index("left_shoulder"), COCO17.index("right_hip")
+
 LSP14 = (
     "right_ankle",
     "right_knee",
@@ -126,3 +128,9 @@ def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor,
     flip = rotations.new_tensor([-1.0, 1.0, 1.0])
     order = torch.tensor(MIRROR_SMPL24, device=rotations.device)
     return rotations.index_select(-3, order) * flip[:, None] * flip
+
+
+def torso_length(keypoints: Float[Tensor, "*b 17 2"]) -> Float[Tensor, "*b"]:
+    """Left shoulder to right hip of COCO-17, in the unit of the points: PCK@0.2's reference (Sapp & Taskar, "MODEC",
+    CVPR 2013)."""
+    return (keypoints[..., COCO_LEFT_SHOULDER, :] - keypoints[..., COCO_RIGHT_HIP, :]).norm(dim=-1)

@@ -33,6 +33,12 @@ class Arguments(Known):
     """Picture files, folders, or quoted patterns such as 'album/**/*.jpg'."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("nbf-results")
     """Folder for the results, made if missing."""
+    box: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="X0,Y0,X1,Y1", help_behavior_hint="")
+    ] = ()
+    """Where somebody is, pixels; again for each further person (for one photo). Otherwise people are located."""
+    min_score: Annotated[float | None, tyro.conf.arg(metavar="P", help_behavior_hint="(default: 0.5)")] = None
+    """Keep only who is a person with at least this probability, 0 to 1."""
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
@@ -53,31 +59,59 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     if given.max_people is not None and given.max_people < 1:
         raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
+    if given.min_score is not None and not 0 < given.min_score <= 1:
+        raise InputError(f"--min-score: expected a probability above 0, up to 1, got {given.min_score:g}")
     if not given.refine and (given.height or given.age_group or given.same_person or given.keypoints):
         raise InputError("--no-refine: expected no --height, --age-group, --same-person or --keypoints beside it")
     if given.output.exists() and not given.output.is_dir():
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
-    return _run(given)
+    return _run(given, parse_boxes(given.box))
 
 
-def _run(given: Arguments) -> int:
+def parse_boxes(texts: Sequence[str]) -> list[list[float]] | None:
+    """Boxes as `Predictor.predict` takes them, from what stands behind each --box; None where nothing does.
+
+    Raises:
+        InputError: one is not four numbers.
+    """
+    boxes = []
+    for text in texts:
+        try:
+            x0, y0, x1, y1 = map(float, text.split(","))
+        except ValueError:
+            raise InputError(f"--box: expected X0,Y0,X1,Y1 in pixels, such as 120,40,300.5,510, got {text!r}") from None
+        boxes.append([x0, y0, x1, y1])
+    return boxes or None
+
+
+def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
     # Here and not above: help and mistakes should not wait for torch.
     from rich.console import Console
     from rich.progress import track
 
     from nbf.predictor import load
     from nbf.sources import find_photos, read_picture
+    from nbf.suppression import LIKELY
 
     start = time.perf_counter()
     photos = find_photos(given.photos)
     given.check(len(photos))
+    if boxes is not None and len(photos) != 1:
+        raise InputError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
     names = result_names(photos, given.output)
     predictor = load(given.device)
 
     def ask(photo: Path) -> "People":
         picture = read_picture(photo)
-        most, known = 1 if given.same_person else given.max_people, given.evidence(picture)
-        return predictor.predict(picture, max_people=most, refine=given.refine, facts=given.facts(), **known)
+        return predictor.predict(
+            picture,
+            boxes=boxes,
+            min_score=LIKELY if given.min_score is None else given.min_score,
+            max_people=1 if given.same_person else given.max_people,
+            refine=given.refine,
+            facts=given.facts(),
+            **given.evidence(picture),
+        )
 
     results = given.answers(predictor, photos, ask)
     console = Console(stderr=True)

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from nbf.body.joints import COCO_LEFT_SHOULDER as COCO_LEFT_SHOULDER
+from nbf.body.joints import COCO_RIGHT_HIP as COCO_RIGHT_HIP
+from nbf.body.joints import torso_length as torso_length
 from nbf.body.measure import height
 from nbf.geometry.procrustes import align
 from nbf.geometry.rotations import geodesic_angle
@@ -18,7 +21,6 @@ from nbf.geometry.rotations import geodesic_angle
 MILLIMETRES = 1000.0
 CENTIMETRES = 100.0
 LSP_NECK, LSP_TOP = 12, 13
-COCO_LEFT_SHOULDER, COCO_RIGHT_HIP = 5, 12
 
 
 def mpjpe(
@@ -87,11 +89,6 @@ def pck(
     PAMI 2013. PCKh@0.5: LSP's 14 joints and `head_length`. PCK@0.2 torso: COCO's 17 and `torso_length`.
     """
     return (predicted - true).norm(dim=-1) <= share * reference[..., None]
-
-
-def torso_length(keypoints: Float[Tensor, "*b 17 2"]) -> Float[Tensor, "*b"]:
-    """Left shoulder to right hip of COCO-17, in pixels: PCK@0.2's reference (Sapp & Taskar, "MODEC", CVPR 2013)."""
-    return (keypoints[..., COCO_LEFT_SHOULDER, :] - keypoints[..., COCO_RIGHT_HIP, :]).norm(dim=-1)
 
 
 def head_length(joints: Float[Tensor, "*b 14 3"], focal: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

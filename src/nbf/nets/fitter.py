@@ -39,6 +39,10 @@ class Proxy(NamedTuple):
     parts: Float[Tensor, "b 25 64 64"]
     keypoints: Float[Tensor, "b 17 3"]
 
+    def at(self, rows: slice | Tensor) -> "Proxy":
+        """Some of the people."""
+        return Proxy(self.parts[rows], self.keypoints[rows])
+
     @classmethod
     def of_parts(cls, parts: Float[Tensor, "b 25 64 64"]) -> "Proxy":
         """Part maps alone."""

@@ -1,0 +1,71 @@
+"""Who of the people found stays: nobody twice, and nobody whom the picture does not show."""
+
+import logging
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nbf.body.joints import torso_length
+from nbf.nets.fitter import Proxy
+from nbf.nets.locator import survivors
+from nbf.people import People
+
+log = logging.getLogger(__name__)
+
+LIKELY = 0.5
+"""Probability of being a person from which on a candidate counts as one."""
+CANDIDATE = 0.15
+"""Score of the locator from which on the segmenter has a look before anybody is dropped."""
+PERSON = (-8.239, 1.941, 11.397)
+"""Bias, and weights of `clues`, of the log odds that a candidate is a person: tools/fit_person_score.py."""
+SAME = 0.4
+"""Mean distance of the joints of two people, in torsos, below which they are one."""
+
+
+def clues(scores: Float[Tensor, " n"], proxy: Proxy) -> Float[Tensor, "n 2"]:
+    """What tells people from what looks like them from afar: the log odds of the locator, and the mean score of the
+    keypoints, which is low where a segmenter looks for joints in vain."""
+    return torch.stack([scores.logit(eps=1e-4), proxy.keypoints[..., 2].mean(1)], dim=1)
+
+
+def probability(scores: Float[Tensor, " n"], proxy: Proxy) -> Float[Tensor, " n"]:
+    """That each candidate is a person, of the locator's scores and what the segmenter sees there."""
+    bias, *weights = PERSON
+    told = clues(scores, proxy)
+    return (bias + told @ told.new_tensor(weights)).sigmoid()
+
+
+def kept(people: People) -> People:
+    """Those of located people, surest first, who stay."""
+    if not people:
+        return people
+    once = distinct(torch.stack([person.joints_2d("coco17") for person in people]))
+    return People(tuple(person for person, stays in zip(people, once) if stays), people.picture, people.camera)
+
+
+def distinct(bodies: Float[Tensor, "n 17 2"]) -> Bool[Tensor, " n"]:
+    """Of people, surest first, those whose projected COCO-17 joints are not within `SAME` of a surer one's who stays.
+
+    In lengths of the longer of both torsos; Fang et al. 2017, "RMPE", section 3.3, call this pose suppression.
+    """
+    torso = torso_length(bodies)
+    apart = _distances(bodies, torch.ones_like(bodies[..., 0]))
+    return survivors(apart < SAME * torch.maximum(torso[:, None], torso))
+
+
+def distinct_seen(keypoints: Float[Tensor, "n 17 3"]) -> Bool[Tensor, " n"]:
+    """The same from keypoints (x, y, score) alone, before there are bodies: of those that are surely one person's.
+
+    Distances count by the scores of both, and in lengths of the shorter torso: a wrong hip must not make two one.
+    """
+    points = keypoints[..., :2]
+    torso = torso_length(points)
+    return survivors(_distances(points, keypoints[..., 2]) < SAME * torch.minimum(torso[:, None], torso))
+
+
+def _distances(points: Float[Tensor, "n k 2"], weights: Float[Tensor, "n k"]) -> Float[Tensor, "n n"]:
+    """Mean distance of the points of each pair, weighted by both; nan where all weights are 0."""
+    both = weights[:, None] * weights
+    apart = (points[:, None] - points).norm(dim=-1)
+    return (both * apart).sum(-1) / both.sum(-1)
