@@ -21,7 +21,7 @@ class PretendedGenerator(torch.Generator):
     """A generator of the CPU that says it is of another device."""
 
     def __new__(cls, device: torch.device | str = "cpu") -> "PretendedGenerator":
-        return super().__new__(cls, "cpu")
+        return super().__new__(cls, "cpu")  # pyright: ignore[reportCallIssue]
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._pretended = torch.device(device)
@@ -39,8 +39,6 @@ class PretendedCuda(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if func == torch.Tensor.device.__get__:
             return CUDA if on_cuda(args[0]) else torch.device("cpu")
-        if func == torch.Tensor.is_cuda.__get__:
-            return on_cuda(args[0])
         if name == "numpy" and on_cuda(args[0]):
             raise TypeError("can't convert a cuda tensor to numpy: copy it to the CPU first")
         tensors = list(leaves((args, kwargs)))
@@ -107,10 +105,11 @@ def module_to(real: Callable) -> Callable:
 
     def to(self: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
         args, named = without_devices((self, *args))
-        device = kwargs.pop("device", named)
+        named = kwargs.pop("device", named)
         real(*args, **kwargs)
-        for tensor in (*self.parameters(), *self.buffers()) if device is not None else ():
-            tensor.pretends = torch.device(device).type == "cuda"  # pyright: ignore[reportAttributeAccessIssue]
+        if named is not None:
+            for tensor in (*self.parameters(), *self.buffers()):
+                tensor.pretends = torch.device(named).type == "cuda"  # pyright: ignore[reportAttributeAccessIssue]
         return self
 
     return to

@@ -51,7 +51,7 @@ class Config:
     """From now until everything is saved and this command leaves."""
     segmenter: float = 5.0
     """Minutes of the segmenter's schedule, all calls together, without its preparations."""
-    fitter: float = 3.0
+    fitter: float = 2.5
     """Minutes of the fitter's."""
     batch: int = 128
     """Crops or part maps in a step; half as many where these are too much for the memory."""
@@ -112,10 +112,8 @@ def train(config: Config, name: str, minutes: float, until: float, *options: str
         seconds = until - time.monotonic() - STARTING - LEAVING
         if finished(name) or seconds <= 0:
             return finished(name)
-        loop = {
-            **{"runs": GPU, "name": name, "device": config.device, "minutes": minutes, "stop-after": seconds / 60},
-            **{"save-minutes": config.save, "validate-minutes": config.save},
-        }
+        loop = {"runs": GPU, "name": name, "device": config.device, "minutes": minutes, "stop-after": seconds / 60}
+        loop |= {"save-minutes": config.save, "validate-minutes": config.save}
         words = [word for key, value in loop.items() for word in (f"--loop.{key}", value)]
         data = ("--data.batch", batch, "--data.validation", 4 * batch)
         command = nbf("train", name, "--start", name, *words, *data, *options)
@@ -166,22 +164,22 @@ def run(until: float, commands: dict[str, list[str]], waiting: Callable[[], None
 
 
 def copy_back(name: str) -> None:
-    """Copy the weights and the log of a training to where they come back from, if there is such a place and they are
-    newer than what is there."""
+    """Copy weights and log of a training to where they come back from, if there is such a place and it lacks them."""
     if not os.environ.get("OUT"):
         return
     out, folder = Path(os.environ["OUT"]), GPU / name
     card, copied = folder / "weights.json", out / f"{name}.json"
-    if not card.is_file() or (copied.is_file() and copied.stat().st_mtime_ns >= card.stat().st_mtime_ns):
+    if not card.is_file() or (copied.is_file() and copied.read_bytes() == card.read_bytes()):
         return
     weights = (folder / "weights.safetensors").read_bytes()
     parts = [weights[start : start + LARGEST] for start in range(0, len(weights), LARGEST)]
     endings = [f".{number}" for number in range(1, len(parts) + 1)] if len(parts) > 1 else [""]
-    with ExitStack() as all_or_none:
+    with ExitStack() as together:
+        # What is entered first appears last: the card, which says that the rest is there.
+        shutil.copy(card, together.enter_context(replacing(copied)))
+        shutil.copy(folder / "log.jsonl", together.enter_context(replacing(out / f"{name}.jsonl")))
         for part, ending in zip(parts, endings):
-            all_or_none.enter_context(replacing(out / f"{name}.safetensors{ending}")).write_bytes(part)
-        shutil.copy(folder / "log.jsonl", all_or_none.enter_context(replacing(out / f"{name}.jsonl")))
-        shutil.copy2(card, all_or_none.enter_context(replacing(copied)))
+            together.enter_context(replacing(out / f"{name}.safetensors{ending}")).write_bytes(part)
 
 
 if __name__ == "__main__":
