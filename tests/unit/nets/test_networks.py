@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from nbf.errors import ModelFileError
 from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import MOMENTS, Proxy, bone_features, part_moments
 from nbf.nets.locator import boxes_from_distances, decode
+from nbf.nets.movenet import load_movenet
 from nbf.nets.segmenter import decode_keypoints
 from nbf.nets.trunk import PACKAGE, Trunk
 from nbf.nets.weights import count_parameters
@@ -118,6 +120,19 @@ def test_movenets_norms_keep_what_was_stored_for_them() -> None:
     before = network.features(image)
     assert before.grad_fn is not None  # it learns all the same
     torch.testing.assert_close(network.eval().features(image), before)
+
+
+def test_movenets_weights_are_missed_and_refused(tmp_path: Path) -> None:
+    path, network = tmp_path / "multipose.safetensors", Locator(0.25)
+    with pytest.raises(ModelFileError, match="no such file"):
+        load_movenet(network, path)
+    save_file(Locator(0.5).state_dict(), path)
+    with pytest.raises(ModelFileError, match="not the weights of this network"):
+        load_movenet(network, path)
+    other = Locator(0.25)
+    save_file(other.state_dict(), path)
+    load_movenet(network, path)
+    torch.testing.assert_close(network.state_dict(), other.state_dict())
 
 
 def test_locator_counts_cells_from_their_corners() -> None:
