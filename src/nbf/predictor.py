@@ -161,7 +161,7 @@ class Predictor:
         scores, order = probability(scores, proxy).sort(descending=True, stable=True)
         likely = scores >= min_score
         found, scores, proxy = found[order][likely], scores[likely], proxy.at(order[likely])
-        once = distinct_seen(keypoints_seen(proxy, Crop.from_boxes(found, INPUT_SIZE)))
+        once = distinct_seen(keypoints_seen(proxy, Crop.from_boxes(found, INPUT_SIZE)), found)
         log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
         return found[once], scores[once], proxy.at(once)
 
