@@ -44,6 +44,8 @@ def kept(people: People) -> People:
     if not people:
         return people
     once = distinct(torch.stack([person.joints_2d("coco17") for person in people]))
+    if not once.all():
+        log.info("%s: left out %d whose bodies are a surer person's", people.picture.name, int((~once).sum()))
     return People(tuple(person for person, stays in zip(people, once) if stays), people.picture, people.camera)
 
 
