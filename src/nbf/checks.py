@@ -54,7 +54,7 @@ def checked_max_people(max_people: Any) -> int | None:
 
 def checked_min_score(min_score: Any) -> float:
     """A probability. Raises InputError where it is none."""
-    if isinstance(min_score, bool) or not isinstance(min_score, Real) or not 0 < min_score <= 1:
+    if isinstance(min_score, bool) or not isinstance(min_score, Real) or not 0 < float(min_score) <= 1:
         raise InputError(
             f"min_score: expected a probability above 0, up to 1, got {min_score!r}; lower finds more people, and more "
             "who are none"

@@ -1,5 +1,6 @@
 """Looking closer finds small people, each once, and costs photos of large people nothing."""
 
+import numpy as np
 import pytest
 import scipy.ndimage
 import torch
@@ -23,7 +24,8 @@ class Oracle:
         side = images.shape[-1]
         center, box = torch.full((len(images), 1, CELLS, CELLS), -9.0), torch.zeros(len(images), 4, CELLS, CELLS)
         for row, image in enumerate(images):
-            regions, _ = scipy.ndimage.label(image.mean(0).numpy() > 0.5)
+            regions = np.zeros(image.shape[1:], int)
+            scipy.ndimage.label(image.mean(0).numpy() > 0.5, output=regions)
             for down, across in scipy.ndimage.find_objects(regions):
                 low, high = torch.tensor([across.start, down.start]), torch.tensor([across.stop, down.stop])
                 longer = int((high - low).max())

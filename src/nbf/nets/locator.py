@@ -42,8 +42,8 @@ class Locator(nn.Module):
         self.arguments = {"width": width}
         self.features = MoveNet(width)
         self.center, self.size, self.offset = head(1), head(2), head(2)
-        nn.init.constant_(self.center[1].bias, math.log(CENTER_PRIOR / (1.0 - CENTER_PRIOR)))
-        nn.init.constant_(self.size[1].bias, INPUT_SIZE / STRIDE / 4)
+        nn.init.constant_(self.center.get_parameter("1.bias"), math.log(CENTER_PRIOR / (1.0 - CENTER_PRIOR)))
+        nn.init.constant_(self.size.get_parameter("1.bias"), INPUT_SIZE / STRIDE / 4)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> LocatorOutput:
         features = self.features(image)

@@ -56,8 +56,8 @@ class Segmenter(nn.Module):
         self.hint16, self.hint8 = (nn.Conv2d(KEYPOINTS, width, 3, padding=1) for _ in range(2))
         self.head = nn.Conv2d(fine_width, PARTS + SURFACE, 1)
         for hint in (self.hint16, self.hint8):
-            nn.init.zeros_(hint.weight)
-            nn.init.zeros_(hint.bias)
+            for parameter in hint.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> SegmenterOutput:
         keypoints = self.joints(image)

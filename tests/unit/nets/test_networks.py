@@ -139,8 +139,8 @@ def test_locator_counts_cells_from_their_corners() -> None:
     """A box of 8 x 4 cells whose centre lies a quarter of a cell right of, and below, the corner of each cell."""
     network = Locator(0.25).eval()
     for head, values in ((network.size, [4.0, 8.0]), (network.offset, [0.25, 0.25])):
-        torch.nn.init.zeros_(head[1].weight)
-        head[1].bias = torch.nn.Parameter(torch.tensor(values))  # height before width
+        torch.nn.init.zeros_(head.get_parameter("1.weight"))
+        head.get_parameter("1.bias").data = torch.tensor(values)  # height before width
     with torch.no_grad():
         boxes = boxes_from_distances(network(torch.rand(1, 3, 64, 64)).box)
     x0, y0, x1, y1 = boxes[0, :, 5, 7] * 16
@@ -157,7 +157,9 @@ def test_joints_hint_at_parts_and_are_not_moved_by_them() -> None:
     assert not torch.allclose(output.parts, without)
     output.parts.sum().backward()
     assert all(parameter.grad is None for parameter in network.joints.parameters())
-    assert all(hint.weight.grad.abs().max() > 0 for hint in (network.hint16, network.hint8))
+    for hint in (network.hint16, network.hint8):
+        assert hint.weight.grad is not None
+        assert hint.weight.grad.abs().max() > 0
 
 
 def test_part_moments_are_those_of_the_pixels() -> None:
@@ -221,7 +223,7 @@ def test_file_mismatches_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="not a readable"):
         load_network(path)
     broken = Locator(0.25)
-    torch.nn.init.constant_(broken.center[1].weight, float("nan"))
+    torch.nn.init.constant_(broken.center.get_parameter("1.weight"), float("nan"))
     with pytest.raises(ModelFileError, match="not finite"):
         save_network(broken, tmp_path / "broken", {})
 

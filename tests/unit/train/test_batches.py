@@ -175,14 +175,15 @@ def test_scenes_with_photos_and_without_have_the_same_labels(cache: Path) -> Non
 def test_average_follows_and_ends_between() -> None:
     network = Locator(0.25)
     average = Average(network, decay=0.5)
-    start = average.network.center[1].weight.clone()
+    moved, followed = (each.get_parameter("center.1.weight") for each in (network, average.network))
+    start = followed.clone()
     with torch.no_grad():
-        network.center[1].weight += 1.0
+        moved += 1.0
     average.update()  # the first updates follow faster than the decay says: (1 + 1) / (10 + 1)
-    torch.testing.assert_close(average.network.center[1].weight, start + 9 / 11)
+    torch.testing.assert_close(followed, start + 9 / 11)
     for _ in range(60):
         average.update()
-    torch.testing.assert_close(average.network.center[1].weight, network.center[1].weight)
+    torch.testing.assert_close(followed, moved.detach())
     assert not average.network.training
 
 

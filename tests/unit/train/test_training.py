@@ -270,6 +270,7 @@ def test_nobody_learns_whether_ignored_boxes_hold_people() -> None:
     output = LocatorOutput(centers, torch.full((1, 4, 16, 16), 0.1))
     batch = {"image": torch.empty(0), "boxes": boxes, "valid": valid, "ignore": ~valid}
     task.losses(lambda image: output, batch)["center"].backward()
+    assert centers.grad is not None
     learnt = centers.grad[0, 0] != 0
     assert learnt[:4, :4].all()  # in somebody's box
     assert not learnt[4:, :8].any()
