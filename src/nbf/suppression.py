@@ -53,8 +53,11 @@ def kept(people: People) -> People:
 
 
 def support(person: Person) -> float:
-    """How far the picture shows a body, 0 to 1: mean probability of the right part where the photo should show
-    the mesh, times the mean score of the surest keypoints (`_SUREST`). The first alone where nobody looked for keypoints."""
+    """How far the picture shows a body, 0 to 1.
+
+    Mean probability of the right part, where the photo should show the mesh, times the mean score of the surest
+    keypoints (`_SUREST`). The first alone where nobody looked for keypoints.
+    """
     certainty = person.certainty
     expected = (certainty.cells * (1 - certainty.cut)).nansum()
     seen = (certainty.cells * certainty.seen).nansum() / expected.clamp_min(1)
