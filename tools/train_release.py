@@ -3,12 +3,12 @@
     python tools/train_release.py --device cuda                    # all steps
     python tools/train_release.py --steps draw fitter              # go on from what earlier steps left in runs/release
 
-`vision` trains segmenter and locator side by side, starting from ImageNet weights. `draw` draws people into packs and
-lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter` trains on these packs,
-first mostly on naked people and joints alone, then on dressed people. `lifter` trains its second half on, on what its
-first half finds in these packs. `end_to_end` trains the segmenter on, with the losses of that fitter. `doubt` draws
-people whom the fitter has not seen and learns how wrong it is about them. Needs the packs of tools/pack_training.py in
-runs/cache.
+`vision` trains segmenter and locator side by side, starting from ImageNet's and MoveNet's weights. `draw` draws
+people into packs and lets the segmenter look at them; photos take part if `nbf fit-photos` has fitted them. `fitter`
+trains on these packs, first mostly on naked people and joints alone, then on dressed people. `lifter` trains its
+second half on, on what its first half finds in these packs. `end_to_end` trains the segmenter on, with the losses of
+that fitter. `doubt` draws people whom the fitter has not seen and learns how wrong it is about them. Needs the packs
+of tools/pack_training.py and the weights of tools/bake_movenet.py in runs/cache.
 """
 
 import shutil
