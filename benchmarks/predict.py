@@ -16,9 +16,9 @@ import torch
 import nbf
 from nbf.geometry import Camera, Crop
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.refine.refiner import Given
+from nbf.pictures import read_picture
 from nbf.settling import Observation
-from nbf.sources import read_picture
+from nbf.solve.optimise import Given
 
 
 def main() -> None:

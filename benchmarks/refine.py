@@ -24,18 +24,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera, align, crop_camera_from_translation, matrix_from_axis_angle
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
 from nbf.nets.mirror import Reading
 from nbf.nets.weights import load_kind
-from nbf.refine import BodyState, Landmarks, place, residuals, solve
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.refiner import Refiner
-from nbf.refine.solver import Block
-from nbf.refine.surface import Surface
+from nbf.solve import terms
+from nbf.solve.levenberg import Block, solve
+from nbf.solve.optimise import Refiner
+from nbf.solve.surface import Surface
 from nbf.synth.poses import FILE, PoseLibrary
 
 ANGLE = math.radians(15)
@@ -59,16 +61,16 @@ class Correspondences:
     """Crop sides."""
     weights: Float[Tensor, "b n"]
     """One over the standard deviation; 0 where a point is not seen."""
-    prior: PoseMixture
+    prior: PosePrior
     pose: float
 
-    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
-        pixels = residuals.project(place(self.points, state, jacobian), self.camera)
+        pixels = terms.project(place(self.points, state, jacobian), self.camera)
         return [
-            residuals.points_2d(pixels, self.places, self.weights, None),
-            *residuals.pose(state, self.prior, self.pose, jacobian),
-            residuals.shape(state, 1.0, jacobian),
+            terms.points_2d(pixels, self.places, self.weights, None),
+            *terms.pose(state, self.prior, self.pose, jacobian),
+            terms.shape(state, 1.0, jacobian),
         ]
 
 
@@ -98,7 +100,7 @@ def main() -> None:
 def recovery(body: BodyModel, library: PoseLibrary, noise: float, given: argparse.Namespace) -> str:
     """A row of the table."""
     generator = Generator().manual_seed(given.seed)
-    surface, joints, prior = Surface.spread(body, given.points), Landmarks.keypoints(body, "smpl24"), PoseMixture.load()
+    surface, joints, prior = Surface.spread(body, given.points), Landmarks.keypoints(body, "smpl24"), PosePrior.load()
     before, after, whole, seconds = [], [], [], 0.0
     for count in torch.arange(given.n).split(given.batch):
         true, camera = people(body, library, len(count), generator)
@@ -126,10 +128,10 @@ def search(
     camera: Camera,
     places: Float[Tensor, "b n 2"],
     seen: Bool[Tensor, "b n"],
-    prior: PoseMixture,
+    prior: PosePrior,
     noise: float,
-    state: BodyState,
-) -> BodyState:
+    state: Bodies,
+) -> Bodies:
     """Bodies whose points are where they were seen; `noise` is in pixels."""
     for factor, pose, steps in ROUNDS:
         problem = Correspondences(points, camera, places, seen * (PIXELS / (factor * noise)), prior, pose)
@@ -137,7 +139,7 @@ def search(
     return state
 
 
-def people(body: BodyModel, library: PoseLibrary, count: int, generator: Generator) -> tuple[BodyState, Camera]:
+def people(body: BodyModel, library: PoseLibrary, count: int, generator: Generator) -> tuple[Bodies, Camera]:
     """People who fill their crops, and cameras in crop sides of 1 to 2.5 crops focal length."""
     betas = body.shape_samples[torch.randint(len(body.shape_samples), (count,), generator=generator)]
     rotations = library.sample(count, generator, "test")
@@ -145,20 +147,20 @@ def people(body: BodyModel, library: PoseLibrary, count: int, generator: Generat
     root = UPRIGHT @ matrix_from_axis_angle(about) @ rotations[:, 0]
     rotations = torch.cat([root[:, None], rotations[:, 1:]], 1)
     focal, nowhere = 1 + 1.5 * torch.rand(count, generator=generator), torch.zeros(count, 2)
-    vertices = BodyState(betas, rotations, torch.zeros(count, 3)).posed(body).vertices
+    vertices = Bodies(betas, rotations, torch.zeros(count, 3)).posed(body).vertices
     reach = (vertices.amax(1) - vertices.amin(1))[:, :2].amax(1)
-    state = BodyState(betas, rotations, torch.cat([nowhere, (focal * reach / _SPAN)[:, None]], 1))
+    state = Bodies(betas, rotations, torch.cat([nowhere, (focal * reach / _SPAN)[:, None]], 1))
     pixels = Camera(focal, nowhere).project(state.posed(body).vertices)
     return state, Camera(focal, 0.5 - (pixels.amax(1) + pixels.amin(1)) / 2)
 
 
-def turned(state: BodyState, generator: Generator) -> BodyState:
+def turned(state: Bodies, generator: Generator) -> Bodies:
     """Everybody's average shape, and every joint turned by ANGLE about a random axis."""
     axes = torch.nn.functional.normalize(torch.randn(*state.rotations.shape[:3], generator=generator), dim=-1)
-    return BodyState(state.betas * 0, state.rotations @ matrix_from_axis_angle(ANGLE * axes), state.pelvis)
+    return Bodies(state.betas * 0, state.rotations @ matrix_from_axis_angle(ANGLE * axes), state.pelvis)
 
 
-def error(joints: Landmarks, found: BodyState, true: BodyState) -> Float[Tensor, " b"]:
+def error(joints: Landmarks, found: Bodies, true: Bodies) -> Float[Tensor, " b"]:
     """PA-MPJPE in mm."""
     here, there = (place(joints, state, jacobian=False).points for state in (found, true))
     return 1000 * (align(here, there) - there).norm(dim=-1).mean(1)

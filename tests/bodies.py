@@ -5,12 +5,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
 from nbf.nets.fitter import UPRIGHT
-from nbf.refine import BodyState
-from nbf.refine.pose_mixture import PoseMixture
 
 PEOPLE = 2
 
@@ -29,16 +29,16 @@ def small() -> BodyModel:
 
 
 @cache
-def prior() -> PoseMixture:
-    return PoseMixture.load()
+def prior() -> PosePrior:
+    return PosePrior.load()
 
 
-def people(count: int = PEOPLE, seed: int = 1) -> BodyState:
+def people(count: int = PEOPLE, seed: int = 1) -> Bodies:
     """Bodies in likely poses that face the camera."""
     rotations = prior().sample(count, generator(seed)).double()
     rotations[:, 0] = UPRIGHT.double()
     pelvis = torch.tensor([[0.1, 0.0, 3.0]]).double().expand(count, 3)
-    return BodyState(0.5 * noise(count, small().shape_count, seed=seed), rotations, pelvis)
+    return Bodies(0.5 * noise(count, small().shape_count, seed=seed), rotations, pelvis)
 
 
 def camera(count: int = PEOPLE) -> Camera:

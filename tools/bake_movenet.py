@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.nets.locator import Locator
 from nbf.nets.movenet import SinglePose
 from nbf.nets.segmenter import KEYPOINTS

@@ -27,7 +27,7 @@ from nbf.data.real import real_photos
 from nbf.data.shared import shared_dir
 from nbf.data.varied import varied_photos
 from nbf.errors import DataError, NbfError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.synth.tailor import BaseMesh, BodySurface, build_wardrobe
 
 # What may be sent at a time, and how much of that is left free, in case the repository grows a little.

@@ -23,7 +23,7 @@ from pathlib import Path
 import tyro
 from train_release import nbf
 
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 CACHE, GPU = Path("runs/cache"), Path("runs/gpu")
 PEOPLE, TEST, DRAWN = GPU / "people", GPU / "people_test", GPU / "drawn"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nbf.errors import InputError
 from nbf.geometry import Camera
-from nbf.sources import Picture
+from nbf.pictures import Picture
 
 
 def picture_camera(picture: Picture, focal: float | None) -> Camera:

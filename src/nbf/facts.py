@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
-from nbf.sources import DIAGONAL_35MM
+from nbf.pictures import DIAGONAL_35MM
 
 AGE_GROUPS: dict[str, tuple[float, float]] = {
     "infant": (0.0, 2.0),
@@ -25,7 +25,7 @@ _SHORTEST, _TALLEST = 0.3, 2.6
 """Metres: below small newborns, just under the tallest person on record (2.72)."""
 
 _FOCAL_35MM = (5.0, 2000.0)
-"""Millimetres: what `nbf.sources` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
+"""Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from nbf.body.parts import MERGE
 from nbf.certainty import Certainty
 from nbf.errors import InputError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix
-from nbf.sources import Picture
+from nbf.pictures import Picture
 
 KINDS = ("smpl24", "coco17", "lsp14")
 """Joint sets; names and order in `nbf.body.joints`."""

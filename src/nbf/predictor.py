@@ -22,7 +22,6 @@ from nbf.checks import (
     picture_camera,
 )
 from nbf.errors import InputError, ModelFileError, NbfError
-from nbf.evidence import connected_to, match_boxes, part_probabilities
 from nbf.facts import Facts, age_prior
 from nbf.geometry import Camera, Crop
 from nbf.locate import locate
@@ -35,9 +34,11 @@ from nbf.nets.mirror import Reading, in_crop, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.weights import load_network
 from nbf.people import People
-from nbf.refine.refiner import Given, Refiner
+from nbf.pictures import Picture, PictureLike, find_photos, read_picture
+from nbf.proxy.keypoint_files import match_boxes
+from nbf.proxy.part_files import connected_to, part_probabilities
 from nbf.settling import Observation, keypoints_seen, settle
-from nbf.sources import Picture, PictureLike, find_photos, read_picture
+from nbf.solve.optimise import Given, Refiner
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Predictor:
 
         Args:
             picture: a path, a numpy array (height, width, 3) of uint8, a PIL image or a torch tensor (3, height, width)
-                in [0, 1]; see `nbf.sources.read_picture`.
+                in [0, 1]; see `nbf.pictures.read_picture`.
             boxes: (n, 4) x0, y0, x1, y1 in pixels of the upright picture, if you know where the people are. Each box
                 gets a body; of people who are located, `nbf.suppression` leaves some out.
             min_score: locate only who is a person with at least this probability.

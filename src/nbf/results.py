@@ -15,7 +15,7 @@ from nbf.errors import InputError
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.people import PartMap, People, Person
-from nbf.sources import MAX_PIXELS, Picture, PictureLike, read_picture
+from nbf.pictures import MAX_PIXELS, Picture, PictureLike, read_picture
 
 BODY = "anny24"
 """The one body model whose results can be read: a file names its body model, it does not contain it."""

@@ -7,17 +7,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.bodies import SHAPE_START
 from nbf.body.model import BodyOutput
 from nbf.certainty import Certainty
 from nbf.geometry import Camera, Crop
 from nbf.nets.fitter import Proxy
 from nbf.nets.mirror import Reading, in_pixels
 from nbf.people import PartMap, People, Person
-from nbf.refine.diagnostics import cells_beyond, joint_sigmas, part_evidence
-from nbf.refine.refiner import STEPS, Given, Refined, Refiner
-from nbf.refine.solver import REASONS
-from nbf.refine.state import SHAPE_START
-from nbf.sources import Picture
+from nbf.pictures import Picture
+from nbf.solve.levenberg import REASONS
+from nbf.solve.optimise import STEPS, Given, Refined, Refiner
+from nbf.solve.uncertainty import cells_beyond, joint_sigmas, part_evidence
 
 log = logging.getLogger(__name__)
 

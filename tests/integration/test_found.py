@@ -7,7 +7,7 @@ import torch
 
 import nbf
 from nbf.nets.locator import box_iou
-from nbf.sources import read_picture
+from nbf.pictures import read_picture
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.jpg"
 

@@ -23,10 +23,10 @@ from nbf.nets.fitter import Fitter, FitterOutput, Proxy
 from nbf.nets.locator import Locator, LocatorOutput
 from nbf.nets.mirror import Reading
 from nbf.nets.segmenter import Segmenter
+from nbf.pictures import Picture
 from nbf.predictor import Predictor
-from nbf.refine.refiner import Given
 from nbf.settling import Observation
-from nbf.sources import Picture
+from nbf.solve.optimise import Given
 
 BOXES = [[60.0, 20.0, 120.0, 180.0], [10.0, 40.0, 70.0, 150.0]]
 

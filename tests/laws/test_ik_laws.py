@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from nbf.body import anatomy
 from nbf.body.joints import MIRROR_SMPL24
-from nbf.synth import anatomy, ik
+from nbf.synth import ik
 
 torch.manual_seed(0)
 OFFSETS = torch.randn(24, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 0.2

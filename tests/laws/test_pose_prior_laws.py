@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from nbf.body.anatomy import angles_from_rotations, limits, matrix, rotations_from_angles
+from nbf.body.bodies import Bodies
 from nbf.body.joints import mirror_rotations
-from nbf.refine.pose_mixture import ASSET, BODY_AND_ROOT, JointMixture, PoseMixture
-from nbf.refine.residuals import pose
-from nbf.refine.state import BodyState
-from nbf.synth.anatomy import angles_from_rotations, limits, matrix, rotations_from_angles
+from nbf.body.pose_prior import ASSET, BODY_AND_ROOT, JointMixture, PosePrior
+from nbf.solve.terms import pose
 from nbf.synth.made_poses import made_poses
 from nbf.synth.poses import PoseLibrary
 
@@ -24,8 +24,8 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @cache
-def prior() -> PoseMixture:
-    return PoseMixture.load()
+def prior() -> PosePrior:
+    return PosePrior.load()
 
 
 def drawn(count: int, seed: int = 0) -> Tensor:
@@ -82,7 +82,7 @@ def test_leading_joints_have_the_marginal_density() -> None:
 
 @pytest.mark.parametrize("root", [False, True])
 def test_mirror_image_is_exactly_as_likely(root: bool) -> None:
-    some, mixture = torch.cat([drawn(40), anything(10)]), PoseMixture.load(root=root)
+    some, mixture = torch.cat([drawn(40), anything(10)]), PosePrior.load(root=root)
     torch.testing.assert_close(
         mixture.log_density(some), mixture.log_density(mirror_rotations(some)), rtol=1e-12, atol=1e-9
     )
@@ -113,7 +113,7 @@ def test_gradient_is_finite_at_rest() -> None:
 
 def test_residuals_are_the_likeliest_component() -> None:
     some = drawn(30)
-    state = BodyState(torch.zeros(30, 11).double(), some, torch.tensor([[0.0, 0.0, 3.0]]).double().expand(30, 3))
+    state = Bodies(torch.zeros(30, 11).double(), some, torch.tensor([[0.0, 0.0, 3.0]]).double().expand(30, 3))
     energy = pose(state, prior(), 1.0, jacobian=False)[0].residuals.square().sum((1, 2)) / 2
     (body,) = prior().limbs
     best = -energy - float(body.constants.min())

@@ -7,9 +7,9 @@ from types import ModuleType
 import torch
 
 from nbf.body.files import load_body
-from nbf.refine import Landmarks, place
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.surface import Surface
+from nbf.body.landmarks import Landmarks, place
+from nbf.body.pose_prior import PosePrior
+from nbf.solve.surface import Surface
 from nbf.synth.poses import PoseLibrary
 
 PEOPLE = 8
@@ -33,7 +33,7 @@ def test_perturbed_poses_are_found_again(tmp_path: Path) -> None:
     surface = Surface.spread(body, len(body.template))
     seen, _, _ = surface.look(true, camera)
     places = camera.project(place(surface.landmarks, true, jacobian=False).points)
-    found = bench.search(surface.landmarks, camera, places, seen, PoseMixture.load(), bench.EXACT, start)
+    found = bench.search(surface.landmarks, camera, places, seen, PosePrior.load(), bench.EXACT, start)
     before, after = bench.error(joints, start, true), bench.error(joints, found, true)
     assert float(before.min()) > 40
     assert float(after.max()) < bench.FOUND

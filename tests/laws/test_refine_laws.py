@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera, align
 from nbf.raster import rasterize
-from nbf.refine import BodyProblem, BodyState, Evidence, Landmarks, place, solve
-from nbf.refine import residuals as terms
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.solver import Block, cost
-from nbf.refine.surface import Surface
+from nbf.solve import terms
+from nbf.solve.evidence_problem import BodyProblem, Evidence
+from nbf.solve.levenberg import Block, cost, solve
+from nbf.solve.surface import Surface
 
 PEOPLE = 3
 FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
@@ -32,21 +34,21 @@ def small() -> BodyModel:
 @cache
 def poses(count: int) -> Tensor:
     """Poses of the bundled prior, upright before the camera."""
-    rotations = PoseMixture.load(root=True).sample(count, generator()).double()
+    rotations = PosePrior.load(root=True).sample(count, generator()).double()
     return torch.cat([(FLIP @ rotations[:, :1]), rotations[:, 1:]], 1)
 
 
 @cache
-def mixture() -> PoseMixture:
-    return PoseMixture.fit(poses(1200).float(), 3, generator())
+def mixture() -> PosePrior:
+    return PosePrior.fit(poses(1200).float(), 3, generator())
 
 
-def truth(count: int = PEOPLE) -> BodyState:
+def truth(count: int = PEOPLE) -> Bodies:
     betas = 0.5 * torch.randn(count, 11, generator=generator(1), dtype=torch.float64)
-    return BodyState(betas, poses(1200)[:count], torch.tensor([[0.0, 0.0, 3.0]]).double().expand(count, 3))
+    return Bodies(betas, poses(1200)[:count], torch.tensor([[0.0, 0.0, 3.0]]).double().expand(count, 3))
 
 
-def shaken(state: BodyState, size: float, seed: int = 2) -> BodyState:
+def shaken(state: Bodies, size: float, seed: int = 2) -> Bodies:
     return state.moved(size * torch.randn(len(state.betas), state.freedoms, generator=generator(seed)).double())
 
 
@@ -64,7 +66,7 @@ def problem() -> BodyProblem:
     return BodyProblem.make(Surface.spread(body, 120), evidence, mixture(), shaken(state, 0.05), pitch=0.1)
 
 
-def numeric(function, state: BodyState) -> Tensor:
+def numeric(function, state: Bodies) -> Tensor:
     """Jacobian of (b, ...) values over steps of the state, by autograd; (b, ..., p)."""
     steps = torch.zeros(len(state.betas), state.freedoms, dtype=torch.float64)
     jacobian = torch.autograd.functional.jacobian(lambda step: function(state.moved(step)).sum(0), steps)
@@ -121,7 +123,7 @@ def test_search_lowers_the_cost_at_least_as_far_as_adam() -> None:
 class _Evidence:
     """True places of joints (3D) and of surface points (2D), and a weak shape prior."""
 
-    def __init__(self, state: BodyState) -> None:
+    def __init__(self, state: Bodies) -> None:
         body = small()
         self.joints = Landmarks.keypoints(body, "smpl24")
         self.points = self.joints + Surface.spread(body, 150).landmarks
@@ -129,7 +131,7 @@ class _Evidence:
         placed = place(self.points, state, jacobian=False).points
         self.places, self.pixels = placed[:, :24], self.camera.project(placed[:, 24:])
 
-    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         placed = place(self.points, state, jacobian)
         joints, surface = placed[slice(0, 24)], terms.project(placed[slice(24, None)], self.camera)
         metres = torch.full(self.places.shape[:2], 100.0).to(self.places)

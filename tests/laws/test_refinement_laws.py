@@ -8,19 +8,20 @@ import torch
 from bodies import PEOPLE, camera, generator, noise, people, small
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
+from nbf.body.landmarks import place
 from nbf.body.measure import height
 from nbf.geometry import crop_camera_from_translation
 from nbf.nets.doubt import POINTS, Clues, Doubt
 from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
 from nbf.nets.mirror import Reading
 from nbf.raster import rasterize
-from nbf.refine import BodyState, place, solve
-from nbf.refine.deviation import deviation, deviation_jacobian, mirror_deviation
-from nbf.refine.diagnostics import joint_sigmas, part_evidence
-from nbf.refine.estimate import Estimate
-from nbf.refine.refiner import Given, Refiner
-from nbf.refine.solver import cost
+from nbf.solve.deviation import deviation, deviation_jacobian, mirror_deviation
+from nbf.solve.estimate import Estimate
+from nbf.solve.levenberg import cost, solve
+from nbf.solve.optimise import Given, Refiner
+from nbf.solve.uncertainty import joint_sigmas, part_evidence
 
 FREEDOMS = 86
 
@@ -34,16 +35,16 @@ def refiner() -> Refiner:
     return Refiner(small(), doubt)
 
 
-def shaken(state: BodyState, size: float = 0.1, seed: int = 7) -> BodyState:
+def shaken(state: Bodies, size: float = 0.1, seed: int = 7) -> Bodies:
     return state.moved(size * noise(len(state.betas), state.freedoms, seed=seed))
 
 
-def projected(state: BodyState) -> Tensor:
+def projected(state: Bodies) -> Tensor:
     """Where the detected points of bodies are, in crop sides."""
     return camera(len(state.betas)).project(place(refiner().points, state, jacobian=False).points)
 
 
-def estimate(start: BodyState, true: BodyState, noise_root: float = 100.0) -> Estimate:
+def estimate(start: Bodies, true: Bodies, noise_root: float = 100.0) -> Estimate:
     """Off by some 0.2 rad a joint and a deviation of shape; detections of the truth."""
     count = len(start.betas)
     error_root = torch.eye(FREEDOMS).double().repeat(count, 1, 1) * 5.0
@@ -52,7 +53,7 @@ def estimate(start: BodyState, true: BodyState, noise_root: float = 100.0) -> Es
     return Estimate(start, camera(count), error_root, refiner().points, projected(true), root)
 
 
-def reading(state: BodyState, seed: int = 3) -> tuple[Reading, Proxy]:
+def reading(state: Bodies, seed: int = 3) -> tuple[Reading, Proxy]:
     """What networks might have said of bodies."""
     count = len(state.betas)
     scale, offset = crop_camera_from_translation(state.pelvis, camera(count), 1)
@@ -65,11 +66,11 @@ def reading(state: BodyState, seed: int = 3) -> tuple[Reading, Proxy]:
     return Reading(body, joints, *(0.1 * value for value in apart)), Proxy(parts, keypoints)
 
 
-def mirrored(state: BodyState) -> BodyState:
-    return BodyState(state.betas, mirror_rotations(state.rotations), state.pelvis * state.pelvis.new_tensor([-1, 1, 1]))
+def mirrored(state: Bodies) -> Bodies:
+    return Bodies(state.betas, mirror_rotations(state.rotations), state.pelvis * state.pelvis.new_tensor([-1, 1, 1]))
 
 
-def differences(values, state: BodyState, size: float = 1e-5) -> Tensor:
+def differences(values, state: Bodies, size: float = 1e-5) -> Tensor:
     """Derivative of values (b, n) by steps of the state, by central differences; (b, n, p)."""
     steps = [size * row.expand(len(state.betas), -1) for row in torch.eye(FREEDOMS).double()]
     return torch.stack([values(state.moved(step)) - values(state.moved(-step)) for step in steps], -1) / (2 * size)
@@ -250,7 +251,7 @@ def test_mirror_images_are_as_sure() -> None:
     )
 
 
-def seen_parts(state: BodyState, side: int = 64) -> Tensor:
+def seen_parts(state: Bodies, side: int = 64) -> Tensor:
     """Part maps of bodies that nothing hides."""
     pixels = camera(len(state.betas)).scaled(side).pixels_depth(state.posed(small()).vertices)
     drawn = rasterize(pixels, small().faces, side, side)
@@ -269,7 +270,7 @@ def test_person_in_full_view_is_seen_and_not_cut() -> None:
 def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     upright = torch.eye(3).double().repeat(1, 24, 1, 1)
     upright[:, 0] = UPRIGHT.double()
-    state = BodyState(torch.zeros(1, small().shape_count).double(), upright, torch.tensor([[0.0, 0.0, 3.0]]).double())
+    state = Bodies(torch.zeros(1, small().shape_count).double(), upright, torch.tensor([[0.0, 0.0, 3.0]]).double())
     beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
     beyond[:, :, 32:] = True
     parts = seen_parts(state)

@@ -1,17 +1,19 @@
 """Made-up results, so that files and pictures of people can be tested without networks."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from street import write_street_photos
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.certainty import PARTS14, Certainty
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.people import PartMap, People, Person
-from nbf.sources import Picture
+from nbf.pictures import Picture
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +71,9 @@ def make_people(small_body) -> Callable[..., People]:
         return People(tuple(persons), picture, camera)
 
     return make
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A shared folder of a few drawn street photos and backgrounds."""
+    return write_street_photos(tmp_path / "shared")

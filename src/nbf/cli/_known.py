@@ -12,8 +12,8 @@ from nbf.errors import InputError, NbfError
 if TYPE_CHECKING:
     from nbf.facts import Facts
     from nbf.people import People
+    from nbf.pictures import Picture
     from nbf.predictor import Predictor
-    from nbf.sources import Picture
 
 T = TypeVar("T")
 
@@ -45,8 +45,9 @@ class Known:
 
     def evidence(self, picture: "Picture") -> dict[str, Any]:
         """Arguments of `Predictor.predict` that depend on the picture. Raises InputError where a file is none."""
-        from nbf.evidence import read_keypoints, read_part_map
         from nbf.facts import focal_pixels
+        from nbf.proxy.keypoint_files import read_keypoints
+        from nbf.proxy.part_files import read_part_map
 
         size = picture.width, picture.height
         return {

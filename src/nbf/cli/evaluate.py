@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"scores in {given.json}", file=sys.stderr)
     if given.sheet is not None:
         from nbf.evaluate.sheet import sheet
-        from nbf.export.atomic import replacing
+        from nbf.files import replacing
 
         with replacing(given.sheet) as draft:
             sheet(entries, faces, f"{title}: worst first").save(draft)
@@ -157,7 +157,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     known = _fingerprint(given, bench, joined(sketches))
     report = {"data": given.data, "proxy": given.proxy, "seed": given.seed} | result.report()
     if given.plot is not None and result.joint_error is not None:
-        from nbf.export.atomic import replacing
+        from nbf.files import replacing
         from nbf.render.reliability import reliability_plot
 
         with replacing(given.plot) as draft:

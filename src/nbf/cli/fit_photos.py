@@ -39,8 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     from nbf.data.pack import PhotoPack
     from nbf.nets.blocks import for_inference
     from nbf.nets.weights import load_network
-    from nbf.refine.photos import PhotoFitter, everyday_poses, fit_photos
     from nbf.synth.poses import PoseLibrary
+    from nbf.train.photo_bodies import PhotoFitter, everyday_poses, fit_photos
 
     torch.set_num_threads(given.threads)
     photos = PhotoPack.load(given.pack).decode()

@@ -35,10 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     import torch
     from rich.progress import Progress
 
+    from nbf.body.anatomy import angles_from_quaternion
     from nbf.body.files import load_body
+    from nbf.body.pose_prior import BODY_AND_ROOT, COMPONENTS, JointMixture
     from nbf.data.shared import shared_dir
-    from nbf.refine.pose_mixture import BODY_AND_ROOT, COMPONENTS, JointMixture
-    from nbf.synth.anatomy import angles_from_quaternion
     from nbf.synth.mocap import read_capture
     from nbf.synth.pose_fit import fit_poses, work
     from nbf.synth.poses import PoseLibrary

@@ -89,8 +89,8 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
     from rich.console import Console
     from rich.progress import track
 
+    from nbf.pictures import find_photos, read_picture
     from nbf.predictor import load
-    from nbf.sources import find_photos, read_picture
     from nbf.suppression import LIKELY
 
     start = time.perf_counter()
@@ -156,7 +156,7 @@ def write_results(
     Raises:
         OSError: a file cannot be written.
     """
-    from nbf.export.atomic import replacing
+    from nbf.files import replacing
 
     for index, person in enumerate(people):
         for suffix in _SUFFIXES:
@@ -165,7 +165,7 @@ def write_results(
         with replacing(folder / f"{name}.json") as draft:
             draft.write_text(people.to_json())
     if with_parts:
-        from nbf.evidence import write_part_map
+        from nbf.proxy.part_files import write_part_map
 
         write_part_map(people.part_labels(), folder / f"{name}_parts.png")
     with replacing(folder / f"{name}.png") as draft:

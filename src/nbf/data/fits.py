@@ -16,7 +16,7 @@ from nbf.body.model import BodyModel, BodyOutput, turn_about_origin
 from nbf.data.pack import Photos
 from nbf.data.window import Window
 from nbf.errors import DataError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
 from nbf.raster import rasterize
 

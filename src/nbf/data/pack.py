@@ -19,7 +19,7 @@ from torch import Tensor
 from nbf.data import blobs
 from nbf.data.photo import UNKNOWN, RealPhoto
 from nbf.errors import DataError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 SIDE = 288
 QUALITY = 78

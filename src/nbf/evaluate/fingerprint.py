@@ -26,7 +26,7 @@ from torch import Tensor
 from nbf.body.model import BodyModel
 from nbf.errors import DataError
 from nbf.evaluate.bench import GROUP, VERSION, Group
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 CACHES = ("poses", "wardrobe", "backgrounds")
 ENDS = (0, 15, 20, 21, 7, 8)

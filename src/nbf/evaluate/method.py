@@ -17,8 +17,8 @@ from nbf.nets.fitter import Fitter, FitterOutput, Proxy, body_translation
 from nbf.nets.look import look
 from nbf.nets.mirror import fit_both_ways, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
-from nbf.refine.diagnostics import joint_sigmas
-from nbf.refine.refiner import Given, Refiner
+from nbf.solve.optimise import Given, Refiner
+from nbf.solve.uncertainty import joint_sigmas
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 Scores = dict[str, float | int]
 """Name, which ends in its unit (mm, cm, deg, rad; shares in percent), and value."""

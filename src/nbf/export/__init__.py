@@ -5,9 +5,9 @@ turned half a turn about x. NPZ keeps the OpenCV camera frame, as SMPL tools for
 or not at all.
 """
 
-from nbf.export.atomic import replacing
 from nbf.export.gltf import write_glb
 from nbf.export.mesh import write_obj, write_ply
 from nbf.export.npz import write_npz
+from nbf.files import replacing
 
 __all__ = ["replacing", "write_glb", "write_npz", "write_obj", "write_ply"]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nbf.body.joints import PARENTS, SMPL24
 from nbf.body.model import BodyModel, dense_weights
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.geometry.camera import Camera
 from nbf.raster.attributes import vertex_normals
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.raster.attributes import vertex_normals
 
 FLIP = np.array([1.0, -1.0, -1.0], np.float32)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 KEYS = {
     "betas": "(n, S) shape, standard deviations of the body model's components",

@@ -22,7 +22,7 @@ _LEAST, _MOST = -9.0, 4.0
 
 
 class Clues(NamedTuple):
-    """What tells good estimates from bad ones, for b people; see `nbf.refine.clues`."""
+    """What tells good estimates from bad ones, for b people; see `nbf.solve.clues`."""
 
     joints: Float[Tensor, "b 24 5"]
     keypoints: Float[Tensor, "b 17 2"]
@@ -51,7 +51,7 @@ class Doubts(NamedTuple):
     points: Float[Tensor, "b 41"]
 
     def error(self) -> Float[Tensor, "b p"]:
-        """Log deviations of the entries of `nbf.refine.deviation.deviation`."""
+        """Log deviations of the entries of `nbf.solve.deviation.deviation`."""
         across, along = self.turns.unbind(-1)
         return torch.cat([torch.stack([across, across, along], -1).flatten(1), self.place, self.betas], dim=1)
 

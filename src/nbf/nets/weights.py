@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nbf.errors import ModelFileError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator

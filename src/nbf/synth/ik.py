@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.joints import MIRROR_SMPL24, PARENTS
-from nbf.synth.anatomy import (
+from nbf.body.anatomy import (
     angle_jacobian,
     angles_from_quaternion,
     limits,
@@ -23,6 +22,7 @@ from nbf.synth.anatomy import (
     quaternion,
     skew,
 )
+from nbf.body.joints import MIRROR_SMPL24, PARENTS
 
 SOLVED = 22  # the two hand joints carry no landmark of their own and keep their rest rotation
 LIMIT_SIGMA = 0.06  # radians beyond a limit that count as one unit of cost

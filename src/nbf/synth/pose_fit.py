@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nbf.synth.anatomy import angles_from_quaternion, limits, rotation_vector
+from nbf.body.anatomy import angles_from_quaternion, limits, rotation_vector
 from nbf.synth.ik import forward, solve
 from nbf.synth.mocap import CORE, Calibration, Capture, calibrate, first_calibration, observe, scaled_offsets, start
 

@@ -10,11 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.files import load_body
-from nbf.body.joints import MIRROR_SMPL24
-from nbf.errors import DataError
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.synth.anatomy import (
+from nbf.body.anatomy import (
     angles_from_quaternion,
     limits,
     matrix,
@@ -23,6 +19,10 @@ from nbf.synth.anatomy import (
     quaternion_from_angles,
     quaternion_from_matrix,
 )
+from nbf.body.files import load_body
+from nbf.body.joints import MIRROR_SMPL24
+from nbf.body.pose_prior import PosePrior
+from nbf.errors import DataError
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
 
@@ -109,7 +109,7 @@ class PoseLibrary:
     captured: Float[Tensor, "n 24 4"]
     train: Float[Tensor, " n"]
     test: Float[Tensor, " n"]
-    prior: PoseMixture | None
+    prior: PosePrior | None
     rest: Float[Tensor, "24 3"]
 
     @classmethod
@@ -124,7 +124,7 @@ class PoseLibrary:
         if not path.is_file():
             logger.warning("no fitted poses at %s (made by: nbf fit-poses); poses come from the bundled prior", path)
             none = torch.zeros(0, device=device)
-            return cls(torch.zeros(0, 24, 4, device=device), none, none, PoseMixture.load(root=True), rest)
+            return cls(torch.zeros(0, 24, 4, device=device), none, none, PosePrior.load(root=True), rest)
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}

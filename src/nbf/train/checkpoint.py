@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from nbf.errors import ModelFileError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

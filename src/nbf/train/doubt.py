@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.body.files import load_body
+from nbf.body.landmarks import place
 from nbf.geometry import Camera
 from nbf.geometry.procrustes import align
 from nbf.nets.blocks import for_inference
@@ -20,14 +22,12 @@ from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter, Proxy
 from nbf.nets.mirror import in_crop, read_both_ways
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import load_kind, save_network
-from nbf.refine.clues import clues
-from nbf.refine.deviation import deviation, mirror_deviation
-from nbf.refine.diagnostics import joint_sigmas
-from nbf.refine.estimate import Estimate
-from nbf.refine.landmarks import place
-from nbf.refine.refiner import Refiner
-from nbf.refine.residuals import height_and_slopes
-from nbf.refine.state import SHAPE_START, BodyState
+from nbf.solve.clues import clues
+from nbf.solve.deviation import deviation, mirror_deviation
+from nbf.solve.estimate import Estimate
+from nbf.solve.optimise import Refiner
+from nbf.solve.terms import height_and_slopes
+from nbf.solve.uncertainty import joint_sigmas
 from nbf.train.batch import Batch
 from nbf.train.packs import expand, load_packs
 
@@ -76,8 +76,8 @@ class DoubtConfig:
 class Cases:
     """n people seen in one way: the fitter's answers and the truth."""
 
-    start: BodyState
-    true: BodyState
+    start: Bodies
+    true: Bodies
     camera: Camera
     clues: Clues
     detections: Float[Tensor, "n 41 2"]
@@ -131,7 +131,7 @@ def look(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> Cases:
     start, told, detections = _estimated(refiner, fitter, people, seen)
     betas = people["betas"].float()
     pelvis = people["translation"].float() + refiner.body.rest_joints(betas)[:, 0]
-    true = BodyState(betas, people["rotations"].float(), pelvis)
+    true = Bodies(betas, people["rotations"].float(), pelvis)
     return Cases(start, true, _camera(people), told, detections, seen)
 
 
@@ -149,7 +149,7 @@ def photographed(refiner: Refiner, fitter: Fitter, folder: Path) -> Examples:
     return _both_ways(told, errors, noise, torch.cat([errors, trusted.flatten(1)], 1))
 
 
-def _estimated(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> tuple[BodyState, Clues, Tensor]:
+def _estimated(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> tuple[Bodies, Clues, Tensor]:
     """The fitter's answers, the clues to how wrong they are, and the detections in crop sides."""
     found = []
     for rows in torch.arange(len(people["focal"])).split(_BATCH):
@@ -162,7 +162,7 @@ def _estimated(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> t
         told = clues(refiner.points, estimate.start, camera, reading, proxy, estimate.detections)
         found.append((estimate.start, told, estimate.detections))
     starts, told, seen_points = zip(*found)
-    start = BodyState(*(torch.cat(values) for values in zip(*map(_fields, starts))))
+    start = Bodies(*(torch.cat(values) for values in zip(*map(_fields, starts))))
     return start, Clues(*(torch.cat(values) for values in zip(*told))), torch.cat(seen_points)
 
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Generator, Tensor
 
-from nbf.data.crops import LEAST_KEYPOINTS
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.geometry.camera import Camera
@@ -16,6 +15,7 @@ from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
 from nbf.train.batch import Batch
 from nbf.train.packs import compress
+from nbf.train.photo_crops import LEAST_KEYPOINTS
 
 # Crops of photos: range of the side over its nominal size, standard deviation of the displacement in crop sides.
 ZOOM, SHIFT = (0.85, 1.25), 0.06

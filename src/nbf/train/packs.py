@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nbf.errors import DataError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.train.batch import Batch
 
 PARTS = 25

@@ -10,16 +10,16 @@ from torch import Generator, Tensor
 from torch.nn.functional import pad
 
 from nbf.body.files import load_body
-from nbf.data.crops import RealCrops
 from nbf.data.fits import FittedBodies, RealFits
 from nbf.data.pack import PhotoPack, Photos
-from nbf.data.scenes import MOST_PEOPLE, RealScenes
 from nbf.errors import DataError
 from nbf.synth.crowd import CrowdSampler
 from nbf.synth.sampler import Sampler
 from nbf.synth.tracks import CONFIGS
 from nbf.train.batch import Batch, Source, concatenate, mixed_seed
 from nbf.train.drawing import BODY_LABELS
+from nbf.train.photo_crops import RealCrops
+from nbf.train.photo_scenes import MOST_PEOPLE, RealScenes
 
 logger = logging.getLogger(__name__)
 

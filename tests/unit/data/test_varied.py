@@ -9,13 +9,13 @@ from torch import Generator
 from nbf.body.joints import COCO17
 from nbf.body.parts import PARTS24
 from nbf.data.backgrounds import is_test
-from nbf.data.crops import RealCrops
 from nbf.data.pack import Photos, pack_photos
 from nbf.data.photo import IGNORE, UNKNOWN, RealPerson
-from nbf.data.scenes import RealScenes
 from nbf.data.varied import doubt_limbs, varied_photos
 from nbf.errors import DataError
 from nbf.synth.background import Backgrounds
+from nbf.train.photo_crops import RealCrops
+from nbf.train.photo_scenes import RealScenes
 
 NAMES = tuple(f"thing_{i}" for i in range(12))
 KNEE, WRIST = COCO17.index("left_knee"), COCO17.index("left_wrist")

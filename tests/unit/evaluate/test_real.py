@@ -18,7 +18,7 @@ from nbf.nets.fitter import FitterOutput, Proxy
 from nbf.nets.mirror import Reading
 from nbf.predictor import Predictor
 from nbf.raster.zbuffer import rasterize
-from nbf.refine.refiner import Refiner
+from nbf.solve.optimise import Refiner
 
 WIDTH, HEIGHT = 120, 160
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from nbf.body import anatomy
 from nbf.body.joints import mirror_rotations
 from nbf.errors import DataError
-from nbf.synth import anatomy
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
 from nbf.synth.poses import SHARES, PoseLibrary, family_weights, mirrored

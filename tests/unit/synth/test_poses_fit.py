@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from nbf.body.anatomy import angles_from_quaternion, quaternion
 from nbf.body.files import load_body
 from nbf.cli import main
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError
-from nbf.synth.anatomy import angles_from_quaternion, quaternion
 from nbf.synth.mocap import read_capture
 from nbf.synth.pose_fit import fit_poses
 

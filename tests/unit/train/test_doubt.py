@@ -12,7 +12,7 @@ from nbf.body.joints import MIRROR_COCO17
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
-from nbf.refine.refiner import Refiner
+from nbf.solve.optimise import Refiner
 from nbf.train.doubt import (
     DoubtConfig,
     Examples,

@@ -6,18 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-import nbf.refine.residuals as residuals  # not from the package, whose own file imports this one
+from nbf.body.bodies import Bodies
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera, translation_from_crop_camera
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Proxy
 from nbf.nets.mirror import Reading
-from nbf.refine.clues import clues, detected_points, detections
-from nbf.refine.estimate import Estimate
-from nbf.refine.landmarks import Landmarks, place
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.solver import Block, Report, normal_equations, solve
-from nbf.refine.state import BodyState
+from nbf.solve import terms
+from nbf.solve.clues import clues, detected_points, detections
+from nbf.solve.estimate import Estimate
+from nbf.solve.levenberg import Block, Report, normal_equations, solve
 
 STEPS = 12
 HEIGHT_SIGMA = 0.01
@@ -50,9 +50,9 @@ class Given:
 class Refined:
     """Bodies, how sure they are, and how the search went."""
 
-    state: BodyState
+    state: Bodies
     covariance: Float[Tensor, "b p p"]
-    """Of a step of the state (`BodyState.moved`), as the residuals' curvature has it (Laplace's approximation)."""
+    """Of a step of the state (`Bodies.moved`), as the residuals' curvature has it (Laplace's approximation)."""
     report: Report
 
 
@@ -62,23 +62,23 @@ class KnownProblem:
 
     body: BodyModel
     estimate: Estimate
-    prior: PoseMixture
+    prior: PosePrior
     given: Given
 
-    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
         seen = place(self.estimate.points, state, jacobian)
         blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
-        blocks += residuals.pose(state, self.prior, PRIOR, jacobian)
+        blocks += terms.pose(state, self.prior, PRIOR, jacobian)
         given = self.given
         if not given.heights.isnan().all():
-            blocks.append(residuals.height(state, self.body, given.heights, HEIGHT_SIGMA, jacobian))
+            blocks.append(terms.height(state, self.body, given.heights, HEIGHT_SIGMA, jacobian))
         if given.shape is not None:
-            blocks.append(residuals.shape_among(state, *given.shape, jacobian))
+            blocks.append(terms.shape_among(state, *given.shape, jacobian))
         if (given.keypoints[..., 2] > 0).any():
-            pixels = residuals.project(seen[:17], self.estimate.camera)
+            pixels = terms.project(seen[:17], self.estimate.camera)
             weights = given.keypoints[..., 2] / GIVEN_SIGMA
-            blocks.append(residuals.points_2d(pixels, given.keypoints[..., :2], weights, _ROBUST))
+            blocks.append(terms.points_2d(pixels, given.keypoints[..., :2], weights, _ROBUST))
         return blocks
 
 
@@ -90,13 +90,13 @@ class Refiner:
         self.body, self.doubt = body, doubt.eval()
         self.points: Landmarks = detected_points(body)
         self.joints = Landmarks.keypoints(body, "smpl24")
-        self.prior = PoseMixture.load()
+        self.prior = PosePrior.load()
 
     @torch.no_grad()
     def estimate(self, reading: Reading, proxy: Proxy, camera: Camera) -> Estimate:
         """What the networks say; `camera` in crop sides. People without keypoints are judged by their part maps."""
         body = reading.body
-        start = BodyState(
+        start = Bodies(
             body.betas, body.rotations, translation_from_crop_camera(body.scale, body.offset, camera, resolution=1)
         )
         seen = detections(reading, proxy)

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 
 from nbf.body.parts import COLORS, PARTS24
 from nbf.errors import InputError
-from nbf.export.atomic import replacing
+from nbf.files import replacing
 from nbf.geometry import Crop
 from nbf.nets.segmenter import STRIDE
 

@@ -3,23 +3,23 @@
 import torch
 from torch.distributions import MultivariateNormal
 
+from nbf.body.anatomy import angles_from_rotations
 from nbf.body.joints import mirror_rotations
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.synth.anatomy import angles_from_rotations
+from nbf.body.pose_prior import PosePrior
 
 
 def poses(count: int = 1500, seed: int = 0) -> torch.Tensor:
-    return PoseMixture.load().sample(count, torch.Generator().manual_seed(seed))
+    return PosePrior.load().sample(count, torch.Generator().manual_seed(seed))
 
 
-def energy(mixture: PoseMixture, rotations: torch.Tensor) -> torch.Tensor:
+def energy(mixture: PosePrior, rotations: torch.Tensor) -> torch.Tensor:
     angles = angles_from_rotations(rotations)
     parts = [limb.whitened(angles) for limb in mixture.limbs]
     return torch.stack([held.square().sum(1) / 2 + rare.square() / 2 for held, _, rare in parts]).sum(0)
 
 
 def test_energy_is_the_density_of_the_nearest_gaussian() -> None:
-    mixture = PoseMixture.fit(poses(), 3, torch.Generator().manual_seed(0))
+    mixture = PosePrior.fit(poses(), 3, torch.Generator().manual_seed(0))
     limb = mixture.limbs[0]
     angles = angles_from_rotations(poses(20, seed=1))
     held, _, rare = limb.whitened(angles)
@@ -34,13 +34,13 @@ def test_energy_is_the_density_of_the_nearest_gaussian() -> None:
 
 
 def test_mirror_image_is_as_likely() -> None:
-    mixture = PoseMixture.fit(poses(), 3, torch.Generator().manual_seed(0))
+    mixture = PosePrior.fit(poses(), 3, torch.Generator().manual_seed(0))
     some = poses(50, seed=2)
     torch.testing.assert_close(energy(mixture, some), energy(mixture, mirror_rotations(some)), rtol=1e-3, atol=1e-2)
 
 
 def test_unseen_poses_are_likelier_than_shuffled_angles() -> None:
-    mixture = PoseMixture.fit(poses(), 3, torch.Generator().manual_seed(0))
+    mixture = PosePrior.fit(poses(), 3, torch.Generator().manual_seed(0))
     some = poses(200, seed=3)
     spun = some[torch.randperm(200, generator=torch.Generator().manual_seed(0))].flip(1)
     assert float(energy(mixture, some).median()) < 0.3 * float(energy(mixture, spun).median())

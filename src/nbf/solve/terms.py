@@ -8,14 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.body.model import BodyModel
-from nbf.geometry import Camera
-from nbf.refine.landmarks import Placed
-from nbf.refine.maps import Fields
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.solver import Block
-from nbf.refine.state import SHAPE_START, BodyState
-from nbf.synth.anatomy import (
+from nbf.body.anatomy import (
     angle_jacobian,
     angles_from_quaternion,
     inverse_right_jacobian,
@@ -23,6 +16,13 @@ from nbf.synth.anatomy import (
     quaternion_from_matrix,
     rotation_vector,
 )
+from nbf.body.bodies import SHAPE_START, Bodies
+from nbf.body.landmarks import Placed
+from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
+from nbf.geometry import Camera
+from nbf.solve.levenberg import Block
+from nbf.solve.maps import Fields
 
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as nbf.synth.ik
 
@@ -110,7 +110,7 @@ def along(placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor,
     return Block((placed.points @ direction * weights)[..., None], jacobian, robust)
 
 
-def pose(state: BodyState, mixture: PoseMixture, weight: float, jacobian: bool) -> list[Block]:
+def pose(state: Bodies, mixture: PosePrior, weight: float, jacobian: bool) -> list[Block]:
     """The pose under mixtures of Gaussians over the anatomical angles of each limb, and the joint limits beside them.
 
     The nearest component stands for the sum, with an extra residual for its rarity (Bogo et al. 2016, "Keep it SMPL",
@@ -148,7 +148,7 @@ def _turn_columns(own: Float[Tensor, "b j 3 3"], joints: slice, freedoms: int) -
     return columns
 
 
-def shape(state: BodyState, weight: float, jacobian: bool) -> Block:
+def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
     """Betas are standard deviations already."""
     b, s = state.betas.shape
     columns = None
@@ -158,7 +158,7 @@ def shape(state: BodyState, weight: float, jacobian: bool) -> Block:
     return Block(state.betas[:, None] * weight, columns)
 
 
-def shape_among(state: BodyState, mean: Float[Tensor, " s"], covariance: Float[Tensor, "s s"], jacobian: bool) -> Block:
+def shape_among(state: Bodies, mean: Float[Tensor, " s"], covariance: Float[Tensor, "s s"], jacobian: bool) -> Block:
     """Betas as those of a group of people, such as all of one age."""
     root = torch.linalg.inv(torch.linalg.cholesky(covariance)).to(state.betas)
     columns = None
@@ -168,7 +168,7 @@ def shape_among(state: BodyState, mean: Float[Tensor, " s"], covariance: Float[T
     return Block(((state.betas - mean) @ root.mT)[:, None], columns)
 
 
-def height(state: BodyState, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:
+def height(state: Bodies, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:
     """Heights of the T-posed bodies (crown to sole) against known ones in metres; nan where nobody knows."""
     known = heights.isfinite()
     measured, slopes = height_and_slopes(body, state.betas)
@@ -189,7 +189,7 @@ def height_and_slopes(body: BodyModel, betas: Float[Tensor, "b s"]) -> tuple[Flo
 
 
 def near_start(
-    state: BodyState, start: BodyState, weights: Float[Tensor, " 24"], robust: float | None, jacobian: bool
+    state: Bodies, start: Bodies, weights: Float[Tensor, " 24"], robust: float | None, jacobian: bool
 ) -> Block:
     """Turn of each joint since the start; `weights` are one over the standard deviation in radians."""
     turn = rotation_vector(quaternion_from_matrix(start.rotations.mT @ state.rotations))
@@ -224,7 +224,7 @@ def apart(
     """How deep spheres about the points sink into each other, pair by pair; nothing where they do not touch.
 
     Spheres instead of the surface as Bogo et al. 2016, "Keep it SMPL", section 3.2. `radii` are in metres, `weights`
-    one over the standard deviation in metres. `nbf.refine.spheres` has a body's spheres.
+    one over the standard deviation in metres. `nbf.solve.spheres` has a body's spheres.
     """
     one, other = pairs.unbind(1)
     between = placed.points[:, one] - placed.points[:, other]

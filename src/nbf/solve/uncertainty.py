@@ -7,19 +7,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from nbf.body.bodies import Bodies
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
-from nbf.refine.landmarks import Landmarks, place
-from nbf.refine.maps import MERGED
-from nbf.refine.state import BodyState
+from nbf.solve.maps import MERGED
 
 GUESSED = 0.25
 """Probability of a part, where the mesh shows it, below which its place is a guess."""
 
 
-def joint_sigmas(joints: Landmarks, state: BodyState, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
+def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
     """Standard deviation in metres of each joint's place relative to the pelvis (joint 0): root of the trace of its
     3x3 covariance, by linear propagation of the covariance of a step of the state."""
     jacobian = place(joints, state).jacobian
@@ -49,7 +49,7 @@ class PartEvidence:
 
 def part_evidence(
     body: BodyModel,
-    state: BodyState,
+    state: Bodies,
     camera: Camera,
     parts: Float[Tensor, "b 25 h h"],
     beyond: Bool[Tensor, "b h h"],

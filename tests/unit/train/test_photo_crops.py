@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Generator
 
-from nbf.data.crops import RealCrops, soften
 from nbf.data.pack import pack_photos
 from nbf.data.photo import IGNORE, UNKNOWN
 from nbf.data.real import real_photos
 from nbf.synth.background import Backgrounds
+from nbf.train.photo_crops import RealCrops, soften
 
 # The hands and feet of both sides, which the drawn photos mark with a disc of the matching part.
 PART_OF_KEYPOINT = {9: 11, 10: 12, 15: 23, 16: 24}

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
+from nbf.body.landmarks import Landmarks
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels
 from nbf.geometry import Camera
 from nbf.raster import rasterize, vertex_normals
-from nbf.refine.landmarks import Landmarks
-from nbf.refine.maps import MERGED
-from nbf.refine.state import BodyState
+from nbf.solve.maps import MERGED
 
 POINTS = 360
 _RASTER = 64
@@ -45,7 +45,7 @@ class Surface:
         return cls(body, index, vertex_parts(body)[index], Landmarks.vertices(body, index))
 
     def look(
-        self, state: BodyState, camera: Camera
+        self, state: Bodies, camera: Camera
     ) -> tuple[Bool[Tensor, "b n"], Bool[Tensor, "b n"], Float[Tensor, "b n 2"]]:
         """Of each point: whether it is seen; whether it may lie on the outline; its outward normal on the picture.
 

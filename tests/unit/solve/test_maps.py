@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from nbf.body.parts import NAMES
-from nbf.refine.maps import PERSON, Fields, Outline, distance_to
+from nbf.solve.maps import PERSON, Fields, Outline, distance_to
 
 SIDE = 32
 TORSO = NAMES[14].index("torso")

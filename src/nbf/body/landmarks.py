@@ -1,4 +1,4 @@
-"""Chosen points of the body (joints, keypoints, bits of surface) and their analytic Jacobians over a `BodyState`.
+"""Chosen points of the body (joints, keypoints, bits of surface) and their analytic Jacobians over a `Bodies`.
 
 Any fixed mean of skinned vertices is linear in the joints' motions: sum_k G_k (m_k - w_k r_k) + w_k j_k, where joint k
 turned to G_k and moved from r_k to j_k, w_k is its share of the point and m_k = sum_i a_i w_ik v_i the share's moment.
@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nbf.body.bodies import PLACE, SHAPE_START, TURNS, Bodies
 from nbf.body.joints import JOINT_SETS, PARENTS
 from nbf.body.model import BodyModel, pose_joints
 from nbf.errors import InputError
-from nbf.refine.state import PLACE, SHAPE_START, TURNS, BodyState
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Placed:
         return Placed(matrix @ self.points, jacobian)
 
 
-def place(landmarks: Landmarks, state: BodyState, jacobian: bool = True) -> Placed:
+def place(landmarks: Landmarks, state: Bodies, jacobian: bool = True) -> Placed:
     """The landmarks of posed bodies."""
     rest = landmarks.joint_template + (state.betas @ landmarks.joint_dirs.flatten(0, 1).T).unflatten(-1, (24, 3))
     transforms, joints = pose_joints(rest, state.rotations, state.pelvis - rest[:, 0])
@@ -129,7 +129,7 @@ def place(landmarks: Landmarks, state: BodyState, jacobian: bool = True) -> Plac
     return Placed(parts.sum(-1), columns)
 
 
-def _place_columns(state: BodyState) -> Float[Tensor, "b 1 3 3"]:
+def _place_columns(state: Bodies) -> Float[Tensor, "b 1 3 3"]:
     """All points move with the pelvis: z times a change of its ray, and along the ray with log depth."""
     depth = state.pelvis[:, 2]
     columns = torch.zeros(len(depth), 3, 3, dtype=depth.dtype, device=depth.device)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nbf.body.joints import COCO17
 from nbf.errors import InputError
-from nbf.evidence import match_boxes, read_keypoints
+from nbf.proxy.keypoint_files import match_boxes, read_keypoints
 
 WIDTH, HEIGHT = 640, 480
 # Written out as OpenPose documents it, so that a slip in the reader shows.

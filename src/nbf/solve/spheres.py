@@ -1,4 +1,4 @@
-"""Spheres within the body's limbs, trunk and head, and which of them must not overlap; see `residuals.apart`."""
+"""Spheres within the body's limbs, trunk and head, and which of them must not overlap; see `terms.apart`."""
 
 from dataclasses import dataclass, replace
 
@@ -7,8 +7,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nbf.body.joints import SMPL24
+from nbf.body.landmarks import Landmarks
 from nbf.body.model import BodyModel
-from nbf.refine.landmarks import Landmarks
 
 # (joint, joint, share of the way from one to the other) of each sphere, limb by limb.
 _TRUNK = (

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nbf.body.anatomy import angles_from_rotations, limits, rotations_from_angles
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
-from nbf.synth.anatomy import angles_from_rotations, limits, rotations_from_angles
 
 ASSET = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.safetensors"
 LEGS, TRUNK, LEFT_ARM = (1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20)
@@ -37,7 +37,7 @@ _CHUNK = 512  # poses at a time, for memory's sake
 
 @dataclass(frozen=True)
 class JointMixture:
-    """k Gaussians over the 3j angles of j joints, radians (see `nbf.synth.anatomy`)."""
+    """k Gaussians over the 3j angles of j joints, radians (see `nbf.body.anatomy`)."""
 
     joints: tuple[int, ...]
     means: Float[Tensor, "k a"]
@@ -156,13 +156,13 @@ class JointMixture:
 
 
 @dataclass(frozen=True)
-class PoseMixture:
+class PosePrior:
     """Mixtures over joints, taken as independent of each other: one of the whole body, or one for each limb."""
 
     limbs: tuple[JointMixture, ...]
 
     @classmethod
-    def fit(cls, rotations: Float[Tensor, "n 24 3 3"], components: int, generator: torch.Generator) -> "PoseMixture":
+    def fit(cls, rotations: Float[Tensor, "n 24 3 3"], components: int, generator: torch.Generator) -> "PosePrior":
         """Limb by limb from poses as local rotations and their mirror images; the root's is not used."""
         angles = angles_from_rotations(torch.cat([rotations, mirror_rotations(rotations)]))
         left = JointMixture.fit(angles, LEFT_ARM, components, generator)
@@ -170,7 +170,7 @@ class PoseMixture:
         return cls((legs, trunk, left, left.mirrored()))
 
     @classmethod
-    def load(cls, path: Path = ASSET, root: bool = False) -> "PoseMixture":
+    def load(cls, path: Path = ASSET, root: bool = False) -> "PosePrior":
         """The bundled prior: mixture of whole bodies, the same for left and right.
 
         With `root` it holds the root's orientation, too, in a frame of the world (y up, heading removed): for drawing
@@ -182,7 +182,7 @@ class PoseMixture:
     def log_density(self, rotations: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, " b"]:
         """Log density of local rotations in nats, over anatomical angles in radians; hands have no part in it.
 
-        Differentiable; computed in the rotations' own precision. Joint limits are not in it (`residuals.pose`).
+        Differentiable; computed in the rotations' own precision. Joint limits are not in it (`terms.pose`).
         """
         angles = angles_from_rotations(rotations)
         return torch.stack([limb.log_density(angles) for limb in self.limbs]).sum(0)

@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from nbf.refine.solver import CONVERGED, OUT_OF_STEPS, STALLED, Block, solve
+from nbf.solve.levenberg import CONVERGED, OUT_OF_STEPS, STALLED, Block, solve
 
 TIMES = torch.linspace(0, 3, 25, dtype=torch.float64)
 

@@ -6,8 +6,8 @@ from torch import Generator
 
 from nbf.data.pack import pack_photos
 from nbf.data.real import real_photos
-from nbf.data.scenes import RealScenes, mask_boxes
 from nbf.synth.background import Backgrounds
+from nbf.train.photo_scenes import RealScenes, mask_boxes
 
 
 @pytest.fixture

@@ -12,10 +12,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor, nn
 
+from nbf.body.anatomy import angles_from_rotations
+from nbf.body.bodies import Bodies
 from nbf.body.joints import COCO17
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels
-from nbf.data.crops import RESOLUTION, RealCrops
+from nbf.body.pose_prior import PosePrior
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.data.window import clip, pixel_grid
@@ -25,16 +28,13 @@ from nbf.nets.fitter import UPRIGHT
 from nbf.nets.look import look
 from nbf.nets.mirror import fit_both_ways
 from nbf.raster import rasterize
-from nbf.refine.landmarks import Landmarks, place
-from nbf.refine.maps import MERGED
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.problem import BodyProblem, Evidence
-from nbf.refine.solver import cost, solve
-from nbf.refine.state import BodyState
-from nbf.refine.surface import Surface
-from nbf.synth.anatomy import angles_from_rotations
+from nbf.solve.evidence_problem import BodyProblem, Evidence
+from nbf.solve.levenberg import cost, solve
+from nbf.solve.maps import MERGED
+from nbf.solve.surface import Surface
 from nbf.synth.background import BANK_SIDE, Backgrounds
 from nbf.synth.poses import PoseLibrary
+from nbf.train.photo_crops import RESOLUTION, RealCrops
 
 MAP = 64
 """Side of the part maps in cells."""
@@ -104,13 +104,13 @@ def label_keypoints(body: BodyModel) -> Landmarks:
     return Landmarks.keypoints(body, "coco17").mixed(matrix)
 
 
-def everyday_poses(library: PoseLibrary, generator: Generator) -> PoseMixture:
+def everyday_poses(library: PoseLibrary, generator: Generator) -> PosePrior:
     """The pose prior for photos of people who mostly stand."""
     rotations = library.sample(_DRAWN, generator)
     angles = angles_from_rotations(rotations).abs()
     straight = (angles[:, [1, 2, 4, 5], 0] < _STRAIGHT).all(1) & (rotations[:, 0, 1, 1] > 0.9)
     others = rotations[~straight][: int(straight.sum()) // _OTHERS]
-    return PoseMixture.fit(torch.cat([rotations[straight], others]), _COMPONENTS, generator)
+    return PosePrior.fit(torch.cat([rotations[straight], others]), _COMPONENTS, generator)
 
 
 def fit_photos(
@@ -166,7 +166,7 @@ def fit_photos(
 class PhotoFitter:
     """Fits bodies to people of a decoded pack, some at a time. Everything runs on the CPU."""
 
-    def __init__(self, photos: Photos, segmenter: nn.Module, fitter: nn.Module, body: BodyModel, mixture: PoseMixture):
+    def __init__(self, photos: Photos, segmenter: nn.Module, fitter: nn.Module, body: BodyModel, mixture: PosePrior):
         """`body` should be a small one; its surface is sampled."""
         nothing = torch.empty(0, 3, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)
         self.photos, self.crops = photos, RealCrops(photos, Backgrounds(nothing))
@@ -180,15 +180,15 @@ class PhotoFitter:
         return (trusted >= _LEAST_TRUSTED) & self.photos.mapped()[self.photos.photo[people]]
 
     @torch.no_grad()
-    def start(self, people: Int64[Tensor, " n"]) -> BodyState:
+    def start(self, people: Int64[Tensor, " n"]) -> Bodies:
         """What the networks see, in the camera of `camera(people)`."""
         image = self.crops.plain(people)["image"].contiguous(memory_format=torch.channels_last)
         fit = fit_both_ways(self.fitter, look(self.segmenter, image))
         camera = self.crop(people).camera(self.camera(people))
-        return BodyState(fit.betas, fit.rotations, translation_from_crop_camera(fit.scale, fit.offset, camera, 1))
+        return Bodies(fit.betas, fit.rotations, translation_from_crop_camera(fit.scale, fit.offset, camera, 1))
 
     @torch.no_grad()
-    def fit(self, people: Int64[Tensor, " n"], start: BodyState) -> BodyState:
+    def fit(self, people: Int64[Tensor, " n"], start: Bodies) -> Bodies:
         """Bodies that agree with the labels of some people of the pack, from a start."""
         seen = self._labels(people)
 
@@ -205,7 +205,7 @@ class PhotoFitter:
         return state.orthonormal()
 
     @torch.no_grad()
-    def agreement(self, people: Int64[Tensor, " n"], state: BodyState) -> Agreement:
+    def agreement(self, people: Int64[Tensor, " n"], state: Bodies) -> Agreement:
         """Judge bodies by the labels."""
         seen = self._labels(people)
         found = seen.camera.project(place(self.keypoints, state, jacobian=False).points)
@@ -265,7 +265,7 @@ class _Labels:
     unsure: Bool[Tensor, "n m m"]
 
 
-def _best_start(start: BodyState, problem: BodyProblem, make: Callable[[Tensor], BodyProblem]) -> BodyState:
+def _best_start(start: Bodies, problem: BodyProblem, make: Callable[[Tensor], BodyProblem]) -> Bodies:
     """The estimate after a few steps or, where it fits badly and this fits better, somebody who stands.
 
     They face as the estimate does and hold their arms like it, or they face the other way with arms spread.
@@ -284,14 +284,14 @@ def _best_start(start: BodyState, problem: BodyProblem, make: Callable[[Tensor],
     for turn, stands in ((0.0, like_it), (math.pi, spread)):
         about = (heading + turn)[:, None] * torch.tensor([0.0, 1.0, 0.0])
         root = UPRIGHT @ matrix_from_axis_angle(about)
-        tried = BodyState(before.betas * 0, torch.cat([root[:, None], stands[:, 1:]], 1), before.pelvis)
+        tried = Bodies(before.betas * 0, torch.cat([root[:, None], stands[:, 1:]], 1), before.pelvis)
         tried, value = _searched(problem, tried)
         rival, least = rival.chosen(tried, value < least), torch.minimum(value, least)
     betas, rotations, pelvis = best.betas.clone(), best.rotations.clone(), best.pelvis.clone()
     betas[bad], rotations[bad], pelvis[bad] = rival.betas, rival.rotations, rival.pelvis
-    return BodyState(betas, rotations, pelvis)
+    return Bodies(betas, rotations, pelvis)
 
 
-def _searched(problem: BodyProblem, state: BodyState) -> tuple[BodyState, Float[Tensor, " n"]]:
+def _searched(problem: BodyProblem, state: Bodies) -> tuple[Bodies, Float[Tensor, " n"]]:
     state, _ = solve(problem.refreshed(state), state, steps=_FIRST_STEPS)
     return state, cost(problem.refreshed(state), state)

@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-import nbf.refine.residuals as residuals  # not from the package, whose own file imports this one
+from nbf.body.bodies import Bodies
 from nbf.body.joints import SMPL24
+from nbf.body.landmarks import Landmarks, place
+from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
-from nbf.refine.landmarks import Landmarks, place
-from nbf.refine.maps import PERSON, Fields, Outline
-from nbf.refine.pose_mixture import PoseMixture
-from nbf.refine.solver import Block
-from nbf.refine.state import BodyState
-from nbf.refine.surface import Surface
+from nbf.solve import terms
+from nbf.solve.levenberg import Block
+from nbf.solve.maps import PERSON, Fields, Outline
+from nbf.solve.surface import Surface
 
 # Standard deviations of COCO's keypoints against a body in them, in map sides: face, then shoulders, elbows, wrists,
 # hips, knees, ankles. Hips are named differently by everyone, face points and limb joints agree best.
@@ -100,8 +100,8 @@ class BodyProblem:
     points: Landmarks
     """24 joints, COCO's 17, then the surface points: placed together."""
     evidence: Evidence
-    mixture: PoseMixture
-    start: BodyState
+    mixture: PosePrior
+    start: Bodies
     weights: Weights
     pitch: float
     """Radians by which the camera looks down, as far as `upright` and `level` know."""
@@ -114,8 +114,8 @@ class BodyProblem:
         cls,
         surface: Surface,
         evidence: Evidence,
-        mixture: PoseMixture,
-        start: BodyState,
+        mixture: PosePrior,
+        start: Bodies,
         weights: Weights = Weights(),
         keypoints: Landmarks | None = None,
         pitch: float = 0.0,
@@ -125,7 +125,7 @@ class BodyProblem:
         points = Landmarks.keypoints(surface.body, "smpl24") + keypoints + surface.landmarks
         return cls(surface, points, evidence, mixture, start, weights, pitch).refreshed(start)
 
-    def refreshed(self, state: BodyState) -> "BodyProblem":
+    def refreshed(self, state: Bodies) -> "BodyProblem":
         """The problem with visibility and matches of the outline found anew at a state."""
         camera = self.evidence.camera
         seen, rim, facing = self.surface.look(state, camera)
@@ -143,13 +143,13 @@ class BodyProblem:
         weight = outline.weight * (least < _REACH) * torch.where(within, self.weights.loose, 1.0)
         return replace(self, looks=Looks(channel, vertex, weight))
 
-    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
         assert self.looks is not None
         given, weights = self.evidence, self.weights
         placed = place(self.points, state, jacobian)
         joints = placed[:24]
-        pixels = residuals.project(placed[24:], given.camera)
+        pixels = terms.project(placed[24:], given.camera)
         surface, looks = pixels[17:], self.looks
         count, matched = surface.points.shape[1], looks.vertex.shape[1]
         keypoint_weights = given.keypoints[..., 2] * weights.keypoints / _KEYPOINT_SIGMA.to(pixels.points)
@@ -160,15 +160,15 @@ class BodyProblem:
         stand = weights.upright / people.new_tensor(_SIGMA_STAND)
         level = weights.level / people.new_tensor([_SIGMA_LEVEL, _SIGMA_LEVEL])
         return [
-            residuals.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, self.robust),
-            residuals.inside(
+            terms.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, self.robust),
+            terms.inside(
                 surface,
                 given.fields,
                 looks.channel,
                 people.expand(-1, count) * inside,
                 self.robust * (_INDEPENDENT / count) ** 0.5,
             ),
-            residuals.along_normals(
+            terms.along_normals(
                 surface,
                 looks.vertex,
                 given.outline.points,
@@ -176,11 +176,11 @@ class BodyProblem:
                 looks.weight * outline,
                 self.robust * (_INDEPENDENT / matched) ** 0.5,
             ),
-            residuals.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
-            residuals.along(joints.mixed(_feet().to(people)), down, level, 1.5),
-            *residuals.pose(state, self.mixture, weights.pose, jacobian),
-            residuals.shape(state, weights.shape, jacobian),
-            residuals.near_start(state, self.start, _stiffness(weights).to(people), None, jacobian),
+            terms.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
+            terms.along(joints.mixed(_feet().to(people)), down, level, 1.5),
+            *terms.pose(state, self.mixture, weights.pose, jacobian),
+            terms.shape(state, weights.shape, jacobian),
+            terms.near_start(state, self.start, _stiffness(weights).to(people), None, jacobian),
         ]
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from nbf import sources
+from nbf import pictures
 from nbf.errors import InputError
-from nbf.sources import find_photos, read_picture
+from nbf.pictures import find_photos, read_picture
 
 
 @pytest.fixture
@@ -174,4 +174,4 @@ def test_find_photos_takes_files_folders_and_globs_once_each(tmp_path):
 
 def test_every_listed_suffix_can_be_read():
     Image.init()
-    assert set(Image.registered_extensions()) >= sources.SUFFIXES
+    assert set(Image.registered_extensions()) >= pictures.SUFFIXES

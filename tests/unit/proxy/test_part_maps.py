@@ -12,8 +12,8 @@ from torch.nn.functional import one_hot
 
 from nbf.body.parts import COLORS
 from nbf.errors import InputError
-from nbf.evidence import connected_to, part_probabilities, read_part_map, write_part_map
 from nbf.geometry import Crop
+from nbf.proxy.part_files import connected_to, part_probabilities, read_part_map, write_part_map
 from nbf.render.parts import part_labels
 
 WIDTH, HEIGHT = 60, 50

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 WIDTH, HEIGHT = 120, 200
@@ -32,10 +31,9 @@ def draw_labels() -> np.ndarray:
     return labels
 
 
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
+def write_street_photos(shared: Path) -> Path:
     """Five photos: four of one person, the last of two; one with an unlabelled person, one of the val split."""
-    real = tmp_path / "shared" / "real"
+    real = shared / "real"
     labels = draw_labels()
     rows = []
     for i in range(5):
@@ -68,4 +66,4 @@ def shared(tmp_path: Path) -> Path:
         path = real / "backgrounds" / f"field_{i}.jpg"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (90, 130, 3), dtype=np.uint8)).save(path)
-    return tmp_path / "shared"
+    return shared

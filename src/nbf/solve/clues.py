@@ -4,14 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.joints import world_rotations
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.geometry import Camera
 from nbf.nets.doubt import Clues
 from nbf.nets.fitter import Proxy
 from nbf.nets.mirror import Reading
-from nbf.refine.landmarks import Landmarks, place
-from nbf.refine.state import BodyState
 
 
 def detected_points(body: BodyModel) -> Landmarks:
@@ -25,7 +25,7 @@ def detections(reading: Reading, proxy: Proxy) -> Float[Tensor, "b 41 2"]:
 
 
 def clues(
-    points: Landmarks, start: BodyState, camera: Camera, reading: Reading, proxy: Proxy, seen: Float[Tensor, "b 41 2"]
+    points: Landmarks, start: Bodies, camera: Camera, reading: Reading, proxy: Proxy, seen: Float[Tensor, "b 41 2"]
 ) -> Clues:
     """Clues of b people: logs of what the two looks disagree about and of how far the estimate's own projections
     (`points`, before `camera` in crop sides) are from the detections `seen`; scores, spreads, sizes of parts and how

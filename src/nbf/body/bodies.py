@@ -18,7 +18,7 @@ SHAPE_START = 75
 
 
 @dataclass(frozen=True)
-class BodyState:
+class Bodies:
     """b bodies before a camera."""
 
     betas: Float[Tensor, "b s"]
@@ -33,28 +33,28 @@ class BodyState:
         """Length of a step: 72 turns, 3 of place, then the betas."""
         return SHAPE_START + self.betas.shape[1]
 
-    def moved(self, step: Float[Tensor, "b p"]) -> "BodyState":
+    def moved(self, step: Float[Tensor, "b p"]) -> "Bodies":
         """The state a step away: R exp(turn) for every rotation, the rest added. Depth cannot become negative."""
         turns = matrix_from_axis_angle(step[:, TURNS].unflatten(1, (24, 3)))
         ray, depth = self.pelvis[:, :2] / self.pelvis[:, 2:], self.pelvis[:, 2:]
         depth = depth * step[:, PLACE][:, 2:].exp()
         pelvis = torch.cat([(ray + step[:, PLACE][:, :2]) * depth, depth], dim=1)
-        return BodyState(self.betas + step[:, SHAPE_START:], self.rotations @ turns, pelvis)
+        return Bodies(self.betas + step[:, SHAPE_START:], self.rotations @ turns, pelvis)
 
-    def chosen(self, other: "BodyState", where: Bool[Tensor, " b"]) -> "BodyState":
+    def chosen(self, other: "Bodies", where: Bool[Tensor, " b"]) -> "Bodies":
         """`other` for the people at `where`, this state for the rest."""
-        return BodyState(
+        return Bodies(
             torch.where(where[:, None], other.betas, self.betas),
             torch.where(where[:, None, None, None], other.rotations, self.rotations),
             torch.where(where[:, None], other.pelvis, self.pelvis),
         )
 
-    def orthonormal(self) -> "BodyState":
+    def orthonormal(self) -> "Bodies":
         """The same with rounding errors of many steps taken out of the rotations."""
-        return BodyState(self.betas, project_to_rotation(self.rotations), self.pelvis)
+        return Bodies(self.betas, project_to_rotation(self.rotations), self.pelvis)
 
-    def __getitem__(self, people: slice | Tensor) -> "BodyState":
-        return BodyState(self.betas[people], self.rotations[people], self.pelvis[people])
+    def __getitem__(self, people: slice | Tensor) -> "Bodies":
+        return Bodies(self.betas[people], self.rotations[people], self.pelvis[people])
 
     def translation(self, body: BodyModel) -> Float[Tensor, "b 3"]:
         """What `BodyModel.forward` adds last: SMPL's root turns about its own joint, which lands at joint + this."""

@@ -12,21 +12,21 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
+from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.geometry import Camera
 from nbf.nets.doubt import Doubt, Doubts
 from nbf.nets.fitter import KEYPOINTS
-from nbf.refine.deviation import deviation, deviation_jacobian
-from nbf.refine.landmarks import Landmarks, Placed, place
-from nbf.refine.residuals import project
-from nbf.refine.solver import Block
-from nbf.refine.state import BodyState
+from nbf.solve.deviation import deviation, deviation_jacobian
+from nbf.solve.levenberg import Block
+from nbf.solve.terms import project
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What networks say of b people, and how sure they are."""
 
-    start: BodyState
+    start: Bodies
     camera: Camera
     """In crop sides (`Crop.camera` of a crop of resolution 1)."""
     error_root: Float[Tensor, "b p p"]
@@ -43,7 +43,7 @@ class Estimate:
         cls,
         doubt: Doubt,
         doubts: Doubts,
-        start: BodyState,
+        start: Bodies,
         camera: Camera,
         points: Landmarks,
         detections: Float[Tensor, "b 41 2"],
@@ -56,7 +56,7 @@ class Estimate:
         error_root = doubt.error_root * (-doubts.error())[:, None].exp()
         return cls(start, camera, error_root, points, detections, noise * (-doubts.noise())[:, None].exp())
 
-    def error(self, state: BodyState, jacobian: bool = True) -> Block:
+    def error(self, state: Bodies, jacobian: bool = True) -> Block:
         """How far a body is from the start, in standard deviations of the start's error."""
         away = deviation(self.start, state, self.camera)
         columns = None
@@ -71,6 +71,6 @@ class Estimate:
         columns = None if pixels.jacobian is None else (self.noise_root @ pixels.jacobian.flatten(1, 2))[:, None]
         return Block((self.noise_root @ missed[..., None]).mT, columns)
 
-    def blocks(self, state: BodyState, jacobian: bool = True) -> list[Block]:
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """Both."""
         return [self.error(state, jacobian), self.noise(place(self.points, state, jacobian))]

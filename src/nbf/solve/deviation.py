@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.body.anatomy import inverse_right_jacobian, quaternion_from_matrix, rotation_vector
+from nbf.body.bodies import PLACE, SHAPE_START, Bodies
 from nbf.body.joints import MIRROR_SMPL24, world_rotations
+from nbf.body.landmarks import ancestry
 from nbf.geometry import Camera
-from nbf.refine.landmarks import ancestry
-from nbf.refine.state import PLACE, SHAPE_START, BodyState
-from nbf.synth.anatomy import inverse_right_jacobian, quaternion_from_matrix, rotation_vector
 
 WORLD_TURNS = slice(0, 72)
 """Entries of a deviation: rotation vectors (radians, camera axes) that turn each joint's frame in the camera."""
@@ -21,7 +21,7 @@ CROP_PLACE = slice(72, 75)
 """Entries of a deviation: how far the pelvis moves over the crop (x, y in crop sides), and the log of its scale."""
 
 
-def deviation(start: BodyState, state: BodyState, camera: Camera) -> Float[Tensor, "b p"]:
+def deviation(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b p"]:
     """From `start` to `state`: 72 turns, 3 of place, then the change of the betas; zero where they are the same.
 
     `camera` is in crop sides (`Crop.camera` of a crop of resolution 1).
@@ -35,8 +35,8 @@ def deviation(start: BodyState, state: BodyState, camera: Camera) -> Float[Tenso
     return torch.cat([turns.flatten(1), moved, scale, state.betas - start.betas], dim=1)
 
 
-def deviation_jacobian(start: BodyState, state: BodyState, camera: Camera) -> Float[Tensor, "b p p"]:
-    """Derivative of `deviation` by a step of `state` (`BodyState.moved`).
+def deviation_jacobian(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b p p"]:
+    """Derivative of `deviation` by a step of `state` (`Bodies.moved`).
 
     A turn d of joint a about its own axes turns every frame below it by W_a d in the camera's frame.
     """

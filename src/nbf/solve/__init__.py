@@ -1,0 +1,1 @@
+"""Solvers: from a proxy to bodies that agree with it."""
