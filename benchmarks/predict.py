@@ -1,4 +1,4 @@
-"""Warm time per photo with one person, by stage, as `nbf predict` does them: locate, segment, fit, mesh.
+"""Warm time per photo with one person, by stage, as `nbf predict` does them: locate, see, regress, optimise, mesh.
 
     python benchmarks/predict.py [PHOTO] [--threads 2] [--rounds 20]
 
@@ -15,10 +15,10 @@ import torch
 
 import nbf
 from nbf.geometry import Camera, Crop
+from nbf.known import NOTHING
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.pictures import read_picture
-from nbf.settling import Observation
-from nbf.solve.optimise import Given
+from nbf.solve.optimise import Optimise
 
 
 def main() -> None:
@@ -39,23 +39,23 @@ def main() -> None:
     camera = Camera.default(width, height)
     box = torch.tensor([[0.3 * width, 0.05 * height, 0.7 * width, 0.95 * height]])
     crops = Crop.from_boxes(box, INPUT_SIZE)
-    proxy = predictor.segment(image, crops)
-    seen = Observation(
-        picture, camera, box, torch.ones(1), crops, proxy, predictor.read(proxy), Given.nothing(len(box))
-    )
+    proxy = predictor.see(image, camera, crops)
+    solve = predictor.method.solve
+    assert isinstance(solve, Optimise)
+    start, fit, score = solve.start(proxy, NOTHING), solve(proxy, NOTHING), torch.ones(1)
     stages: dict[str, Callable[[], object]] = {
         "locate": lambda: predictor.locate(image),
-        "segment": lambda: predictor.segment(image, crops),
-        "fit": lambda: predictor.read(proxy),
-        "mesh": lambda: predictor.settle(seen, refine=False),
-        "refine and mesh": lambda: predictor.settle(seen),
+        "see": lambda: predictor.see(image, camera, crops),
+        "regress": lambda: solve.start(proxy, NOTHING),
+        "optimise": lambda: solve.improve(proxy, NOTHING, start),
+        "mesh": lambda: predictor.people(picture, camera, box, score, crops, proxy, fit),
         "predict, all of it": lambda: predictor.predict(picture, boxes=box),
     }
     print(f"{'stage':<20}{'median ms':>10}{'worst ms':>10}   threads: {given.threads}, rounds: {given.rounds}")
     total = 0.0
     for name, stage in stages.items():
         median, worst = _milliseconds(stage, given.rounds)
-        total += median if name in ("locate", "segment", "fit", "refine and mesh") else 0.0
+        total += median if not name.startswith("predict") else 0.0
         print(f"{name:<20}{median:>10.1f}{worst:>10.1f}")
     print(f"{'sum of the stages':<20}{total:>10.1f}")
 

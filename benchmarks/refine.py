@@ -8,7 +8,7 @@ Evidence are the 2D places of those of the surface points that the camera sees, 
 in pixels of a crop of 256). The search starts from the true pose with every joint, the root too, turned by 15 degrees
 about an axis of its own, drawn evenly from the sphere, from the average shape and the true place. Found again means a
 mean error of the 24 joints after Procrustes alignment (PA-MPJPE) below 10 mm. Limbs that the body itself hides leave no
-evidence, so people of whom some surface of every limb is seen are counted apart. Last comes the time that `Refiner`
+evidence, so people of whom some surface of every limb is seen are counted apart. Last comes the time that `Optimise`
 takes for one person, warm, on one thread and on two.
 """
 
@@ -29,14 +29,18 @@ from nbf.body.files import load_body
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
-from nbf.geometry import Camera, align, crop_camera_from_translation, matrix_from_axis_angle
+from nbf.geometry import Camera, align, matrix_from_axis_angle
+from nbf.known import NOTHING
 from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
-from nbf.nets.mirror import Reading
+from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mirror import in_sides
 from nbf.nets.weights import load_kind
+from nbf.proxy.proxy import Proxy
 from nbf.solve import terms
+from nbf.solve.doubted import Doubted
+from nbf.solve.fit import Fit, Reading
 from nbf.solve.levenberg import Block, solve
-from nbf.solve.optimise import Refiner
+from nbf.solve.optimise import Optimise
 from nbf.solve.surface import Surface
 from nbf.synth.poses import FILE, PoseLibrary
 
@@ -167,23 +171,22 @@ def error(joints: Landmarks, found: Bodies, true: Bodies) -> Float[Tensor, " b"]
 
 
 def refinement(body: BodyModel, library: PoseLibrary, threads: int, seed: int) -> str:
-    """Time of `Refiner` for one person at a time, from a made-up reading of joints that are off by 15 degrees."""
+    """Time of `Optimise` for one person at a time, from a made-up reading of joints that are off by 15 degrees."""
     torch.set_num_threads(threads)
     generator = Generator().manual_seed(seed)
-    refiner = Refiner(body, load_kind("doubt", Doubt))
+    doubted = Doubted(body, load_kind("doubt", Doubt))
     true, camera = people(body, library, 1, generator)
     start = turned(true, generator)
-    seen = 2 * camera.project(place(refiner.points, true, jacobian=False).points) - 1
-    scale, offset = crop_camera_from_translation(start.pelvis, camera, 1)
+    seen = 2 * camera.project(place(doubted.points, true, jacobian=False).points) - 1
     small = [0.1 * torch.randn(1, *size, generator=generator) for size in ((24, 3), (24, 2), start.betas.shape[1:], ())]
-    answer = FitterOutput(start.betas, start.rotations, scale, offset)
-    reading = Reading(answer, torch.cat([seen[:, 17:], torch.full((1, 24, 1), -4.0)], -1), *small)
+    reading = Reading(torch.cat([seen[:, 17:], torch.full((1, 24, 1), -4.0)], -1), *small)
     parts = torch.softmax(torch.randn(1, 25, 64, 64, generator=generator), 1)
-    proxy = Proxy(parts, torch.cat([seen[:, :17], torch.full((1, 17, 1), 0.8)], -1))
-    given = refiner.estimate(reading, proxy, camera)
-    estimate = milliseconds(lambda: refiner.estimate(reading, proxy, camera))
-    refine = milliseconds(lambda: refiner.refine(given))
-    return f"Refiner, {threads} threads: estimate {estimate:.1f} ms, refine {refine:.1f} ms a person (median of 30)"
+    proxy = Proxy(camera, parts, in_sides(torch.cat([seen[:, :17], torch.full((1, 17, 1), 0.8)], -1)))
+    fit = Fit(start, reading=reading)
+    optimise = Optimise(body, lambda proxy, known: fit, doubted)
+    estimate = milliseconds(lambda: doubted(proxy, NOTHING, fit))
+    both = milliseconds(lambda: optimise(proxy))
+    return f"Optimise, {threads} threads: {both:.1f} ms a person, {estimate:.1f} of them for the terms (median of 30)"
 
 
 def milliseconds(job: Callable[[], object], rounds: int = 30) -> float:

@@ -14,7 +14,7 @@ height = float(sys.argv[2]) if len(sys.argv) > 2 else 1.75
 
 predictor = nbf.load()
 guessed = predictor.predict(photo)
-known = predictor.predict(photo, facts=nbf.Facts(height=height))
+known = predictor.predict(photo, known=nbf.Known(height=height))
 
 for number, (before, after) in enumerate(zip(guessed, known, strict=True)):
     print(f"person {number}")

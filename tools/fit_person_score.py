@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from nbf.data.shared import shared_dir
 from nbf.data.varied import varied_photos
 from nbf.evaluate.detection import calibration
-from nbf.geometry import Crop
+from nbf.geometry import Camera, Crop
 from nbf.nets.locator import box_iou
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.predictor import load
@@ -44,7 +44,8 @@ def main() -> int:
     for photo in (*shown, *empty):
         image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
         boxes, scores = predictor.locate(image, CANDIDATE)
-        proxy = predictor.segment(image, Crop.from_boxes(boxes, INPUT_SIZE)) if len(boxes) else None
+        camera = Camera.default(image.shape[2], image.shape[1])
+        proxy = predictor.see(image, camera, Crop.from_boxes(boxes, INPUT_SIZE)) if len(boxes) else None
         people = torch.tensor([person.box.tolist() for person in photo.people]).view(-1, 4)
         ignored = torch.tensor([person.ignore for person in photo.people], dtype=torch.bool)
         overlap = torch.cat([box_iou(boxes, people), torch.zeros(len(boxes), 1)], 1)

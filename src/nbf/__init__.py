@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nbf.body.files import load_body
     from nbf.body.model import BodyModel
     from nbf.errors import DataError, InputError, ModelFileError, NbfError
-    from nbf.facts import Facts
     from nbf.geometry.camera import Camera
+    from nbf.known import Known
     from nbf.people import People, Person
     from nbf.predictor import Predictor, load
 
@@ -26,8 +26,8 @@ _HOME = {
     "BodyModel": "nbf.body.model",
     "Camera": "nbf.geometry.camera",
     "DataError": "nbf.errors",
-    "Facts": "nbf.facts",
     "InputError": "nbf.errors",
+    "Known": "nbf.known",
     "ModelFileError": "nbf.errors",
     "NbfError": "nbf.errors",
     "People": "nbf.people",
@@ -41,8 +41,8 @@ __all__ = [
     "BodyModel",
     "Camera",
     "DataError",
-    "Facts",
     "InputError",
+    "Known",
     "ModelFileError",
     "NbfError",
     "People",

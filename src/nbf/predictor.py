@@ -4,98 +4,75 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nbf.body.files import load_body
-from nbf.body.model import BodyModel
-from nbf.checks import (
+from nbf.body.model import BodyOutput
+from nbf.certainty import Certainty
+from nbf.errors import NbfError
+from nbf.geometry import Camera, Crop
+from nbf.known import (
+    NOTHING,
+    Gaussian,
+    Known,
     checked_boxes,
-    checked_device,
     checked_keypoints,
     checked_max_people,
     checked_min_score,
     picture_camera,
 )
-from nbf.errors import InputError, ModelFileError, NbfError
-from nbf.facts import Facts, age_prior
-from nbf.geometry import Camera, Crop
 from nbf.locate import locate
+from nbf.methods import method as method_of
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
-from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import Fitter, Proxy
-from nbf.nets.locator import MIN_SCORE, Locator, LocatorOutput, locate_both_ways
-from nbf.nets.look import look
-from nbf.nets.mirror import Reading, in_crop, read_both_ways
-from nbf.nets.segmenter import INPUT_SIZE, Segmenter
-from nbf.nets.weights import load_network
-from nbf.people import People
+from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.networks import Networks
+from nbf.people import PartMap, People, Person
 from nbf.pictures import Picture, PictureLike, find_photos, read_picture
 from nbf.proxy.keypoint_files import match_boxes
-from nbf.proxy.part_files import connected_to, part_probabilities
-from nbf.settling import Observation, keypoints_seen, settle
-from nbf.solve.optimise import Given, Refiner
+from nbf.proxy.part_files import connected_to, part_shares
+from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture
+from nbf.solve.clues import seen_joints
+from nbf.solve.fit import Fit, Method
+from nbf.solve.levenberg import REASONS
+from nbf.solve.uncertainty import cells_beyond, part_evidence
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
 
 log = logging.getLogger(__name__)
 
-BODY = "anny24"
-"""The body model that the bundled fitter was trained for."""
-
-_BATCH = 16
-"""People put through the networks at once; bounds memory on pictures of crowds."""
-Shape = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
 # Variance of betas, in squared standard deviations, that is left of a shape which several photos share.
 _SHARED = 1e-4
 
 
-def load(device: str | torch.device = "cpu") -> "Predictor":
-    """The bundled networks and body model, ready to predict.
+def load(weights: str | Path | None = None, method: str = "nbf", device: str | torch.device = "cpu") -> "Predictor":
+    """Networks and body model, ready to predict.
 
     Args:
+        weights: a folder with weights that you trained, which replace the bundled ones; `Networks.load`.
+        method: how bodies are found, a name in `nbf.methods.METHODS`.
         device: where the networks run; the body model and all results stay on the CPU.
 
     Raises:
-        ModelFileError: a bundled file is missing or damaged.
-        InputError: there is no such device.
+        ModelFileError: a file is missing or damaged.
+        InputError: there is no such method or device.
     """
-    return Predictor(
-        _network("locator", Locator),
-        _network("segmenter", Segmenter),
-        _network("fitter", Fitter),
-        _network("doubt", Doubt),
-        load_body(BODY),
-        BODY,
-        device=device,
-    )
+    networks = Networks.load(weights, device)
+    return Predictor(networks, method_of(method, networks))
 
 
 class Predictor:
     """Finds the people in a picture and fits a body to each. The stages are public, to be timed and used alone."""
 
-    def __init__(
-        self,
-        locator: Locator,
-        segmenter: Segmenter,
-        fitter: Fitter,
-        doubt: Doubt,
-        body: BodyModel,
-        body_name: str,
-        *,
-        device: str | torch.device = "cpu",
-    ) -> None:
-        self.device = checked_device(device)
-        self.locator = for_inference(locator).to(self.device)
-        self.segmenter = for_inference(segmenter).to(self.device)
-        self.fitter = for_inference(fitter).to(self.device)
-        self.body, self.body_name = body.eval().cpu(), body_name
-        self.refiner = Refiner(self.body, doubt)
-        # Half the time on CPUs that multiply bfloat16. The fitter stays exact: its rotations show errors, maps do not.
-        self._bfloat16 = self.device.type == "cpu" and multiplies_bfloat16(self.device)
+    def __init__(self, networks: Networks, method: Method) -> None:
+        """`networks` lend the locator and the body model; the method has its own."""
+        self.device, self.method = networks.device, method
+        self.locator = for_inference(networks.locator).to(self.device)
+        self.body, self.body_name = networks.body.eval().cpu(), networks.body_name
+        self._bfloat16 = not networks.exact and self.device.type == "cpu" and multiplies_bfloat16(self.device)
 
     @torch.no_grad()
     def predict(
@@ -106,8 +83,7 @@ class Predictor:
         min_score: float = LIKELY,
         max_people: int | None = None,
         focal: float | None = None,
-        refine: bool = True,
-        facts: Facts | None = None,
+        known: Known = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
@@ -121,8 +97,7 @@ class Predictor:
             min_score: locate only who is a person with at least this probability.
             max_people: keep only so many, the surest first.
             focal: focal length in pixels. Otherwise from EXIF, else the picture's diagonal.
-            refine: make the bodies agree with the joints seen in 2D and with what is known; docs/refinement.md.
-            facts: what is known of the people.
+            known: what is known of the people.
             keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score; each set goes to the person
                 on whom it lies.
             parts: (height, width) labels 0..24 of `nbf.body.parts` to believe instead of the segmenter's.
@@ -134,37 +109,37 @@ class Predictor:
         camera = picture_camera(picture, focal)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
-        if not refine and (facts is not None or keypoints is not None):
-            raise InputError("refine: expected True where facts or keypoints are given; only refinement can use them")
         if boxes is None:
-            found, scores, proxy = self._likely(image, min_score)
+            found, scores, proxy = self._likely(image, camera, min_score)
         else:
             found = checked_boxes(boxes, picture)
-            scores, proxy = torch.ones(len(found)), self.segment(image, Crop.from_boxes(found, INPUT_SIZE))
+            scores, proxy = torch.ones(len(found)), self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
         people, most, start = People((), picture, camera), len(found) if max_people is None else max_people, 0
         # In turns, as located people who turn out to be somebody twice make room for others.
         while start < len(found) and len(people) < most:
             turn = slice(start, start + most - len(people))
             start, crops = turn.stop, Crop.from_boxes(found[turn], INPUT_SIZE)
-            seen = self._observation(
-                picture, camera, found[turn], scores[turn], crops, proxy.at(turn), facts, keypoints, parts
-            )
-            people = People(people.persons + self.settle(seen, refine=refine).persons, picture, camera)
+            seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
+            fit = self.method.solve(seen, known)
+            more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
+            people = People(people.persons + more.persons, picture, camera)
             if boxes is None:
                 people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
         return people
 
-    def _likely(self, image: Tensor, min_score: float) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
+    def _likely(
+        self, image: Tensor, camera: Camera, min_score: float
+    ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
         """Boxes of located people, how probably they are people, what is seen of them; surest first, nobody twice."""
         found, scores = self.locate(image, min(CANDIDATE, min_score))
-        proxy = self.segment(image, Crop.from_boxes(found, INPUT_SIZE))
+        proxy = self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
         scores, order = probability(scores, proxy).sort(descending=True, stable=True)
         likely = scores >= min_score
-        found, scores, proxy = found[order][likely], scores[likely], proxy.at(order[likely])
-        once = distinct_seen(keypoints_seen(proxy, Crop.from_boxes(found, INPUT_SIZE)), found)
+        found, scores, proxy = found[order][likely], scores[likely], proxy[order[likely]]
+        once = distinct_seen(in_picture(seen_joints(proxy), Crop.from_boxes(found, INPUT_SIZE)), found)
         log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
-        return found[once], scores[once], proxy.at(once)
+        return found[once], scores[once], proxy[once]
 
     def predict_many(self, pictures: Iterable[str | Path], **options: Any) -> Iterator[tuple[Path, People | NbfError]]:
         """Each picture file with its people, or with the error that says why there are none; one bad file stops nobody.
@@ -185,15 +160,26 @@ class Predictor:
         people: People,
         *,
         focal: float | None = None,
-        facts: Facts | None = None,
+        known: Known = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`."""
-        return self._refit(people, focal, facts, keypoints, parts, None) if people else people
+        if not people:
+            return people
+        camera = people.camera if focal is None else picture_camera(people.picture, focal)
+        centers, sizes = (torch.stack([getattr(p.parts.crop, name) for p in people]) for name in ("center", "size"))
+        maps = torch.stack([person.parts.probabilities.float() for person in people])
+        joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
+        crops = Crop(centers, sizes, INPUT_SIZE)
+        proxy = Proxy(_camera(camera, crops), maps, in_crops(joints, crops))
+        scores = torch.tensor([person.score for person in people])
+        seen = _told(proxy, boxes, crops, keypoints, parts)
+        fit = self.method.solve(seen, known)
+        return self.people(people.picture, camera, boxes, scores, crops, seen, fit)
 
     @torch.no_grad()
-    def share_shape(self, photos: Sequence[People], facts: Facts | None = None) -> list[People]:
+    def share_shape(self, photos: Sequence[People], known: Known = NOTHING) -> list[People]:
         """Results of several photos of one person, the surest of each, refined to have one shape.
 
         Each photo's betas count as much as they are sure (the product of Gaussians).
@@ -205,63 +191,9 @@ class Predictor:
         precisions = torch.stack([torch.linalg.inv(person.certainty.shape_covariance) for person in sure])
         covariance = torch.linalg.inv(precisions.sum(0))
         mean = covariance @ torch.einsum("nij,nj->i", precisions, torch.stack([person.betas for person in sure]))
-        shape = mean, _SHARED * torch.eye(len(mean))
-        return [self._refit(people, None, facts, None, None, shape) if people else people for people in singles]
-
-    def _refit(
-        self,
-        people: People,
-        focal: float | None,
-        facts: Facts | None,
-        keypoints: Any,
-        parts: UInt8[np.ndarray, "h w"] | None,
-        shape: Shape | None,
-    ) -> People:
-        camera = people.camera if focal is None else picture_camera(people.picture, focal)
-        centers, sizes, maps, seen, boxes = (
-            torch.stack(values)
-            for values in zip(
-                *(
-                    (p.parts.crop.center, p.parts.crop.size, p.parts.probabilities.float(), p.keypoints, p.box)
-                    for p in people
-                )
-            )
-        )
-        crops = Crop(centers, sizes, INPUT_SIZE)
-        proxy = Proxy(maps, in_crop(torch.cat([crops.to_crop(seen[..., :2]), seen[..., 2:]], dim=-1)))
-        scores = torch.tensor([person.score for person in people])
-        found = self._observation(people.picture, camera, boxes, scores, crops, proxy, facts, keypoints, parts)
-        if shape is not None:
-            found = replace(found, given=replace(found.given, shape=shape))
-        return self.settle(found)
-
-    def _observation(
-        self,
-        picture: Picture,
-        camera: Camera,
-        boxes: Tensor,
-        scores: Tensor,
-        crops: Crop,
-        proxy: Proxy,
-        facts: Facts | None,
-        keypoints: Any,
-        parts: UInt8[np.ndarray, "h w"] | None,
-    ) -> Observation:
-        """With what somebody gave in place of what the segmenter saw."""
-        given, facts = Given.nothing(len(boxes)), Facts() if facts is None else facts
-        if facts.height is not None:
-            given = replace(given, heights=torch.full((len(boxes),), float(facts.height)))
-        if facts.age_group is not None:
-            given = replace(given, shape=age_prior(self.body, facts.age_group))
-        if keypoints is not None:
-            given = replace(given, keypoints=_matched(checked_keypoints(keypoints), boxes, crops))
-        if parts is not None and len(boxes):
-            maps = [
-                connected_to(part_probabilities(parts, Crop(center, size, INPUT_SIZE)), seen[0] < 0.5)
-                for center, size, seen in zip(crops.center, crops.size, proxy.parts)
-            ]
-            proxy = Proxy.of_parts(torch.stack(maps))
-        return Observation(picture, camera, boxes, scores, crops, proxy, self.read(proxy), given)
+        shape: Gaussian = mean, _SHARED * torch.eye(len(mean))
+        known = replace(known, shape=shape)
+        return [self.refit(people, known=known) for people in singles]
 
     @torch.no_grad()
     def locate(self, image: Tensor, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
@@ -270,51 +202,87 @@ class Predictor:
 
         def see(images: Tensor) -> LocatorOutput:
             with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                return locate_both_ways(self.locator, self._to_network(images))
+                return locate_both_ways(
+                    self.locator, images.to(self.device).contiguous(memory_format=torch.channels_last)
+                )
 
         return locate(see, image, min_score)
 
     @torch.no_grad()
-    def segment(self, image: Tensor, crops: Crop) -> Proxy:
-        """Part probabilities and keypoints in each of n crops of a picture (3, h, w), uint8 or [0, 1]."""
-        proxies = []
-        for center, size in zip(crops.center.split(_BATCH), crops.size.split(_BATCH)):
-            images = self._to_network(Crop(center, size, crops.resolution).sample(image))
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                proxies.append(look(self.segmenter, images))
-        return Proxy(*(torch.cat(values).float().cpu() for values in zip(*proxies)))
+    def see(self, image: Tensor, camera: Camera, crops: Crop) -> Proxy:
+        """What the method sees in each of n crops of a picture (3, h, w), uint8 or [0, 1], taken by `camera`."""
+        return self.method.see(Crops(crops.sample(image), _camera(camera, crops)))
 
     @torch.no_grad()
-    def read(self, proxy: Proxy) -> Reading:
-        """The fitter's answers for n people, and how sure it is of them."""
-        proxy = Proxy(self._to_network(proxy.parts), proxy.keypoints.to(self.device))
-        return read_both_ways(self.fitter, proxy).cpu()
+    def people(
+        self,
+        picture: Picture,
+        camera: Camera,
+        boxes: Float[Tensor, "n 4"],
+        scores: Float[Tensor, " n"],
+        crops: Crop,
+        proxy: Proxy,
+        fit: Fit,
+    ) -> People:
+        """The results: the fits of n people in a picture, with meshes and what the picture shows of them."""
+        if fit.report is not None:
+            for before, after, reason in zip(fit.report.before, fit.report.after, fit.report.reason):
+                log.info("%s: residuals %.1f -> %.1f, %s", picture.name, before, after, REASONS[int(reason)])
+        assert proxy.parts is not None
+        bodies = fit.bodies
+        translation, posed = bodies.translation(self.body), bodies.posed(self.body)
+        joints = in_picture(seen_joints(proxy), crops)
+        certainties = self._certainties(picture, crops, proxy, fit)
+        persons = tuple(
+            Person(
+                betas=bodies.betas[i],
+                rotations=bodies.rotations[i],
+                translation=translation[i],
+                camera=camera,
+                box=boxes[i],
+                score=float(scores[i]),
+                parts=PartMap(proxy.parts[i], Crop(crops.center[i], crops.size[i], crops.resolution)),
+                keypoints=joints[i],
+                body=self.body,
+                body_name=self.body_name,
+                posed=BodyOutput(posed.vertices[i], posed.joints[i], posed.transforms[i]),
+                certainty=certainties[i],
+                picture=picture,
+            )
+            for i in range(len(boxes))
+        )
+        return People(persons, picture, camera)
 
-    @torch.no_grad()
-    def settle(self, seen: Observation, *, refine: bool = True) -> People:
-        """Bodies for what was seen."""
-        return settle(seen, self.refiner, self.body_name, refine=refine)
+    def _certainties(self, picture: Picture, crops: Crop, proxy: Proxy, fit: Fit) -> list[Certainty]:
+        assert proxy.parts is not None
+        assert fit.joint_error is not None
+        assert fit.shape_covariance is not None
+        beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
+        evidence = part_evidence(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
+        shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
+        return [Certainty(*row) for row in zip(fit.joint_error, *shown, fit.shape_covariance)]
 
-    def _to_network(self, images: Tensor) -> Tensor:
-        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+
+def _camera(camera: Camera, crops: Crop) -> Camera:
+    """Of the crops, in crop sides."""
+    return crops.camera(camera).scaled(1 / crops.resolution)
 
 
-def _matched(keypoints: Float[Tensor, "k 17 3"], boxes: Float[Tensor, "n 4"], crops: Crop) -> Float[Tensor, "n 17 3"]:
-    """Each person's own keypoints in crop sides; zeros for those who have none."""
-    own = torch.zeros(len(boxes), 17, 3)
+def _told(
+    proxy: Proxy, boxes: Float[Tensor, "n 4"], crops: Crop, keypoints: Any, parts: UInt8[np.ndarray, "h w"] | None
+) -> Proxy:
+    """With what somebody gave beside, or in place of, what was seen of n people."""
+    if parts is not None and proxy.parts is not None and len(boxes):
+        maps = [
+            connected_to(part_shares(parts, Crop(center, size, INPUT_SIZE)), seen[0] < 0.5)
+            for center, size, seen in zip(crops.center, crops.size, proxy.parts)
+        ]
+        proxy = Proxy(proxy.camera, torch.stack(maps))
+    if keypoints is None:
+        return proxy
+    marked = torch.zeros(len(boxes), 17, 3)
+    keypoints = checked_keypoints(keypoints)
     for index, person in enumerate(match_boxes(keypoints, boxes)):
         if person is not None:
-            own[person] = keypoints[index]
-    return torch.cat([crops.to_crop(own[..., :2]) / crops.resolution, own[..., 2:]], dim=-1)
-
-
-N = TypeVar("N", Locator, Segmenter, Fitter, Doubt)
-
-
-def _network(name: str, kind: type[N]) -> N:
-    network = load_network(name)
-    if not isinstance(network, kind):
-        raise ModelFileError(
-            f"{name}: expected a {kind.__name__} in this file, got a {type(network).__name__}; reinstall nbf"
-        )
-    return network
+            marked[person] = keypoints[index]
+    return replace(proxy, marked=in_crops(marked, crops))

@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.joints import torso_length
-from nbf.nets.fitter import Proxy
 from nbf.nets.locator import box_iou, survivors
 from nbf.people import People, Person
+from nbf.proxy.proxy import Proxy
+from nbf.solve.clues import seen_joints
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ SAME = 0.4
 def clues(scores: Float[Tensor, " n"], proxy: Proxy) -> Float[Tensor, "n 2"]:
     """What tells people from what looks like them from afar: the log odds of the locator, and the mean score of the
     keypoints, which is low where a segmenter looks for joints in vain."""
-    return torch.stack([scores.logit(eps=1e-4), proxy.keypoints[..., 2].mean(1)], dim=1)
+    return torch.stack([scores.logit(eps=1e-4), seen_joints(proxy)[..., 2].mean(1)], dim=1)
 
 
 def probability(scores: Float[Tensor, " n"], proxy: Proxy) -> Float[Tensor, " n"]:

@@ -10,7 +10,7 @@ from PIL import Image
 import nbf
 from nbf.body.parts import MIRROR24
 from nbf.cli import main
-from nbf.facts import Facts
+from nbf.known import Known
 from nbf.proxy.part_files import read_part_map, write_part_map
 from nbf.results import load_people
 
@@ -33,7 +33,7 @@ def pixel_errors(person: nbf.Person, keypoints: torch.Tensor) -> torch.Tensor:
 
 def test_a_known_height_is_met_and_scales_the_distance(predictor: nbf.Predictor, people: nbf.People) -> None:
     for height in (1.5, 1.9):
-        known = predictor.predict(DEMO, facts=Facts(height=height))
+        known = predictor.predict(DEMO, known=Known(height=height))
         for person, guess in zip(known, people, strict=True):
             assert person.measurements["height_m"][0] == pytest.approx(height, abs=0.02)
             assert person.measurements["height_m"][1] < 0.02 < guess.measurements["height_m"][1]
@@ -49,14 +49,14 @@ def test_a_longer_lens_moves_people_away(predictor: nbf.Predictor, people: nbf.P
 
 def test_children_are_smaller_than_adults(predictor: nbf.Predictor) -> None:
     heights = [
-        predictor.predict(DEMO, facts=Facts(age_group=group))[0].measurements["height_m"][0]
+        predictor.predict(DEMO, known=Known(age_group=group))[0].measurements["height_m"][0]
         for group in ("infant", "child", "adult")
     ]
     assert heights == sorted(heights)
 
 
 def test_refinement_brings_the_body_to_the_joints_that_were_seen(predictor: nbf.Predictor, people: nbf.People) -> None:
-    before = predictor.predict(DEMO, refine=False)
+    before = nbf.load(method="nbf-plain").predict(DEMO)
     for person, start in zip(people, before, strict=True):
         trusted = person.keypoints[:, 2] > 0.5
         after, first = (pixel_errors(each, person.keypoints)[trusted].mean() for each in (person, start))

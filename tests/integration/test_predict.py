@@ -16,17 +16,19 @@ from nbf import predictor as predictor_module
 from nbf.body.files import load_body
 from nbf.cli import main
 from nbf.cli.predict import result_names
-from nbf.errors import InputError
-from nbf.geometry import Camera, Crop, matrix_from_axis_angle
+from nbf.errors import InputError, ModelFileError
+from nbf.geometry import Camera, Crop
+from nbf.known import Known
+from nbf.methods import method
 from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import Fitter, FitterOutput, Proxy
+from nbf.nets.fitter import Fitter
 from nbf.nets.locator import Locator, LocatorOutput
-from nbf.nets.mirror import Reading
 from nbf.nets.segmenter import Segmenter
-from nbf.pictures import Picture
+from nbf.nets.weights import save_network
+from nbf.networks import Networks
 from nbf.predictor import Predictor
-from nbf.settling import Observation
-from nbf.solve.optimise import Given
+from nbf.proxy.proxy import Crops
+from nbf.proxy.segmented import BATCH, Segmented
 
 BOXES = [[60.0, 20.0, 120.0, 180.0], [10.0, 40.0, 70.0, 150.0]]
 
@@ -41,15 +43,24 @@ class _Center(Locator):
 
 
 @pytest.fixture(scope="module")
-def predictor():
+def networks():
     torch.manual_seed(0)
     body = load_body("anny24", "small")
     fitter = Fitter(body.shape_count)
     # Untrained heads answer the mean body; louder ones answer differently to different maps.
     nn.init.normal_(fitter.lifter.head.weight, std=0.2)
-    made = Predictor(_Center(), Segmenter(), fitter, Doubt(body.shape_count), body, "anny24")
-    made._bfloat16 = False
-    return made
+    return Networks(_Center(), Segmenter(), fitter, Doubt(body.shape_count), body, exact=True)
+
+
+@pytest.fixture(scope="module")
+def predictor(networks):
+    return Predictor(networks, method("nbf", networks))
+
+
+@pytest.fixture(scope="module")
+def plain(networks):
+    """Without refinement, which has no sense of bodies as wild as these; tests/golden has it with real ones."""
+    return Predictor(networks, method("nbf-plain", networks))
 
 
 @pytest.fixture(autouse=True)
@@ -106,58 +117,40 @@ def test_nobody_is_an_empty_result(predictor):
     assert len(predictor.predict(np.zeros((100, 80, 3), np.uint8), boxes=np.zeros((0, 4)))) == 0
 
 
-def test_batch_equals_single(predictor, photo):
-    # Without refinement, which has no sense of bodies as wild as these; tests/golden has it with real ones.
-    both = predictor.predict(photo, boxes=BOXES, refine=False)
+def test_batch_equals_single(plain, photo):
+    both = plain.predict(photo, boxes=BOXES)
     assert [person.score for person in both] == [1.0, 1.0]
     for box, person in zip(BOXES, both, strict=True):
-        alone = predictor.predict(photo, boxes=[box], refine=False)[0]
+        alone = plain.predict(photo, boxes=[box])[0]
         torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
 
 
-def test_bfloat16_sees_nearly_the_same_parts(predictor, photo, monkeypatch):
-    image, crops = torch.from_numpy(photo).permute(2, 0, 1), Crop.from_boxes(torch.tensor(BOXES), 256)
-    exact = predictor.segment(image, crops).parts
-    monkeypatch.setattr(predictor, "_bfloat16", True)
-    torch.testing.assert_close(predictor.segment(image, crops).parts, exact, atol=0.02, rtol=0)
+def test_bfloat16_sees_nearly_the_same_parts(networks, photo, monkeypatch):
+    crops = Crop.from_boxes(torch.tensor(BOXES), 256)
+    seen = Crops(crops.sample(torch.from_numpy(photo).permute(2, 0, 1)), Camera(torch.ones(2), torch.zeros(2, 2)))
+    see = Segmented(networks.segmenter, exact=True)
+    exact = see(seen).parts
+    monkeypatch.setattr(see, "_bfloat16", True)
+    torch.testing.assert_close(see(seen).parts, exact, atol=0.02, rtol=0)
 
 
 def test_crowds_go_through_in_batches(predictor, photo):
-    boxes = [[10.0 + i, 20.0, 90.0 + i, 180.0] for i in range(predictor_module._BATCH + 3)]
+    boxes = [[10.0 + i, 20.0, 90.0 + i, 180.0] for i in range(BATCH + 3)]
     people = predictor.predict(photo, boxes=boxes)
     torch.testing.assert_close(torch.stack([person.box for person in people]), torch.tensor(boxes))
     assert len(predictor.predict(photo, boxes=boxes, max_people=2)) == 2
 
 
-def test_a_border_moves_the_pelvis_by_its_width(predictor, photo):
+def test_a_border_moves_the_pelvis_by_its_width(plain, photo):
     padded = np.zeros((260, 250, 3), np.uint8)
     padded[40:240, 30:180] = photo
     shift = torch.tensor([30.0, 40.0])
     # Not refined: refinement knows perspective, and a larger picture has another lens.
-    alone = predictor.predict(photo, boxes=BOXES, refine=False)
-    moved = predictor.predict(padded, boxes=torch.tensor(BOXES) + shift.repeat(2), refine=False)
+    alone = plain.predict(photo, boxes=BOXES)
+    moved = plain.predict(padded, boxes=torch.tensor(BOXES) + shift.repeat(2))
     for a, b in zip(alone, moved, strict=True):
         torch.testing.assert_close(a.rotations, b.rotations, atol=1e-4, rtol=0)
         torch.testing.assert_close(a.joints_2d()[0] + shift, b.joints_2d()[0], atol=0.01, rtol=0)
-
-
-@pytest.mark.parametrize("focal", [150.0, 400.0])
-def test_the_pelvis_projects_to_the_fitters_offset_at_its_scale(predictor, focal):
-    camera = Camera(torch.tensor(focal), torch.tensor([75.0, 100.0]))
-    crops = Crop.from_boxes(torch.tensor(BOXES), 256)
-    rotations = matrix_from_axis_angle(torch.randn(2, 24, 3, generator=torch.Generator().manual_seed(0)))
-    offset = torch.tensor([[0.1, -0.2], [-0.4, 0.3]])
-    fit = FitterOutput(torch.ones(2, predictor.body.shape_count), rotations, torch.tensor([0.4, 0.5]), offset)
-    reading = Reading(fit, *(torch.zeros(2, *shape) for shape in ((24, 3), (24, 3), (24, 2), (11,), ())))
-    proxy = Proxy.of_parts(torch.zeros(2, 25, 64, 64))
-    boxes, picture = torch.tensor(BOXES), Picture(np.zeros((200, 150, 3), np.uint8), "made up")
-    seen = Observation(picture, camera, boxes, torch.ones(2), crops, proxy, reading, Given.nothing(2))
-    people = predictor.settle(seen, refine=False)
-    pelvis = torch.stack([person.joints_3d()[:1] for person in people])
-    expected = crops.to_image((offset * 0.5 + 0.5)[:, None] * 256)
-    torch.testing.assert_close(camera.project(pelvis), expected)
-    # One metre at the pelvis spans `scale` of the crop's side.
-    torch.testing.assert_close(focal / pelvis[:, 0, 2], fit.scale * crops.size)
 
 
 def test_focal_length_is_the_callers_else_exifs_else_the_diagonal(predictor, photo, tmp_path):
@@ -225,9 +218,30 @@ def test_located_people_are_left_out_where_they_are_somebody_already_found(predi
     assert len(predictor.predict(photo, boxes=twice)) == 2
 
 
-def test_unknown_devices_are_refused(predictor):
+def test_unknown_devices_and_methods_are_refused(networks):
     with pytest.raises(InputError, match="use 'cpu'"):
-        Predictor(Locator(), Segmenter(), predictor.fitter, Doubt(11), predictor.body, "anny24", device="toaster")
+        nbf.load(device="toaster")
+    with pytest.raises(InputError, match="expected one of nbf, nbf-plain, got 'smpl'"):
+        method("smpl", networks)
+
+
+def test_what_a_method_cannot_use_is_refused(plain, photo):
+    with pytest.raises(InputError, match="use the method nbf"):
+        plain.predict(photo, known=Known(height=1.7))
+    with pytest.raises(InputError, match="use the method nbf"):
+        plain.predict(photo, keypoints=torch.ones(1, 17, 3))
+
+
+def test_what_was_trained_takes_the_place_of_what_is_bundled(networks, tmp_path):
+    save_network(networks.fitter, tmp_path / "weights", {})
+    found = Networks.load(tmp_path)
+    torch.testing.assert_close(found.fitter.mean_betas, networks.fitter.mean_betas)
+    assert found.segmenter.arguments == Networks.load().segmenter.arguments
+    save_network(networks.fitter, tmp_path / "twice", {})
+    with pytest.raises(ModelFileError, match="a second fitter"):
+        Networks.load(tmp_path)
+    with pytest.raises(ModelFileError, match="no such folder"):
+        Networks.load(tmp_path / "gone")
 
 
 def test_one_bad_file_stops_nobody(predictor, photo, tmp_path):
@@ -242,7 +256,7 @@ def test_one_bad_file_stops_nobody(predictor, photo, tmp_path):
 
 @pytest.fixture
 def tool(predictor, monkeypatch):
-    monkeypatch.setattr(predictor_module, "load", lambda device: predictor)
+    monkeypatch.setattr(predictor_module, "load", lambda weights, method, device: predictor)
 
 
 def test_nbf_predict_writes_everything_and_reports_failures(tool, photo, tmp_path, capsys):
@@ -304,7 +318,7 @@ def test_result_names_never_clash(tmp_path):
         (["predict", "a.jpg", "--box", "1,2,3"], 1, "--box: expected X0,Y0,X1,Y1 in pixels"),
         (["predict", "a.jpg", "b.jpg", "--box", "1,2,3,4"], 1, "--box: expected one photo"),
         (["predict", "a.jpg", "--height", "178"], 1, "did you mean 1.78"),
-        (["predict", "a.jpg", "--no-refine", "--height", "1.7"], 1, "--no-refine"),
+        (["predict", "a.jpg", "--method", "nbf-plain", "--height", "1.7"], 1, "--method nbf-plain"),
         (["predict", "a.jpg", "b.jpg", "--parts", "a.png"], 1, "--parts: expected one picture"),
         (["refine", "a.npz", "--age-group", "old"], 1, "expected one of infant"),
         (["refine"], 1, "at least one .npz"),

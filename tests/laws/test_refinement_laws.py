@@ -10,29 +10,32 @@ from torch import Tensor
 
 from nbf.body.bodies import Bodies
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
-from nbf.body.landmarks import place
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
-from nbf.geometry import crop_camera_from_translation
+from nbf.known import NOTHING
 from nbf.nets.doubt import POINTS, Clues, Doubt
-from nbf.nets.fitter import UPRIGHT, FitterOutput, Proxy
-from nbf.nets.mirror import Reading
+from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mirror import in_sides
+from nbf.proxy.proxy import Proxy
 from nbf.raster import rasterize
 from nbf.solve.deviation import deviation, deviation_jacobian, mirror_deviation
+from nbf.solve.doubted import Doubted, DoubtedProblem
 from nbf.solve.estimate import Estimate
+from nbf.solve.fit import Fit, Reading
 from nbf.solve.levenberg import cost, solve
-from nbf.solve.optimise import Given, Refiner
+from nbf.solve.optimise import Optimise
 from nbf.solve.uncertainty import joint_sigmas, part_evidence
 
 FREEDOMS = 86
 
 
 @cache
-def refiner() -> Refiner:
+def doubted() -> Doubted:
     """With a doubt network that learnt nothing, but says what is usual."""
     doubt = Doubt(small().shape_count).double()
     usual = [0.2] * 48 + [0.03] * 3 + [1.0] * small().shape_count + [0.01] * POINTS
     doubt.usual.copy_(torch.tensor(usual).log())
-    return Refiner(small(), doubt)
+    return Doubted(small(), doubt)
 
 
 def shaken(state: Bodies, size: float = 0.1, seed: int = 7) -> Bodies:
@@ -41,7 +44,7 @@ def shaken(state: Bodies, size: float = 0.1, seed: int = 7) -> Bodies:
 
 def projected(state: Bodies) -> Tensor:
     """Where the detected points of bodies are, in crop sides."""
-    return camera(len(state.betas)).project(place(refiner().points, state, jacobian=False).points)
+    return camera(len(state.betas)).project(place(doubted().points, state, jacobian=False).points)
 
 
 def estimate(start: Bodies, true: Bodies, noise_root: float = 100.0) -> Estimate:
@@ -50,20 +53,29 @@ def estimate(start: Bodies, true: Bodies, noise_root: float = 100.0) -> Estimate
     error_root = torch.eye(FREEDOMS).double().repeat(count, 1, 1) * 5.0
     error_root[:, 75:, 75:] /= 5.0
     root = torch.eye(2 * POINTS).double().repeat(count, 1, 1) * noise_root
-    return Estimate(start, camera(count), error_root, refiner().points, projected(true), root)
+    return Estimate(start, camera(count), error_root, doubted().points, projected(true), root)
 
 
-def reading(state: Bodies, seed: int = 3) -> tuple[Reading, Proxy]:
-    """What networks might have said of bodies."""
+def said(state: Bodies, seed: int = 3) -> tuple[Proxy, Fit]:
+    """What networks might have seen and said of bodies."""
     count = len(state.betas)
-    scale, offset = crop_camera_from_translation(state.pelvis, camera(count), 1)
     seen = 2 * projected(shaken(state, 0.03, seed)) - 1
     joints = torch.cat([seen[:, 17:], -3 + noise(count, 24, 1, seed=seed)], -1)
     keypoints = torch.cat([seen[:, :17], torch.full((count, 17, 1), 0.8).double()], -1)
     apart = (noise(count, 24, 3), noise(count, 24, 2), noise(count, small().shape_count), noise(count))
-    body = FitterOutput(state.betas, state.rotations, scale, offset)
     parts = torch.softmax(noise(count, 25, 64, 64, seed=seed), 1)
-    return Reading(body, joints, *(0.1 * value for value in apart)), Proxy(parts, keypoints)
+    reading = Reading(joints, *(0.1 * value for value in apart))
+    return Proxy(camera(count), parts, in_sides(keypoints)), Fit(state, reading=reading)
+
+
+def refine(proxy: Proxy, fit: Fit) -> Fit:
+    return Optimise(small(), lambda proxy, known: fit, doubted())(proxy, NOTHING)
+
+
+def searched(estimate: Estimate, *, steps: int = 12, **known) -> Bodies:
+    """The most likely bodies, given an estimate and what is known; as `DoubtedProblem` takes it."""
+    problem = DoubtedProblem(small(), estimate, doubted().prior, **known)
+    return solve(problem, estimate.start, steps=steps)[0]
 
 
 def mirrored(state: Bodies) -> Bodies:
@@ -111,23 +123,24 @@ def test_jacobians_of_estimates_are_those_of_differences() -> None:
 
 def test_estimate_counts_standard_deviations_of_doubts() -> None:
     start = people()
-    doubts = refiner().doubt(Clues(*(noise(PEOPLE, *size) for size in ((24, 5), (17, 2), (24, 2), (3,)))))
+    doubts = doubted().doubt(Clues(*(noise(PEOPLE, *size) for size in ((24, 5), (17, 2), (24, 2), (3,)))))
     for with_keypoints, counted in ((True, slice(0, 82)), (False, slice(34, 82))):
         seen = projected(start) + 0.01
         told = torch.full((PEOPLE,), with_keypoints)
-        given = Estimate.make(refiner().doubt, doubts, start, camera(), refiner().points, seen, told)
-        found = given.noise(place(refiner().points, start, jacobian=False)).residuals[:, 0]
+        given = Estimate.make(doubted().doubt, doubts, start, camera(), doubted().points, seen, told)
+        found = given.noise(place(doubted().points, start, jacobian=False)).residuals[:, 0]
         expected = torch.zeros(PEOPLE, 82).double()
         expected[:, counted] = -0.01 / doubts.noise().exp()[:, counted]
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
 def test_who_has_no_keypoints_is_judged_alike_whoever_else_is_there() -> None:
-    said, seen = reading(people())
-    keypoints = seen.keypoints.clone()
-    keypoints[1] = 0
-    mixed = refiner().estimate(said, Proxy(seen.parts, keypoints), camera())
-    alone = refiner().estimate(said, Proxy(seen.parts, torch.zeros_like(keypoints)), camera())
+    seen, fit = said(people())
+    assert seen.joints is not None
+    joints = seen.joints.clone()
+    joints[1] = 0
+    mixed = doubted().estimate(replace(seen, joints=joints), fit)
+    alone = doubted().estimate(replace(seen, joints=None), fit)
     torch.testing.assert_close(mixed.noise_root[1], alone.noise_root[1])
     assert float(mixed.noise_root[0, :34].abs().max()) > 0
     assert float(mixed.noise_root[1, :34].abs().max()) == 0
@@ -144,24 +157,25 @@ def test_mirror_images_are_doubted_alike() -> None:
 
 
 def test_refinement_never_makes_residuals_larger() -> None:
-    said, proxy = reading(people(6))
-    refined = refiner().refine(refiner().estimate(said, proxy, camera(6)))
+    refined = refine(*said(people(6)))
+    assert refined.report is not None
     assert (refined.report.after <= refined.report.before).all()
     assert (refined.report.after < 0.9 * refined.report.before).any()
 
 
 def test_one_person_is_refined_as_in_a_batch() -> None:
-    said, proxy = reading(people())
-    together = refiner().refine(refiner().estimate(said, proxy, camera()))
+    proxy, fit = said(people())
+    together = refine(proxy, fit)
     for one in range(PEOPLE):
         rows = slice(one, one + 1)
-        alone = Reading(FitterOutput(*(value[rows] for value in said.body)), *(value[rows] for value in said[1:]))
-        given = refiner().estimate(alone, Proxy(*(value[rows] for value in proxy)), camera(1))
-        refined = refiner().refine(given)
+        assert fit.reading is not None
+        reading = Reading(*(value[rows] for value in fit.reading))
+        refined = refine(proxy[rows], Fit(fit.bodies[rows], reading=reading))
         for name in ("betas", "rotations", "pelvis"):
             torch.testing.assert_close(
-                getattr(refined.state, name), getattr(together.state, name)[rows], atol=1e-6, rtol=1e-6
+                getattr(refined.bodies, name), getattr(together.bodies, name)[rows], atol=1e-6, rtol=1e-6
             )
+        assert together.covariance is not None
         torch.testing.assert_close(refined.covariance, together.covariance[rows], atol=1e-6, rtol=1e-4)
 
 
@@ -176,8 +190,8 @@ def test_without_evidence_the_estimate_stays() -> None:
 def test_exact_detections_are_met() -> None:
     true = people()
     start = shaken(true, 0.08)
-    refined = refiner().refine(estimate(start, true, noise_root=1e4), steps=40)
-    before, after = ((projected(state) - projected(true)).norm(dim=-1) for state in (start, refined.state))
+    refined = searched(estimate(start, true, noise_root=1e4), steps=40)
+    before, after = ((projected(state) - projected(true)).norm(dim=-1) for state in (start, refined))
     assert float(before.mean()) > 0.02
     assert float(after.max()) < 1e-3
 
@@ -185,25 +199,23 @@ def test_exact_detections_are_met() -> None:
 def test_known_height_is_met() -> None:
     start = people(3)
     tall = height(small().rest_vertices(start.betas)) + torch.tensor([0.08, -0.05, torch.nan]).double()
-    given = replace(Given.nothing(3), heights=tall)
-    refined = refiner().refine(estimate(start, start), given)
-    found = height(small().rest_vertices(refined.state.betas))
+    refined = searched(estimate(start, start), heights=tall)
+    found = height(small().rest_vertices(refined.betas))
     assert float((found - tall)[:2].abs().max()) < 0.01
 
 
 def test_known_shapes_pull_towards_their_mean() -> None:
     start, mean = people(), torch.full((small().shape_count,), 0.5).double()
-    given = replace(Given.nothing(PEOPLE), shape=(mean, 0.01 * torch.eye(small().shape_count).double()))
-    refined = refiner().refine(estimate(start, start), given)
-    assert ((refined.state.betas - mean).norm(dim=1) < 0.5 * (start.betas - mean).norm(dim=1)).all()
+    refined = searched(estimate(start, start), shape=(mean, 0.01 * torch.eye(small().shape_count).double()))
+    assert ((refined.betas - mean).norm(dim=1) < 0.5 * (start.betas - mean).norm(dim=1)).all()
 
 
 def test_known_keypoints_are_approached() -> None:
     start = people()
     elsewhere = projected(shaken(start, 0.06))[:, :17]
-    keypoints = torch.cat([elsewhere, torch.ones(PEOPLE, 17, 1).double()], -1)
-    refined = refiner().refine(estimate(start, start, 10.0), replace(Given.nothing(PEOPLE), keypoints=keypoints))
-    before, after = ((projected(state)[:, :17] - elsewhere).norm(dim=-1).mean(1) for state in (start, refined.state))
+    marked = torch.cat([elsewhere, torch.ones(PEOPLE, 17, 1).double()], -1)
+    refined = searched(estimate(start, start, 10.0), marked=marked)
+    before, after = ((projected(state)[:, :17] - elsewhere).norm(dim=-1).mean(1) for state in (start, refined))
     assert (after < 0.5 * before).all()
 
 
@@ -227,7 +239,7 @@ def test_search_gets_as_far_as_adam() -> None:
 def test_joints_are_as_unsure_as_their_covariance_says() -> None:
     state, root = people(), 0.1 * noise(PEOPLE, FREEDOMS, FREEDOMS)
     covariance = root @ root.mT
-    joints = refiner().joints
+    joints = Landmarks.keypoints(small(), "smpl24")
     plain, more = (joint_sigmas(joints, state, some) for some in (covariance, covariance + 0.01 * torch.eye(FREEDOMS)))
     torch.testing.assert_close(joint_sigmas(joints, state, 4 * covariance), 2 * plain)
     assert (plain[:, 0] == 0).all()
@@ -242,7 +254,7 @@ def test_mirror_images_are_as_sure() -> None:
     root = 0.1 * noise(PEOPLE, FREEDOMS, FREEDOMS)
     covariance = root @ root.mT
     flipped = covariance[:, order][:, :, order] * sign * sign[:, None]
-    joints = refiner().joints
+    joints = Landmarks.keypoints(small(), "smpl24")
     torch.testing.assert_close(
         joint_sigmas(joints, mirrored(state), flipped),
         joint_sigmas(joints, state, covariance)[:, list(MIRROR_SMPL24)],

@@ -13,7 +13,7 @@ PUBLIC = {
     "BodyModel",
     "Camera",
     "DataError",
-    "Facts",
+    "Known",
     "InputError",
     "ModelFileError",
     "NbfError",

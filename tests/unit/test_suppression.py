@@ -6,7 +6,8 @@ from hypothesis import given
 from torch import Tensor
 
 from nbf.body.joints import torso_length
-from nbf.nets.fitter import Proxy
+from nbf.geometry import Camera
+from nbf.proxy.proxy import Proxy
 from nbf.suppression import PERSON, SAME, distinct, distinct_seen, probability
 
 
@@ -71,7 +72,7 @@ def test_candidates_are_likelier_people_the_surer_locator_and_keypoints_are() ->
     scores = torch.tensor([0.2, 0.6, 0.2])
     keypoints = torch.zeros(3, 17, 3)
     keypoints[2, :, 2] = 0.8
-    found = probability(scores, Proxy(torch.zeros(3, 25, 64, 64), keypoints))
+    found = probability(scores, Proxy(Camera(torch.ones(3), torch.zeros(3, 2)), joints=keypoints))
     bias, of_locator, of_keypoints = PERSON
     torch.testing.assert_close(found.logit(), bias + of_locator * scores.logit() + of_keypoints * keypoints[:, 0, 2])
     assert found[1] > found[0]

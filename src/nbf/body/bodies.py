@@ -1,4 +1,4 @@
-"""What refinement changes, the body's shape, pose and place, as one point of a manifold with tangent steps."""
+"""Bodies before a camera: shape, pose and place, one point of a manifold with tangent steps."""
 
 from dataclasses import dataclass
 
@@ -27,6 +27,17 @@ class Bodies:
     """parent_from_joint; the root's is cam_from_body."""
     pelvis: Float[Tensor, "b 3"]
     """The pelvis joint in camera metres, z > 0."""
+
+    @classmethod
+    def placed(
+        cls,
+        body: BodyModel,
+        betas: Float[Tensor, "b s"],
+        rotations: Float[Tensor, "b 24 3 3"],
+        translation: Float[Tensor, "b 3"],
+    ) -> "Bodies":
+        """From what files hold; the inverse of `translation`."""
+        return cls(betas, rotations, translation + body.rest_joints(betas)[:, 0])
 
     @property
     def freedoms(self) -> int:

@@ -10,7 +10,7 @@ import tyro
 from nbf.errors import InputError, NbfError
 
 if TYPE_CHECKING:
-    from nbf.facts import Facts
+    from nbf.known import Known
     from nbf.people import People
     from nbf.pictures import Picture
     from nbf.predictor import Predictor
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class KnownOptions:
     """Options that say what is known."""
 
     focal: Annotated[str | None, tyro.conf.arg(metavar="28mm", help_behavior_hint="(default: EXIF, else a guess)")] = (
@@ -37,15 +37,15 @@ class Known:
     parts: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """A part map to believe instead of the predicted one, such as a repainted walk_parts.png (for one picture)."""
 
-    def facts(self) -> "Facts":
+    def known(self) -> "Known":
         """What holds for everybody. Raises InputError where a value is impossible."""
-        from nbf.facts import Facts
+        from nbf.known import Known
 
-        return Facts(height=self.height, age_group=self.age_group)
+        return Known(height=self.height, age_group=self.age_group)
 
     def evidence(self, picture: "Picture") -> dict[str, Any]:
         """Arguments of `Predictor.predict` that depend on the picture. Raises InputError where a file is none."""
-        from nbf.facts import focal_pixels
+        from nbf.known import focal_pixels
         from nbf.proxy.keypoint_files import read_keypoints
         from nbf.proxy.part_files import read_part_map
 
@@ -72,12 +72,12 @@ class Known:
             yield from map(one, items)
             return
         alone = [one(item) for item in items]
-        shared = iter(predictor.share_shape([some for some in alone if not isinstance(some, NbfError)], self.facts()))
+        shared = iter(predictor.share_shape([some for some in alone if not isinstance(some, NbfError)], self.known()))
         yield from (some if isinstance(some, NbfError) else next(shared) for some in alone)
 
     def check(self, pictures: int) -> None:
         """Raises InputError where options do not go together."""
-        self.facts()
+        self.known()
         for option, value in (("--keypoints", self.keypoints), ("--parts", self.parts)):
             if value is not None and pictures != 1:
                 raise InputError(f"{option}: expected one picture beside it, got {pictures}; run them one by one")

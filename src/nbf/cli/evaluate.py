@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbf.evaluate.bench import Benchmark, Group
     from nbf.evaluate.fingerprint import Fingerprint, Sketch
     from nbf.evaluate.sheet import Entry
+    from nbf.networks import Networks
     from nbf.predictor import Predictor
 
 T = TypeVar("T")
@@ -36,20 +37,15 @@ class Arguments:
     """How many, from the first on; of photos of varied poses, so many of each set."""
     proxy: Literal["rgb", "true-parts"] = "rgb"
     """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
-    refine: bool = False
-    """Refine the bodies as `nbf predict` does. On the benchmark people are scored before and after it."""
+    method: str = "nbf"
+    """How bodies are found: nbf or nbf-plain, which does not refine. On the benchmark, what refines is scored before
+    and after it."""
     known_height: bool = False
     """Tell the refinement everybody's true height (benchmark only)."""
     seed: int = 0
     """Which synthetic people."""
-    fitter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
-    """Weights of the fitter."""
-    segmenter: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
-    """Weights of the segmenter."""
-    locator: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
-    """Weights of the locator (photos only)."""
-    doubt: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: bundled)")] = None
-    """Weights of the doubt network."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
+    """Folder with weights of `nbf train`, used in place of the bundled ones."""
     cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
     """Folder with the training caches."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -98,10 +94,13 @@ def _check(given: Arguments) -> None:
         raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
-    if given.known_height and (not given.refine or real):
-        raise InputError("--known-height: expected --refine and a track of the benchmark beside it")
-    if given.plot is not None and (not given.refine or real or given.plot.suffix.lower() != ".png"):
-        raise InputError(f"--plot: expected --refine, a track and a file name that ends in .png, got {given.plot}")
+    plain = given.method == "nbf-plain"
+    if given.known_height and (plain or real):
+        raise InputError("--known-height: expected a method that refines and a track of the benchmark beside it")
+    if given.plot is not None and (plain or real or given.plot.suffix.lower() != ".png"):
+        raise InputError(
+            f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
+        )
     measured = given.n, given.json, given.sheet
     if given.record and (real or given.seed != 0 or any(value is not None for value in measured)):
         raise InputError("--record: expected only --data bench:studio or bench:wild beside it; leave out the rest")
@@ -131,15 +130,13 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.evaluate import protocol
     from nbf.evaluate.bench import GROUP, PEOPLE
     from nbf.evaluate.fingerprint import joined, sketch
-    from nbf.evaluate.method import Method, Refine, Regress
-    from nbf.nets.doubt import Doubt
-    from nbf.nets.fitter import Fitter
-    from nbf.nets.segmenter import Segmenter
-    from nbf.nets.weights import load_kind
+    from nbf.methods import method
+    from nbf.proxy.proxy import Truth
 
     # First: a wrong file should not wait for the wardrobe.
-    fitter = load_kind(given.fitter or "fitter", Fitter)
-    segmenter = load_kind(given.segmenter or "segmenter", Segmenter) if given.proxy == "rgb" else None
+    how = method(given.method, _networks(given, exact=True))
+    if given.proxy == "true-parts":
+        how = replace(how, see=Truth())
     bench = _load(given)
     sketches: list[Sketch] = []
 
@@ -150,12 +147,11 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
     count = PEOPLE if given.n is None else given.n
     groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
-    method: Method = (regress := Regress(bench.body, fitter, segmenter, given.device))
-    if given.refine:
-        method = Refine(regress, load_kind(given.doubt or "doubt", Doubt), known_height=given.known_height)
-    result = protocol.run(sketched(groups), bench.body, method, keep=given.sheet is not None)
+    result = protocol.run(
+        sketched(groups), bench.body, how, known_height=given.known_height, keep=given.sheet is not None
+    )
     known = _fingerprint(given, bench, joined(sketches))
-    report = {"data": given.data, "proxy": given.proxy, "seed": given.seed} | result.report()
+    report = {"data": given.data, "method": given.method, "proxy": given.proxy, "seed": given.seed} | result.report()
     if given.plot is not None and result.joint_error is not None:
         from nbf.files import replacing
         from nbf.render.reliability import reliability_plot
@@ -183,8 +179,8 @@ def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     shared, predictor = _shared(given), _predictor(given)
     photos = real_photos(shared, "val")[: given.n]
     watched = _progress(photos, len(photos), "real photos")
-    scores, entries = evaluate_real(predictor, watched, refine=given.refine, keep=given.sheet is not None)
-    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
+    scores, entries = evaluate_real(predictor, watched, keep=given.sheet is not None)
+    return {"data": given.data, "method": given.method, "proxy": given.proxy} | scores, entries, predictor.body.faces
 
 
 def _photos(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
@@ -199,10 +195,9 @@ def _photos(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
         _progress(lspet, len(lspet), "lspet"),
         _progress(coco, len(coco), "coco"),
         _progress(empty, len(empty), "nobody"),
-        refine=given.refine,
         keep=given.sheet is not None,
     )
-    return {"data": given.data, "proxy": given.proxy} | scores, entries, predictor.body.faces
+    return {"data": given.data, "method": given.method, "proxy": given.proxy} | scores, entries, predictor.body.faces
 
 
 def _shared(given: Arguments) -> Path:
@@ -216,20 +211,18 @@ def _shared(given: Arguments) -> Path:
     return shared
 
 
-def _predictor(given: Arguments) -> "Predictor":
-    from nbf.body.files import load_body
-    from nbf.nets.doubt import Doubt
-    from nbf.nets.fitter import Fitter
-    from nbf.nets.locator import Locator
-    from nbf.nets.segmenter import Segmenter
-    from nbf.nets.weights import load_kind
-    from nbf.predictor import BODY, Predictor
+def _networks(given: Arguments, *, exact: bool = False) -> "Networks":
+    from nbf.networks import Networks
 
-    locator = load_kind(given.locator or "locator", Locator)
-    segmenter = load_kind(given.segmenter or "segmenter", Segmenter)
-    fitter = load_kind(given.fitter or "fitter", Fitter)
-    doubt = load_kind(given.doubt or "doubt", Doubt)
-    return Predictor(locator, segmenter, fitter, doubt, load_body(BODY), BODY, device=given.device)
+    return replace(Networks.load(given.weights, given.device), exact=exact)
+
+
+def _predictor(given: Arguments) -> "Predictor":
+    from nbf.methods import method
+    from nbf.predictor import Predictor
+
+    networks = _networks(given)
+    return Predictor(networks, method(given.method, networks))
 
 
 def _progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:

@@ -37,16 +37,22 @@ def main(arguments: Sequence[str]) -> int:
 
     from nbf.body.files import load_body
     from nbf.data.pack import PhotoPack
-    from nbf.nets.blocks import for_inference
-    from nbf.nets.weights import load_network
+    from nbf.nets.fitter import Fitter
+    from nbf.nets.segmenter import Segmenter
+    from nbf.nets.weights import load_kind
+    from nbf.proxy.segmented import Segmented
+    from nbf.solve.fit import Method
+    from nbf.solve.regress import Regress
     from nbf.synth.poses import PoseLibrary
     from nbf.train.photo_bodies import PhotoFitter, everyday_poses, fit_photos
 
     torch.set_num_threads(given.threads)
     photos = PhotoPack.load(given.pack).decode()
     mixture = everyday_poses(PoseLibrary.load(), torch.Generator().manual_seed(0))
-    segmenter, network = (for_inference(load_network(name)) for name in (given.segmenter, given.fitter))
-    fitter = PhotoFitter(photos, segmenter, network, load_body("anny24", "small"), mixture)
+    see = Segmented(load_kind(given.segmenter, Segmenter), exact=True)
+    fitter = PhotoFitter(
+        photos, Method(see, Regress(load_kind(given.fitter, Fitter))), load_body("anny24", "small"), mixture
+    )
     people = torch.arange(len(photos.photo))[: given.people]
     began = time.perf_counter()
     with Progress(disable=not sys.stderr.isatty()) as bar:

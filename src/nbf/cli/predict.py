@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from nbf.cli._known import Known
+from nbf.cli._known import KnownOptions
 from nbf.errors import InputError, NbfError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _PNG_COMPRESSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Known):
+class Arguments(KnownOptions):
     """From photos to 3D body meshes.
 
     For a photo walk.jpg this writes walk.png (photo, part map, mesh over the photo, mesh from the side) and, for every
@@ -43,8 +43,10 @@ class Arguments(Known):
     """Keep only the N surest people of each photo."""
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
-    refine: bool = True
-    """Make the bodies agree with the joints seen in 2D and with what is known."""
+    method: str = "nbf"
+    """How bodies are found: nbf, or nbf-plain, which does not make them agree with the joints seen in 2D."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
+    """Folder with weights that you trained, used in place of the bundled ones."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk.json: boxes, body parameters and joints of everybody."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -61,8 +63,11 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
     if given.min_score is not None and not 0 < given.min_score <= 1:
         raise InputError(f"--min-score: expected a probability above 0, up to 1, got {given.min_score:g}")
-    if not given.refine and (given.height or given.age_group or given.same_person or given.keypoints):
-        raise InputError("--no-refine: expected no --height, --age-group, --same-person or --keypoints beside it")
+    if given.method == "nbf-plain" and (given.height or given.age_group or given.same_person or given.keypoints):
+        raise InputError(
+            "--method nbf-plain: expected no --height, --age-group, --same-person or --keypoints beside it, which only "
+            "refinement can use; use nbf"
+        )
     if given.output.exists() and not given.output.is_dir():
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
     return _run(given, parse_boxes(given.box))
@@ -99,7 +104,7 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
     if boxes is not None and len(photos) != 1:
         raise InputError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
     names = result_names(photos, given.output)
-    predictor = load(given.device)
+    predictor = load(given.weights, given.method, given.device)
 
     def ask(photo: Path) -> "People":
         picture = read_picture(photo)
@@ -108,8 +113,7 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
             boxes=boxes,
             min_score=LIKELY if given.min_score is None else given.min_score,
             max_people=1 if given.same_person else given.max_people,
-            refine=given.refine,
-            facts=given.facts(),
+            known=given.known(),
             **given.evidence(picture),
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from nbf.cli._known import Known
+from nbf.cli._known import KnownOptions
 from nbf.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Known):
+class Arguments(KnownOptions):
     """From results of `nbf predict` to better ones, without looking at the photos again.
 
     The body of walk_0.npz is fitted anew to the part map and joints that are in the file, or to those you give, and to
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
     def ask(path: Path) -> "People":
         people = load_people(path, given.photo)
-        return predictor.refit(people, facts=given.facts(), **given.evidence(people.picture))
+        return predictor.refit(people, known=given.known(), **given.evidence(people.picture))
 
     results = given.answers(predictor, given.results, ask)
     names = result_names(given.results, given.output)

@@ -173,7 +173,6 @@ def evaluate_photos(
     coco: Iterable[HumanPhoto],
     empty: Iterable[Path],
     *,
-    refine: bool = False,
     keep: bool = False,
 ) -> tuple[dict[str, float | int | list[tuple[float, float, int]]], list[Entry]]:
     """Find people in photos and measure them by human labels; docs/benchmark.md explains every number.
@@ -182,7 +181,6 @@ def evaluate_photos(
         predictor: what is measured, as `predict` works by default.
         lspet, coco: photos with labelled people, measured by the rules of their set.
         empty: pictures with nobody in them.
-        refine: as of `Predictor.predict`.
         keep: make entries of a contact sheet.
 
     Returns:
@@ -194,13 +192,13 @@ def evaluate_photos(
     ranks: list[float] = []
     for photos, add in ((lspet, ruler.add_lspet), (coco, ruler.add_coco)):
         for photo in photos:
-            people = predictor.predict(photo.path, refine=refine)
+            people = predictor.predict(photo.path)
             met = add(photo, Findings.of(people))
             if keep and len(met):
                 ranks.append(-float(met.float().mean()))
                 entries.append(_entry(photo, people, met))
     for path in empty:
-        ruler.add_empty(Findings.of(predictor.predict(path, refine=refine)))
+        ruler.add_empty(Findings.of(predictor.predict(path)))
     report = ruler.report() | {"seconds": rounded(time.perf_counter() - start)}
     return report, [entries[index] for index in spread(ranks)] if keep else []
 

@@ -10,18 +10,22 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
+from nbf.body.measure import height
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels
 from nbf.evaluate import metrics
 from nbf.evaluate.bench import Group
-from nbf.evaluate.method import Method
 from nbf.evaluate.report import Scores, percent, rounded
-from nbf.evaluate.score import Bodies, PersonScores, concatenated, harmed, score_bodies, summary
+from nbf.evaluate.score import PersonScores, concatenated, harmed, score_bodies, summary
 from nbf.evaluate.sheet import Entry, spread
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
+from nbf.known import NOTHING, Known
 from nbf.nets.segmenter import INPUT_SIZE
+from nbf.proxy.proxy import Crops, Proxy
 from nbf.render.reliability import reliability
+from nbf.solve.fit import Method
 
 MERGED = 14
 
@@ -82,13 +86,18 @@ class Result:
 
 
 @torch.no_grad()
-def run(groups: Iterable[Group], body: BodyModel, method: Method, *, keep: bool = False) -> Result:
+def run(
+    groups: Iterable[Group], body: BodyModel, method: Method, *, known_height: bool = False, keep: bool = False
+) -> Result:
     """Measure a method on the people of `Benchmark.groups`.
+
+    Of the truth it is told the camera, as a predictor would be that knows the lens.
 
     Args:
         groups: labelled people.
         body: the body model that their parameters belong to, and the method's.
         method: finds bodies.
+        known_height: tell it everybody's true height.
         keep: also keep what a contact sheet needs, about 200 kB a person.
     """
     scores: list[PersonScores] = []
@@ -99,19 +108,23 @@ def run(groups: Iterable[Group], body: BodyModel, method: Method, *, keep: bool 
     seconds = 0.0
     for group in groups:
         batch = group.batch
-        start = time.perf_counter()
-        answer = method(batch)
-        seconds += time.perf_counter() - start
-        true = Bodies(batch["betas"], batch["rotations"], batch["translation"])
         camera = Camera(batch["focal"], batch["center"])
-        scores.append(score_bodies(body, answer.bodies, true, camera, INPUT_SIZE))
-        if answer.before is not None and answer.joint_error is not None:
-            before.append(score_bodies(body, answer.before, true, camera, INPUT_SIZE))
-            said.append(answer.joint_error[:, 1:] * metrics.MILLIMETRES)
-        labels = answer.parts.argmax(1)
+        here = camera.scaled(1 / INPUT_SIZE)
+        crops = Crops(batch["image"], here, truth=Proxy(here, batch["parts"]))
+        known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
+        start = time.perf_counter()
+        proxy, fit = method(crops, known)
+        seconds += time.perf_counter() - start
+        assert proxy.parts is not None  # whose overlap with the true ones is a score
+        true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
+        scores.append(score_bodies(body, fit.bodies, true, camera, INPUT_SIZE))
+        if fit.report is not None and fit.start is not None and fit.joint_error is not None:
+            before.append(score_bodies(body, fit.start, true, camera, INPUT_SIZE))
+            said.append(fit.joint_error[:, 1:] * metrics.MILLIMETRES)
+        labels = proxy.parts.argmax(1)
         parts += metrics.confusion(labels, batch["parts"].argmax(1), 25, ~batch["ignore"])
         if keep:
-            kept += _kept(batch["image"], labels, answer.bodies, true, camera)
+            kept += _kept(batch["image"], labels, fit.bodies, true, camera)
     refined = concatenated(before) if before else None
     return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
 
@@ -126,7 +139,7 @@ def entries(kept: list[Kept], people: PersonScores, body: BodyModel) -> list[Ent
 
 
 def _entry(kept: Kept, body: BodyModel, caption: str) -> Entry:
-    found, true = (body(b.betas, b.rotations, b.translation).vertices for b in (kept.found, kept.true))
+    found, true = (bodies.posed(body).vertices for bodies in (kept.found, kept.true))
     side = kept.picture.shape[-1]
     parts = torch.nn.functional.one_hot(kept.labels.long(), 25).permute(2, 0, 1).float()
     whole = Crop(torch.full((2,), side / 2), torch.tensor(float(side)), side)
@@ -137,8 +150,5 @@ def _entry(kept: Kept, body: BodyModel, caption: str) -> Entry:
 def _kept(images: Tensor, labels: Tensor, found: Bodies, true: Bodies, camera: Camera) -> list[Kept]:
     pictures = (images * 255).round().byte()
     return [
-        Kept(
-            pictures[i], labels[i].byte(), found[i : i + 1], true[i : i + 1], Camera(camera.focal[i], camera.center[i])
-        )
-        for i in range(len(images))
+        Kept(pictures[i], labels[i].byte(), found[i : i + 1], true[i : i + 1], camera[i]) for i in range(len(images))
     ]

@@ -43,7 +43,7 @@ class _Tally:
 
 @torch.no_grad()
 def evaluate_real(
-    predictor: Predictor, photos: Iterable[RealPhoto], *, refine: bool = False, keep: bool = False
+    predictor: Predictor, photos: Iterable[RealPhoto], *, keep: bool = False
 ) -> tuple[Scores, list[Entry]]:
     """Agreement over all labelled people of the photos.
 
@@ -60,7 +60,7 @@ def evaluate_real(
     tally = _Tally()
     start = time.perf_counter()
     for photo in photos:
-        _measure(predictor, photo, tally, keep, refine)
+        _measure(predictor, photo, tally, keep)
     scores: Scores = {
         "n": tally.people,
         "photos": len(tally.photos),
@@ -75,14 +75,14 @@ def evaluate_real(
     return scores, [tally.entries[index] for index in shown]
 
 
-def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool, refine: bool) -> None:
+def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool) -> None:
     image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
     labels = torch.from_numpy(photo.labels())
     boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
     located, _ = predictor.locate(image)
     if len(located):
         tally.found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
-    people = predictor.predict(photo.image(), boxes=boxes, refine=refine)
+    people = predictor.predict(photo.image(), boxes=boxes)
     crops, camera = Crop.from_boxes(boxes, INPUT_SIZE), people.camera
     vertices, parts = (
         torch.stack(values) for values in zip(*((person.vertices, person.parts.probabilities) for person in people))

@@ -1,28 +1,14 @@
 """How far bodies are from the truth, person by person; nothing here knows how the bodies were found."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nbf.body.bodies import Bodies
 from nbf.body.model import BodyModel
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
 from nbf.geometry.camera import Camera
-
-
-@dataclass(frozen=True)
-class Bodies:
-    """Parameters of n bodies in the frame of their camera."""
-
-    betas: Float[Tensor, "n s"]
-    rotations: Float[Tensor, "n 24 3 3"]
-    translation: Float[Tensor, "n 3"]
-
-    def __getitem__(self, rows: slice) -> "Bodies":
-        return Bodies(self.betas[rows], self.rotations[rows], self.translation[rows])
-
 
 PersonScores = dict[str, Tensor]
 """Name and one value per person, or one per person and joint (NaN where a joint does not count)."""
@@ -47,8 +33,7 @@ def score_bodies(body: BodyModel, found: Bodies, true: Bodies, camera: Camera, s
         NaN outside of the crop; `error_2d` (COCO, 17; percent of the crop's side, NaN outside of it); `joints` (mm, of
         the 23 beside the pelvis, pelvis-aligned).
     """
-    guess = body(found.betas, found.rotations, found.translation)
-    truth = body(true.betas, true.rotations, true.translation)
+    guess, truth = found.posed(body), true.posed(body)
     roots = guess.joints[:, 0], truth.joints[:, 0]
     rest = body.rest_vertices(found.betas), body.rest_vertices(true.betas)
     lsp = body.keypoints(guess, "lsp14"), body.keypoints(truth, "lsp14")

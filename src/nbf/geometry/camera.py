@@ -23,6 +23,10 @@ class Camera:
     focal: Float[Tensor, "*b"]
     center: Float[Tensor, "*b 2"]
 
+    def __getitem__(self, rows: int | slice | Tensor) -> "Camera":
+        """Some cameras of a batch."""
+        return Camera(self.focal[rows], self.center[rows])
+
     @classmethod
     def nbf(cls, size: int = _NBF_SIZE) -> "Camera":
         """The fixed camera of the NBF paper for a square picture of `size` pixels."""

@@ -29,8 +29,8 @@ MOVE = 0.2
 BONE_FLOOR = 1e-4
 
 
-class Proxy(NamedTuple):
-    """The 2D evidence of people in square crops.
+class FitterInput(NamedTuple):
+    """What a fitter is told of people in square crops.
 
     parts: probabilities of background and the 24 parts. keypoints: x, y of the 17 COCO keypoints in the crop (-1 the
     left/top edge, 1 the right/bottom one) and a score in [0, 1]; all zero where nobody looked for them.
@@ -39,12 +39,12 @@ class Proxy(NamedTuple):
     parts: Float[Tensor, "b 25 64 64"]
     keypoints: Float[Tensor, "b 17 3"]
 
-    def at(self, rows: slice | Tensor) -> "Proxy":
+    def at(self, rows: slice | Tensor) -> "FitterInput":
         """Some of the people."""
-        return Proxy(self.parts[rows], self.keypoints[rows])
+        return FitterInput(self.parts[rows], self.keypoints[rows])
 
     @classmethod
-    def of_parts(cls, parts: Float[Tensor, "b 25 64 64"]) -> "Proxy":
+    def of_parts(cls, parts: Float[Tensor, "b 25 64 64"]) -> "FitterInput":
         """Part maps alone."""
         return cls(parts, parts.new_zeros(len(parts), KEYPOINTS, 3))
 
@@ -137,17 +137,17 @@ class Fitter(nn.Module):
         self.mean_log_scale.copy_(log_scale)
         self.mean_offset.copy_(offset)
 
-    def forward(self, proxy: Proxy) -> tuple[FitterOutput, JointMaps]:
+    def forward(self, seen: FitterInput) -> tuple[FitterOutput, JointMaps]:
         """The body, and the joint maps that it was lifted from."""
-        findings, maps = self.find(proxy)
+        findings, maps = self.find(seen)
         output, places = self.lift(findings)
         return output, maps._replace(places=places)
 
-    def find(self, proxy: Proxy) -> tuple[Findings, JointMaps]:
+    def find(self, seen: FitterInput) -> tuple[Findings, JointMaps]:
         """The convolutional half: what there is to lift, and the joint maps, whose places nobody has moved yet."""
-        maps, gathered, context = self.finder(proxy.parts)
-        moments = part_moments(proxy.parts)
-        return Findings(maps.places, maps.spreads, proxy.keypoints, moments, gathered, context), maps
+        maps, gathered, context = self.finder(seen.parts)
+        moments = part_moments(seen.parts)
+        return Findings(maps.places, maps.spreads, seen.keypoints, moments, gathered, context), maps
 
     def lift(self, findings: Findings) -> tuple[FitterOutput, Float[Tensor, "b 24 2"]]:
         """The other half, a thirtieth of the work: the body, and the joints' places as all findings together have them.

@@ -91,7 +91,7 @@ def write_part_map(labels: UInt8[np.ndarray, "h w"], path: str | Path) -> None:
         image.save(draft, "PNG")
 
 
-def part_probabilities(labels: UInt8[np.ndarray, "h w"], crop: Crop) -> Float[Tensor, "25 r r"]:
+def part_shares(labels: UInt8[np.ndarray, "h w"], crop: Crop) -> Float[Tensor, "25 r r"]:
     """What the fitter reads of a picture's labels 0..24: the share of each part in each cell of one person's crop.
 
     The map has a cell for `STRIDE` pixels of the crop each way, 64 x 64 in all for crops of 256; beyond the picture all

@@ -8,10 +8,10 @@ from nbf.body.bodies import Bodies
 from nbf.body.joints import world_rotations
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
-from nbf.geometry import Camera
 from nbf.nets.doubt import Clues
-from nbf.nets.fitter import Proxy
-from nbf.nets.mirror import Reading
+from nbf.nets.mirror import in_sides
+from nbf.proxy.proxy import Proxy
+from nbf.solve.fit import Reading
 
 
 def detected_points(body: BodyModel) -> Landmarks:
@@ -19,22 +19,26 @@ def detected_points(body: BodyModel) -> Landmarks:
     return Landmarks.keypoints(body, "coco17") + Landmarks.keypoints(body, "smpl24")
 
 
+def seen_joints(proxy: Proxy) -> Float[Tensor, "b 17 3"]:
+    """The joints of a proxy; zeros where nobody looked for any."""
+    return proxy.camera.center.new_zeros(len(proxy), 17, 3) if proxy.joints is None else proxy.joints
+
+
 def detections(reading: Reading, proxy: Proxy) -> Float[Tensor, "b 41 2"]:
-    """Where the networks see these points, in crop sides (0 to 1 across the crop)."""
-    return torch.cat([proxy.keypoints[..., :2], reading.joints[..., :2]], dim=1) / 2 + 0.5
+    """Where the networks see these points, in crop sides."""
+    return torch.cat([seen_joints(proxy)[..., :2], in_sides(reading.joints)[..., :2]], dim=1)
 
 
-def clues(
-    points: Landmarks, start: Bodies, camera: Camera, reading: Reading, proxy: Proxy, seen: Float[Tensor, "b 41 2"]
-) -> Clues:
-    """Clues of b people: logs of what the two looks disagree about and of how far the estimate's own projections
-    (`points`, before `camera` in crop sides) are from the detections `seen`; scores, spreads, sizes of parts and how
-    sure their pixels are."""
-    missed = (seen - camera.project(place(points, start, jacobian=False).points)).norm(dim=-1)
-    given = (proxy.keypoints[..., 2] > 0).any(1)
+def clues(points: Landmarks, start: Bodies, reading: Reading, proxy: Proxy, seen: Float[Tensor, "b 41 2"]) -> Clues:
+    """Clues of b people: logs of what the two looks disagree about and of how far the estimate's own projections of
+    `points` are from the detections `seen`; scores, spreads, sizes of parts and how sure their pixels are."""
+    assert proxy.parts is not None  # or there would be no reading
+    missed = (seen - proxy.camera.project(place(points, start, jacobian=False).points)).norm(dim=-1)
+    scores = seen_joints(proxy)[..., 2]
+    given = (scores > 0).any(1)
     keypoints, joints = missed.split((17, 24), dim=1)
     away = world_rotations(start.rotations)[..., 2, 1]  # whether a limb points at the camera
-    score = proxy.keypoints[..., 2].clamp(1e-3, 1 - 1e-3).logit()
+    score = scores.clamp(1e-3, 1 - 1e-3).logit()
     return Clues(
         joints=torch.stack(
             [

@@ -1,118 +1,73 @@
-"""Test-time refinement: a fitter's estimate, made to agree with the joints seen in 2D and with what is known."""
+"""Optimise: least squares from another solver's bodies, over a list of terms that the evidence gives."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from nbf.body.bodies import Bodies
-from nbf.body.landmarks import Landmarks, place
+from nbf.body.bodies import SHAPE_START
+from nbf.body.landmarks import Landmarks
 from nbf.body.model import BodyModel
-from nbf.body.pose_prior import PosePrior
-from nbf.geometry import Camera, translation_from_crop_camera
-from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import Proxy
-from nbf.nets.mirror import Reading
-from nbf.solve import terms
-from nbf.solve.clues import clues, detected_points, detections
-from nbf.solve.estimate import Estimate
-from nbf.solve.levenberg import Block, Report, normal_equations, solve
+from nbf.errors import InputError
+from nbf.known import NOTHING, Known
+from nbf.proxy.proxy import Proxy
+from nbf.solve.fit import Fit, Solve
+from nbf.solve.levenberg import Problem, normal_equations, solve
+from nbf.solve.uncertainty import joint_sigmas
 
 STEPS = 12
-HEIGHT_SIGMA = 0.01
-"""Metres by which a height that somebody gives may be wrong."""
-GIVEN_SIGMA = 0.01
-"""Crop sides by which a keypoint that somebody gives may be off the body's own; COCO's annotators differ by as much."""
-PRIOR = 0.15
-"""Weight of the pose prior. The estimate knows most of what it says; it holds what the picture does not show."""
-_ROBUST = 3.0
 
 
 @dataclass(frozen=True)
-class Given:
-    """What is known of b people besides what the networks see."""
+class Calibration:
+    """What makes the covariances of some terms those of real errors."""
 
-    heights: Float[Tensor, " b"]
-    """Metres, T-posed; nan where unknown."""
-    keypoints: Float[Tensor, "b 17 3"]
-    """COCO-17 from elsewhere: x, y in crop sides and a weight from 0 (unknown) to 1."""
-    shape: tuple[Float[Tensor, " s"], Float[Tensor, "s s"]] | None = None
-    """Mean and covariance of the shapes of the people's age group."""
-
-    @classmethod
-    def nothing(cls, count: int) -> "Given":
-        """Of `count` people."""
-        return cls(torch.full((count,), torch.nan), torch.zeros(count, 17, 3))
+    joints: float = 1.0
+    """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
+    shape: float = 1.0
+    """The same for the standard deviation of shape."""
 
 
-@dataclass(frozen=True)
-class Refined:
-    """Bodies, how sure they are, and how the search went."""
+@runtime_checkable
+class Terms(Protocol):
+    """What is made small for people of whom a proxy was seen, from the fit that the search starts from."""
 
-    state: Bodies
-    covariance: Float[Tensor, "b p p"]
-    """Of a step of the state (`Bodies.moved`), as the residuals' curvature has it (Laplace's approximation)."""
-    report: Report
+    @property
+    def calibration(self) -> Calibration: ...
 
-
-@dataclass(frozen=True)
-class KnownProblem:
-    """An estimate, and facts beside it."""
-
-    body: BodyModel
-    estimate: Estimate
-    prior: PosePrior
-    given: Given
-
-    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
-        """All residuals, in standard deviations."""
-        seen = place(self.estimate.points, state, jacobian)
-        blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
-        blocks += terms.pose(state, self.prior, PRIOR, jacobian)
-        given = self.given
-        if not given.heights.isnan().all():
-            blocks.append(terms.height(state, self.body, given.heights, HEIGHT_SIGMA, jacobian))
-        if given.shape is not None:
-            blocks.append(terms.shape_among(state, *given.shape, jacobian))
-        if (given.keypoints[..., 2] > 0).any():
-            pixels = terms.project(seen[:17], self.estimate.camera)
-            weights = given.keypoints[..., 2] / GIVEN_SIGMA
-            blocks.append(terms.points_2d(pixels, given.keypoints[..., :2], weights, _ROBUST))
-        return blocks
+    def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> Problem: ...
 
 
-class Refiner:
-    """Refines people before cameras, on the CPU: about a tenth of a second for one person, less for many together."""
+class Optimise:
+    """The most likely bodies, given the terms; nobody's residuals become larger. On the CPU, about a tenth of a second
+    for one person, less for many together."""
 
-    def __init__(self, body: BodyModel, doubt: Doubt) -> None:
-        """`doubt` must have been trained for the fitter whose readings are refined, and `body` be its body model."""
-        self.body, self.doubt = body, doubt.eval()
-        self.points: Landmarks = detected_points(body)
+    def __init__(self, body: BodyModel, start: Solve, terms: Terms, *, steps: int = STEPS) -> None:
+        """With `steps` 0 the start stays as it is, and only how sure it is is found."""
+        self.start, self.terms, self.steps = start, terms, steps
         self.joints = Landmarks.keypoints(body, "smpl24")
-        self.prior = PosePrior.load()
 
     @torch.no_grad()
-    def estimate(self, reading: Reading, proxy: Proxy, camera: Camera) -> Estimate:
-        """What the networks say; `camera` in crop sides. People without keypoints are judged by their part maps."""
-        body = reading.body
-        start = Bodies(
-            body.betas, body.rotations, translation_from_crop_camera(body.scale, body.offset, camera, resolution=1)
+    def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
+        return self.improve(proxy, known, self.start(proxy, known))
+
+    @torch.no_grad()
+    def improve(self, proxy: Proxy, known: Known, fit: Fit) -> Fit:
+        """The same from a fit that is there already. Raises InputError where knowledge is given that 0 steps cannot
+        use."""
+        if self.steps == 0 and (known or proxy.marked is not None):
+            raise InputError("known: expected nothing with a method that does not optimise; use the method nbf")
+        problem = self.terms(proxy, known, fit)
+        bodies, report = solve(problem, fit.bodies, steps=self.steps) if self.steps else (fit.bodies, None)
+        bodies = bodies.orthonormal()
+        matrix, _ = normal_equations(problem, bodies)
+        covariance, calibration = torch.linalg.inv(matrix), self.terms.calibration
+        return Fit(
+            bodies,
+            covariance,
+            joint_error=joint_sigmas(self.joints, bodies, covariance) * calibration.joints,
+            shape_covariance=covariance[:, SHAPE_START:, SHAPE_START:] * calibration.shape**2,
+            start=fit.bodies if self.steps else None,
+            report=report,
+            reading=fit.reading,
         )
-        seen = detections(reading, proxy)
-        doubts = self.doubt(clues(self.points, start, camera, reading, proxy, seen))
-        with_keypoints = (proxy.keypoints[..., 2] > 0).any(1)
-        return Estimate.make(self.doubt, doubts, start, camera, self.points, seen, with_keypoints)
-
-    @torch.no_grad()
-    def refine(self, estimate: Estimate, given: Given | None = None, *, steps: int = STEPS) -> Refined:
-        """The most likely bodies, given the estimate and what else is known; nobody's residuals become larger.
-
-        With `steps` 0 the estimate stays as it is, and only its covariance is found.
-        """
-        given = Given.nothing(len(estimate.start.betas)) if given is None else given
-        problem = KnownProblem(self.body, estimate, self.prior, given)
-        state, report = solve(problem, estimate.start, steps=steps)
-        state = state.orthonormal()
-        matrix, _ = normal_equations(problem, state)
-        return Refined(state, torch.linalg.inv(matrix), report)

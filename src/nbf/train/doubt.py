@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,22 @@ from torch import Generator, Tensor
 
 from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.body.files import load_body
-from nbf.body.landmarks import place
+from nbf.body.landmarks import Landmarks, place
 from nbf.geometry import Camera
 from nbf.geometry.procrustes import align
-from nbf.nets.blocks import for_inference
 from nbf.nets.doubt import MIRROR_POINTS, PLACE, POINTS, Clues, Doubt, Doubts
-from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter, Proxy
-from nbf.nets.mirror import in_crop, read_both_ways
+from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter
+from nbf.nets.mirror import in_crop, in_sides
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import load_kind, save_network
-from nbf.solve.clues import clues
+from nbf.proxy.proxy import Proxy
+from nbf.solve.clues import clues, detections
 from nbf.solve.deviation import deviation, mirror_deviation
+from nbf.solve.doubted import Doubted, DoubtedProblem
 from nbf.solve.estimate import Estimate
-from nbf.solve.optimise import Refiner
+from nbf.solve.levenberg import normal_equations, solve
+from nbf.solve.optimise import STEPS
+from nbf.solve.regress import Regress
 from nbf.solve.terms import height_and_slopes
 from nbf.solve.uncertainty import joint_sigmas
 from nbf.train.batch import Batch
@@ -87,7 +90,7 @@ class Cases:
         return Cases(
             self.start[rows],
             self.true[rows],
-            Camera(self.camera.focal[rows], self.camera.center[rows]),
+            self.camera[rows],
             Clues(*(value[rows] for value in self.clues)),
             self.detections[rows],
             self.with_keypoints,
@@ -107,60 +110,57 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     """Train, calibrate, save. Raises ModelFileError, DataError for missing files."""
     torch.manual_seed(config.seed)
     body = load_body("anny24", "small")
-    refiner = Refiner(body, Doubt(body.shape_count))
-    fitter = for_inference(load_kind(config.fitter, Fitter))
+    doubted = Doubted(body, Doubt(body.shape_count))
+    regress = Regress(load_kind(config.fitter, Fitter))
     people = load_packs(sorted(config.people.glob("*.npz")))
     count = len(people["betas"])
     order = torch.randperm(count, generator=Generator().manual_seed(config.seed))
     held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
-    cases = [look(refiner, fitter, people, seen) for seen in (True, False)]
-    lessons = [examples(refiner, some[taught]) for some in cases]
-    photos = [] if config.photos is None else [photographed(refiner, fitter, config.photos)]
-    learn(refiner.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos)))), config)
-    correlate(refiner.doubt, lessons, config)
+    cases = [look(regress, doubted, people, seen) for seen in (True, False)]
+    lessons = [examples(doubted, some[taught]) for some in cases]
+    photos = [] if config.photos is None else [photographed(regress, doubted, config.photos)]
+    learn(doubted.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos)))), config)
+    correlate(doubted.doubt, lessons, config)
     record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
-    record |= calibrate(refiner, [some[held_out] for some in cases], config)
+    record |= calibrate(doubted, [some[held_out] for some in cases], config)
     logger.info("%s", record)
-    save_network(refiner.doubt, config.output, record)
-    return refiner.doubt
+    save_network(doubted.doubt, config.output, record)
+    return doubted.doubt
 
 
 @torch.no_grad()
-def look(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> Cases:
+def look(regress: Regress, doubted: Doubted, people: Batch, seen: bool) -> Cases:
     """All people of a pack through the fitter, by what the segmenter saw or by their true part maps."""
-    start, told, detections = _estimated(refiner, fitter, people, seen)
-    betas = people["betas"].float()
-    pelvis = people["translation"].float() + refiner.body.rest_joints(betas)[:, 0]
-    true = Bodies(betas, people["rotations"].float(), pelvis)
+    start, told, detections = _estimated(regress, doubted, people, seen)
+    true = Bodies.placed(doubted.body, *(people[name].float() for name in ("betas", "rotations", "translation")))
     return Cases(start, true, _camera(people), told, detections, seen)
 
 
 @torch.no_grad()
-def photographed(refiner: Refiner, fitter: Fitter, folder: Path) -> Examples:
+def photographed(regress: Regress, doubted: Doubted, folder: Path) -> Examples:
     """What keypoints miss in photos, where nobody knows the bodies, and the mirror images."""
     people = load_packs(sorted(folder.glob("*.npz")))
-    _, told, detections = _estimated(refiner, fitter, people, seen=True)
+    _, told, detections = _estimated(regress, doubted, people, seen=True)
     labelled = people["keypoints"][..., :2] / INPUT_SIZE
     noise = torch.zeros_like(detections)
     noise[:, :KEYPOINTS] = detections[:, :KEYPOINTS] - labelled
     trusted = torch.zeros_like(detections)
     trusted[:, :KEYPOINTS] = people["keypoints"][..., 2:]
-    errors = torch.zeros(len(noise), len(refiner.doubt.error_root))
+    errors = torch.zeros(len(noise), len(doubted.doubt.error_root))
     return _both_ways(told, errors, noise, torch.cat([errors, trusted.flatten(1)], 1))
 
 
-def _estimated(refiner: Refiner, fitter: Fitter, people: Batch, seen: bool) -> tuple[Bodies, Clues, Tensor]:
+def _estimated(regress: Regress, doubted: Doubted, people: Batch, seen: bool) -> tuple[Bodies, Clues, Tensor]:
     """The fitter's answers, the clues to how wrong they are, and the detections in crop sides."""
     found = []
     for rows in torch.arange(len(people["focal"])).split(_BATCH):
-        parts = expand(people["seen_parts" if seen else "parts"][rows])
-        keypoints = in_crop(people["seen_keypoints"][rows].float()) if seen else torch.zeros(len(rows), KEYPOINTS, 3)
-        proxy = Proxy(parts.contiguous(memory_format=torch.channels_last), keypoints)
-        camera = _camera({name: people[name][rows] for name in ("focal", "center")})
-        reading = read_both_ways(fitter, proxy)
-        estimate = refiner.estimate(reading, proxy, camera)
-        told = clues(refiner.points, estimate.start, camera, reading, proxy, estimate.detections)
-        found.append((estimate.start, told, estimate.detections))
+        proxy = Proxy(_camera(people)[rows], expand(people["seen_parts" if seen else "parts"][rows]))
+        if seen:
+            proxy = replace(proxy, joints=in_sides(in_crop(people["seen_keypoints"][rows].float())))
+        fit = regress(proxy)
+        assert fit.reading is not None  # of a regressor
+        points = detections(fit.reading, proxy)
+        found.append((fit.bodies, clues(doubted.points, fit.bodies, fit.reading, proxy, points), points))
     starts, told, seen_points = zip(*found)
     start = Bodies(*(torch.cat(values) for values in zip(*map(_fields, starts))))
     return start, Clues(*(torch.cat(values) for values in zip(*told))), torch.cat(seen_points)
@@ -171,10 +171,10 @@ def _camera(people: Batch) -> Camera:
     return Camera(people["focal"] / INPUT_SIZE, people["center"] / INPUT_SIZE)
 
 
-def examples(refiner: Refiner, cases: Cases) -> Examples:
+def examples(doubted: Doubted, cases: Cases) -> Examples:
     """What estimates and detections miss, and the mirror image of all of it."""
     error = deviation(cases.start, cases.true, cases.camera)
-    noise = cases.detections - cases.camera.project(place(refiner.points, cases.true, jacobian=False).points)
+    noise = cases.detections - cases.camera.project(place(doubted.points, cases.true, jacobian=False).points)
     counts = torch.ones(len(error), error.shape[1] + 2 * POINTS)
     if not cases.with_keypoints:
         counts[:, error.shape[1] : error.shape[1] + 2 * KEYPOINTS] = 0
@@ -249,21 +249,23 @@ class Trial:
 
 
 @torch.no_grad()
-def attempt(refiner: Refiner, cases: Cases) -> Trial:
+def attempt(doubted: Doubted, cases: Cases) -> Trial:
     """Refine people and compare with the truth."""
-    doubt, joints = refiner.doubt, refiner.joints
+    doubt, joints = doubted.doubt, Landmarks.keypoints(doubted.body, "smpl24")
     with_keypoints = torch.full((len(cases.detections),), cases.with_keypoints)
     estimate = Estimate.make(
-        doubt, doubt(cases.clues), cases.start, cases.camera, refiner.points, cases.detections, with_keypoints
+        doubt, doubt(cases.clues), cases.start, cases.camera, doubted.points, cases.detections, with_keypoints
     )
-    refined = refiner.refine(estimate)
-    places = [place(joints, state, jacobian=False).points for state in (cases.start, refined.state, cases.true)]
+    problem = DoubtedProblem(doubted.body, estimate, doubted.prior)
+    refined, _ = solve(problem, estimate.start, steps=STEPS)
+    covariance = torch.linalg.inv(normal_equations(problem, refined := refined.orthonormal())[0])
+    places = [place(joints, state, jacobian=False).points for state in (cases.start, refined, cases.true)]
     start, end, true = (points - points[:, :1] for points in places)
-    height, slopes = height_and_slopes(refiner.body, refined.state.betas)
-    true_height, _ = height_and_slopes(refiner.body, cases.true.betas)
-    shape = refined.covariance[:, SHAPE_START:, SHAPE_START:]
+    height, slopes = height_and_slopes(doubted.body, refined.betas)
+    true_height, _ = height_and_slopes(doubted.body, cases.true.betas)
+    shape = covariance[:, SHAPE_START:, SHAPE_START:]
     return Trial(
-        (joint_sigmas(joints, refined.state, refined.covariance)[:, 1:], (end - true).norm(dim=-1)[:, 1:]),
+        (joint_sigmas(joints, refined, covariance)[:, 1:], (end - true).norm(dim=-1)[:, 1:]),
         (torch.einsum("ni,nij,nj->n", slopes, shape, slopes).sqrt(), (height - true_height).abs()),
         (align(start, true) - true).norm(dim=-1).mean(1) * 1000,
         (align(end, true) - true).norm(dim=-1).mean(1) * 1000,
@@ -271,18 +273,18 @@ def attempt(refiner: Refiner, cases: Cases) -> Trial:
 
 
 @torch.no_grad()
-def calibrate(refiner: Refiner, cases: Sequence[Cases], config: DoubtConfig) -> dict[str, float]:
+def calibrate(doubted: Doubted, cases: Sequence[Cases], config: DoubtConfig) -> dict[str, float]:
     """Set the caution, and make the mean predicted error of joints and heights that of people who were held out."""
-    doubt, record, trials = refiner.doubt, {}, []
+    doubt, record, trials = doubted.doubt, {}, []
     for some, root, kind in zip(cases, (doubt.noise_root, doubt.joint_noise_root), ("rgb", "true")):
         plain, best = root.clone(), (float("inf"), 0.0)
         for caution in config.cautions:
             root.copy_(plain / caution)
-            trial = attempt(refiner, some)
+            trial = attempt(doubted, some)
             harmed = float((trial.after > trial.before + 10).float().mean())
             best = min(best, (float(trial.after.mean()) + 1e3 * max(harmed - config.worse, 0), caution))
         root.copy_(plain / best[1])
-        trials.append(attempt(refiner, some))
+        trials.append(attempt(doubted, some))
         harmed = float((trials[-1].after > trials[-1].before + 10).float().mean())
         record |= {
             f"{kind}_caution": best[1],

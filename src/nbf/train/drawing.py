@@ -8,9 +8,9 @@ from nbf.data.pack import Photos
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.nets.blocks import multiplies_bfloat16
-from nbf.nets.look import look
 from nbf.nets.mirror import in_pixels
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
+from nbf.proxy.segmented import look
 from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
 from nbf.train.batch import Batch

@@ -11,7 +11,7 @@ from nbf import losses
 from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput, pose_joints
 from nbf.geometry.camera import Camera, crop_camera_from_translation
-from nbf.nets.fitter import Findings, Fitter, FitterOutput, JointMaps, Proxy, body_translation
+from nbf.nets.fitter import Findings, Fitter, FitterInput, FitterOutput, JointMaps, body_translation
 from nbf.nets.mirror import in_crop, in_pixels
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
@@ -127,14 +127,14 @@ class FitterTask:
         return in_crop(camera.project(losses.in_front(truth[:count]))).clamp(-1, 1)
 
     @torch.no_grad()
-    def proxy(self, batch: Batch) -> Proxy:
+    def proxy(self, batch: Batch) -> FitterInput:
         """What is shown: predicted maps as they are, true ones spoilt if the task spoils them."""
         parts = batch["parts"]
         if self.corruption is not None:
             true = (~batch["predicted"]).nonzero()[:, 0]
             parts = parts.index_copy(0, true, corrupt(parts[true], self.corruption))
         keypoints = in_crop(batch["seen_keypoints"]) * batch["predicted"][:, None, None]
-        return Proxy(parts.contiguous(memory_format=torch.channels_last), keypoints)
+        return FitterInput(parts.contiguous(memory_format=torch.channels_last), keypoints)
 
 
 def place(body: BodyModel, output: FitterOutput, camera: Camera) -> BodyOutput:

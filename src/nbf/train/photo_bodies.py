@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from nbf.body.anatomy import angles_from_rotations
 from nbf.body.bodies import Bodies
@@ -23,12 +23,12 @@ from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
 from nbf.data.window import clip, pixel_grid
 from nbf.errors import DataError
-from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle, translation_from_crop_camera
+from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.nets.fitter import UPRIGHT
-from nbf.nets.look import look
-from nbf.nets.mirror import fit_both_ways
+from nbf.proxy.proxy import Crops
 from nbf.raster import rasterize
 from nbf.solve.evidence_problem import BodyProblem, Evidence
+from nbf.solve.fit import Method
 from nbf.solve.levenberg import cost, solve
 from nbf.solve.maps import MERGED
 from nbf.solve.surface import Surface
@@ -166,11 +166,11 @@ def fit_photos(
 class PhotoFitter:
     """Fits bodies to people of a decoded pack, some at a time. Everything runs on the CPU."""
 
-    def __init__(self, photos: Photos, segmenter: nn.Module, fitter: nn.Module, body: BodyModel, mixture: PosePrior):
-        """`body` should be a small one; its surface is sampled."""
+    def __init__(self, photos: Photos, method: Method, body: BodyModel, mixture: PosePrior) -> None:
+        """`method` gives the start. `body` should be a small one; its surface is sampled."""
         nothing = torch.empty(0, 3, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)
         self.photos, self.crops = photos, RealCrops(photos, Backgrounds(nothing))
-        self.segmenter, self.fitter = segmenter, fitter
+        self.method = method
         self.body, self.mixture = body, mixture
         self.surface, self.keypoints = Surface.spread(body), label_keypoints(body)
 
@@ -182,10 +182,8 @@ class PhotoFitter:
     @torch.no_grad()
     def start(self, people: Int64[Tensor, " n"]) -> Bodies:
         """What the networks see, in the camera of `camera(people)`."""
-        image = self.crops.plain(people)["image"].contiguous(memory_format=torch.channels_last)
-        fit = fit_both_ways(self.fitter, look(self.segmenter, image))
         camera = self.crop(people).camera(self.camera(people))
-        return Bodies(fit.betas, fit.rotations, translation_from_crop_camera(fit.scale, fit.offset, camera, 1))
+        return self.method(Crops(self.crops.plain(people)["image"], camera))[1].bodies
 
     @torch.no_grad()
     def fit(self, people: Int64[Tensor, " n"], start: Bodies) -> Bodies:

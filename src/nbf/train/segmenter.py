@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nbf import losses
 from nbf.body.parts import MERGE
-from nbf.nets.fitter import Proxy
+from nbf.nets.fitter import FitterInput
 from nbf.nets.mirror import in_crop
 from nbf.nets.segmenter import STRIDE, Segmenter, SegmenterOutput, decode_keypoints, part_probabilities
 from nbf.train.batch import Batch
@@ -78,6 +78,6 @@ class SegmenterTask:
     def _body_loss(fitter: FitterTask, output: SegmenterOutput, rows: Bool[Tensor, " b"], batch: Batch) -> Tensor:
         """The sum of the fitter's losses over some rows, those that have a body."""
         keypoints = in_crop(decode_keypoints(output.keypoints))
-        answer, maps = fitter.network(Proxy(part_probabilities(output)[rows], keypoints[rows]))
+        answer, maps = fitter.network(FitterInput(part_probabilities(output)[rows], keypoints[rows]))
         named = fitter.judge(answer, maps, {name: batch[name][rows] for name in BODY_LABELS})
         return torch.stack(list(named.values())).sum()

@@ -7,18 +7,18 @@ import pytest
 import torch
 from PIL import Image
 
+from nbf.body.bodies import Bodies
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.data.photo import RealPerson, RealPhoto
 from nbf.evaluate import metrics
 from nbf.evaluate.real import _scored, evaluate_real, part_confusion
-from nbf.geometry.camera import Camera, crop_camera_from_translation
+from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
-from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import FitterOutput, Proxy
-from nbf.nets.mirror import Reading
+from nbf.known import Known
 from nbf.predictor import Predictor
+from nbf.proxy.proxy import Crops, Proxy
 from nbf.raster.zbuffer import rasterize
-from nbf.solve.optimise import Refiner
+from nbf.solve.fit import Fit, Method
 
 WIDTH, HEIGHT = 120, 160
 
@@ -28,7 +28,7 @@ class Knows(Predictor):
 
     def __init__(self, body: BodyModel, off: float = 0.0) -> None:
         self.body, self.body_name, self.off = body, "anny24", off
-        self.refiner = Refiner(body, Doubt(body.shape_count))
+        self.method = Method(self.paint, self.answer)
         self.betas, self.rotations = torch.zeros(1, body.shape_count), torch.eye(3).repeat(1, 24, 1, 1)
         self.rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1]))
         self.pelvis = torch.tensor([[0.0, 0.0, 3.0]])
@@ -53,19 +53,21 @@ class Knows(Predictor):
     def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.box[None], torch.ones(1)
 
-    def segment(self, image: torch.Tensor, crops: Crop) -> Proxy:
+    def see(self, image: torch.Tensor, camera: Camera, crops: Crop) -> Proxy:
+        self.crops = crops
+        return super().see(image, camera, crops)
+
+    def paint(self, crops: Crops) -> Proxy:
         grid = torch.stack(torch.meshgrid(torch.arange(64), torch.arange(64), indexing="xy"), -1).reshape(1, -1, 2)
-        x, y = crops.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
+        x, y = self.crops.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
         inside = (x >= 0) & (y >= 0) & (x < WIDTH) & (y < HEIGHT)
         seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
-        return Proxy.of_parts(torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float())
+        parts = torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float()
+        return Proxy(crops.camera, parts)
 
-    def read(self, proxy: Proxy) -> Reading:
-        camera = Crop.from_boxes(self.box[None], 256).camera(Camera.default(WIDTH, HEIGHT))
-        moved = self.pelvis + torch.tensor([self.off, 0.0, 0.0])
-        found = FitterOutput(self.betas, self.rotations, *crop_camera_from_translation(moved, camera, 256))
-        nothing = (torch.zeros(1, 24, 3), torch.zeros(1, 24, 3), torch.zeros(1, 24, 2), self.betas, torch.zeros(1))
-        return Reading(found, *nothing)
+    def answer(self, proxy: Proxy, known: Known) -> Fit:
+        bodies = Bodies(self.betas, self.rotations, self.pelvis + torch.tensor([self.off, 0.0, 0.0]))
+        return Fit(bodies, joint_error=torch.zeros(1, 24), shape_covariance=torch.eye(self.body.shape_count)[None])
 
 
 @pytest.mark.parametrize("off", [0.0, 0.3])

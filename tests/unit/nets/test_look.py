@@ -11,9 +11,9 @@ from torch.nn.functional import avg_pool2d
 from nbf.body.joints import COCO17
 from nbf.body.parts import PARTS24
 from nbf.geometry import CropMove
-from nbf.nets.look import FRAME, leaning, look, upright
 from nbf.nets.mirror import mirror_keypoints, mirror_parts, segment_both_ways
 from nbf.nets.segmenter import SegmenterOutput
+from nbf.proxy.segmented import FRAME, leaning, look, upright
 
 HIPS = [COCO17.index("left_hip"), COCO17.index("right_hip")]
 

@@ -4,10 +4,11 @@ import torch
 
 from nbf.body.joints import mirror_rotations
 from nbf.geometry.rotations import geodesic_angle
-from nbf.nets.fitter import Fitter, Proxy
+from nbf.nets.fitter import Fitter, FitterInput
 from nbf.nets.locator import LocatorOutput, boxes_from_distances, decode, locate_both_ways
-from nbf.nets.mirror import fit_both_ways, mirror_keypoints, mirror_parts, segment_both_ways
+from nbf.nets.mirror import mirror_keypoints, mirror_parts, segment_both_ways
 from nbf.nets.segmenter import Segmenter
+from nbf.solve.regress import read_both_ways
 
 
 def test_mirroring_parts_twice_changes_nothing() -> None:
@@ -33,10 +34,10 @@ def test_mirrored_proxies_have_mirrored_bodies() -> None:
     torch.manual_seed(0)
     fitter = Fitter(5, width=8, features=4, lifter=16, blocks=1).eval()
     torch.nn.init.normal_(fitter.lifter.head.weight, std=0.1)
-    proxy = Proxy(torch.rand(3, 25, 64, 64).softmax(1), torch.rand(3, 17, 3))
-    mirror = Proxy(mirror_parts(proxy.parts), mirror_keypoints(proxy.keypoints))
+    proxy = FitterInput(torch.rand(3, 25, 64, 64).softmax(1), torch.rand(3, 17, 3))
+    mirror = FitterInput(mirror_parts(proxy.parts), mirror_keypoints(proxy.keypoints))
     with torch.no_grad():
-        body, mirrored = fit_both_ways(fitter, proxy), fit_both_ways(fitter, mirror)
+        body, mirrored = (read_both_ways(fitter, seen)[0] for seen in (proxy, mirror))
     torch.testing.assert_close(mirrored.betas, body.betas)
     torch.testing.assert_close(mirrored.scale, body.scale)
     torch.testing.assert_close(mirrored.offset, body.offset * torch.tensor([-1.0, 1.0]), atol=1e-6, rtol=0)

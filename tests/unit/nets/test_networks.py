@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from nbf.errors import ModelFileError
 from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import MOMENTS, Proxy, bone_features, part_moments
+from nbf.nets.fitter import MOMENTS, FitterInput, bone_features, part_moments
 from nbf.nets.locator import boxes_from_distances, decode
 from nbf.nets.movenet import load_movenet
 from nbf.nets.segmenter import decode_keypoints
@@ -18,11 +18,11 @@ from nbf.nets.trunk import PACKAGE, Trunk
 from nbf.nets.weights import count_parameters
 
 
-def example(network: torch.nn.Module) -> torch.Tensor | Proxy:
+def example(network: torch.nn.Module) -> torch.Tensor | FitterInput:
     generator = torch.Generator().manual_seed(1)
     if isinstance(network, Fitter):
         parts = torch.rand(2, 25, 64, 64, generator=generator).softmax(1)
-        return Proxy(parts, torch.rand(2, 17, 3, generator=generator) * 2 - 1)
+        return FitterInput(parts, torch.rand(2, 17, 3, generator=generator) * 2 - 1)
     return torch.rand(2, 3, 64, 64, generator=generator)
 
 
@@ -107,7 +107,9 @@ def test_batch_equals_single_and_folding_changes_nothing(index: int) -> None:
     inputs = example(network)
     with torch.no_grad():
         together, folded = network(inputs), for_inference(network)(inputs)
-        alone = network(Proxy(inputs.parts[1:], inputs.keypoints[1:]) if isinstance(inputs, Proxy) else inputs[1:])
+        alone = network(
+            FitterInput(inputs.parts[1:], inputs.keypoints[1:]) if isinstance(inputs, FitterInput) else inputs[1:]
+        )
     for whole, fused, single in zip(*(flattened(output) for output in (together, folded, alone)), strict=True):
         torch.testing.assert_close(whole, fused, atol=2e-4, rtol=1e-3)
         torch.testing.assert_close(whole[1:], single, atol=1e-4, rtol=1e-3)

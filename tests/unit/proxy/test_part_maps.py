@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from nbf.body.parts import COLORS
 from nbf.errors import InputError
 from nbf.geometry import Crop
-from nbf.proxy.part_files import connected_to, part_probabilities, read_part_map, write_part_map
+from nbf.proxy.part_files import connected_to, part_shares, read_part_map, write_part_map
 from nbf.render.parts import part_labels
 
 WIDTH, HEIGHT = 60, 50
@@ -124,7 +124,7 @@ def test_part_probabilities_undo_part_labels(size, right, down):
     true = one_hot(blocks, 25).permute(2, 0, 1).float()
     center = size / 2 + torch.tensor([right, down]) * (600 - size)
     crop = Crop(center, torch.tensor(size), 256)
-    found = part_probabilities(part_labels(true, crop, 600, 600), crop)
+    found = part_shares(part_labels(true, crop, 600, 600), crop)
     margin = 2 * math.ceil(max(1, 64 / size))
     inner = torch.zeros(16, dtype=torch.bool)
     inner[margin:-margin] = True
@@ -136,7 +136,7 @@ def test_part_probabilities_undo_part_labels(size, right, down):
 def test_shares_sum_to_one_and_beyond_the_picture_is_background(size, x, y):
     labels = np.full((300, 300), 7, np.uint8)
     crop = Crop(torch.tensor([x, y]), torch.tensor(size), 256)
-    found = part_probabilities(labels, crop)
+    found = part_shares(labels, crop)
     assert found.shape == (25, 64, 64)
     assert found.min() >= 0
     torch.testing.assert_close(found.sum(0), torch.ones(64, 64), atol=1e-5, rtol=0)
@@ -152,7 +152,7 @@ def test_shares_are_areas():
     # Everything left of x = 103 is part 5: of the crop's cells of 4 pixels one is cut, at three quarters.
     labels = np.zeros((256, 256), np.uint8)
     labels[:, :103] = 5
-    found = part_probabilities(labels, Crop(torch.tensor([128.0, 128.0]), torch.tensor(256.0), 256))
+    found = part_shares(labels, Crop(torch.tensor([128.0, 128.0]), torch.tensor(256.0), 256))
     expected = torch.cat([torch.ones(25), torch.tensor([0.75]), torch.zeros(38)]).expand(64, 64)
     torch.testing.assert_close(found[5], expected)
     torch.testing.assert_close(found[0], 1 - expected)

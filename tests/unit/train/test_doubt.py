@@ -12,7 +12,8 @@ from nbf.body.joints import MIRROR_COCO17
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
-from nbf.solve.optimise import Refiner
+from nbf.solve.doubted import Doubted
+from nbf.solve.regress import Regress
 from nbf.train.doubt import (
     DoubtConfig,
     Examples,
@@ -81,7 +82,7 @@ def test_photos_tell_of_trusted_keypoints_alone(tmp_path: Path) -> None:
         {name: pack[name] for name in ("seen_parts", "seen_keypoints", "keypoints", "focal", "center")}, tmp_path / "a"
     )
     body = load_body("anny24", "small")
-    lesson = photographed(Refiner(body, Doubt(SHAPES)), Fitter(body.shape_count).eval(), tmp_path)
+    lesson = photographed(Regress(Fitter(body.shape_count)), Doubted(body, Doubt(SHAPES)), tmp_path)
     errors = 3 * 24 + 3 + SHAPES
     missed, counts = (value[:, errors:].unflatten(1, (-1, 2)) for value in (lesson.missed, lesson.counts))
     assert (lesson.counts[:, :errors] == 0).all()

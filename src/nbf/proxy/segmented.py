@@ -1,4 +1,4 @@
-"""How a segmenter looks at people: both ways, and once more, turned upright, at those who lean far or lie."""
+"""Parts and joints as a segmenter sees them: both ways, and once more, turned upright, where people lean far or lie."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,14 @@ from torch import Tensor
 
 from nbf.body.joints import COCO17
 from nbf.geometry import CropMove
-from nbf.nets.fitter import Proxy, cell_centers
-from nbf.nets.mirror import segment_both_ways
-from nbf.nets.segmenter import SegmenterOutput
+from nbf.nets.blocks import for_inference, multiplies_bfloat16
+from nbf.nets.fitter import FitterInput, cell_centers
+from nbf.nets.mirror import in_sides, segment_both_ways
+from nbf.nets.segmenter import Segmenter, SegmenterOutput
+from nbf.proxy.proxy import Crops, Proxy
 
+BATCH = 16
+"""Crops put through the network at once; bounds memory on pictures of crowds."""
 # Leaning of the trunk in the picture from which on somebody is looked at again.
 LEANING = math.radians(40)
 # Crop side over the longer side of the person's mask in the second look, and how much larger that may show them.
@@ -20,7 +24,28 @@ FRAME, ZOOM = 1.1, (0.8, 2.0)
 SHOULDERS, HIPS = ([COCO17.index(f"{side}_{name}") for side in ("left", "right")] for name in ("shoulder", "hip"))
 
 
-def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]) -> Proxy:
+class Segmented:
+    """Sees part map and joints, as a segmenter has them."""
+
+    def __init__(self, segmenter: Segmenter, device: torch.device | str = "cpu", *, exact: bool = False) -> None:
+        """`exact` computes in float32 where bfloat16 would be faster: the same on every machine."""
+        self.device = torch.device(device)
+        self.segmenter = for_inference(segmenter).to(self.device)
+        # Half the time on CPUs that multiply bfloat16.
+        self._bfloat16 = not exact and self.device.type == "cpu" and multiplies_bfloat16(self.device)
+
+    @torch.no_grad()
+    def __call__(self, crops: Crops) -> Proxy:
+        seen = []
+        for some in crops.image.split(BATCH):
+            images = some.to(self.device).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+                seen.append(look(self.segmenter, images))
+        parts, keypoints = (torch.cat(values).float().cpu() for values in zip(*seen))
+        return Proxy(crops.camera, parts, in_sides(keypoints))
+
+
+def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]) -> FitterInput:
     """What a segmenter sees in crops of 256 px: of one look or two the surer, the mean over both ways of each.
 
     Photos of people, and people drawn at random, are mostly upright, so that segmenters learn little of others. The
@@ -31,23 +56,23 @@ def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b
     rows = (leaning(first).abs() > LEANING).nonzero()[:, 0]
     if not len(rows):
         return first
-    some = Proxy(*(value[rows] for value in first))
+    some = FitterInput(*(value[rows] for value in first))
     move = upright(some)
     moved = move.picture(image[rows]).contiguous(memory_format=torch.channels_last)
     second = moved_back(segment_both_ways(segmenter, moved), some, move)
     surer = (sureness(second) > sureness(some)).view(-1, 1, 1)
-    return Proxy(
+    return FitterInput(
         first.parts.index_copy(0, rows, torch.where(surer[..., None], second.parts, some.parts)),
         first.keypoints.index_copy(0, rows, torch.where(surer, second.keypoints, some.keypoints)),
     )
 
 
-def sureness(proxy: Proxy) -> Float[Tensor, " b"]:
+def sureness(proxy: FitterInput) -> Float[Tensor, " b"]:
     """Mean score of the keypoints."""
     return proxy.keypoints[..., 2].mean(1)
 
 
-def leaning(proxy: Proxy) -> Float[Tensor, " b"]:
+def leaning(proxy: FitterInput) -> Float[Tensor, " b"]:
     """Angle from upright to the trunk (hips to shoulders) in the picture, radians, clockwise."""
     points, score = proxy.keypoints[..., :2], proxy.keypoints[..., 2:].clamp(min=1e-3)
     top, bottom = ((points[:, pair] * score[:, pair]).sum(1) / score[:, pair].sum(1) for pair in (SHOULDERS, HIPS))
@@ -55,7 +80,7 @@ def leaning(proxy: Proxy) -> Float[Tensor, " b"]:
     return torch.atan2(across, -down)
 
 
-def upright(proxy: Proxy) -> CropMove:
+def upright(proxy: FitterInput) -> CropMove:
     """The move of the crop that turns the trunk upright and makes the person fill it; no zoom where nobody is seen."""
     angle = -leaning(proxy)
     turn = CropMove(angle, torch.ones_like(angle), angle.new_zeros(len(angle), 2))
@@ -71,8 +96,8 @@ def upright(proxy: Proxy) -> CropMove:
     return CropMove(angle, zoom, shift)
 
 
-def moved_back(second: Proxy, first: Proxy, move: CropMove) -> Proxy:
+def moved_back(second: FitterInput, first: FitterInput, move: CropMove) -> FitterInput:
     """A look at moved crops as of the crops themselves; where it did not see, the map of the first look."""
     back = move.inverse()
     covered = back.picture(torch.ones_like(second.parts[:, :1]))
-    return Proxy(back.picture(second.parts) + (1 - covered) * first.parts, back.points(second.keypoints))
+    return FitterInput(back.picture(second.parts) + (1 - covered) * first.parts, back.points(second.keypoints))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nbf.body.measure import height
 from nbf.errors import InputError
-from nbf.facts import AGE_GROUPS, Facts, age_prior, focal_pixels
+from nbf.known import AGE_GROUPS, Known, age_prior, focal_pixels
 
 SIDES = st.integers(16, 8000)
 
@@ -52,11 +52,11 @@ def test_focal_lengths_that_no_lens_has(text, words):
 
 
 def test_facts_are_optional_and_frozen():
-    facts = Facts()
+    facts = Known()
     assert (facts.height, facts.age_group) == (None, None)
     with pytest.raises(dataclasses.FrozenInstanceError):
         facts.height = 1.8  # pyright: ignore[reportAttributeAccessIssue]
-    assert Facts(height=1.78, age_group="adult").height == 1.78
+    assert Known(height=1.78, age_group="adult").height == 1.78
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_facts_are_optional_and_frozen():
 )
 def test_impossible_facts_say_what_is_possible(values, words):
     with pytest.raises(InputError, match=words):
-        Facts(**values)
+        Known(**values)
 
 
 def test_age_groups_follow_each_other():

@@ -1,0 +1,40 @@
+"""The methods, one line each: what it sees, and how it solves.
+
+| method | sees | solves |
+|---|---|---|
+| `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
+| `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
+"""
+
+from collections.abc import Callable
+
+from nbf.errors import InputError
+from nbf.networks import Networks
+from nbf.proxy.segmented import Segmented
+from nbf.solve.doubted import Doubted
+from nbf.solve.fit import Method, Solve
+from nbf.solve.optimise import STEPS, Optimise
+from nbf.solve.regress import Regress
+
+METHODS: dict[str, Callable[[Networks], Method]] = {
+    "nbf": lambda networks: Method(segmented(networks), refined(networks)),
+    "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
+}
+
+
+def method(name: str, networks: Networks) -> Method:
+    """The method of a name. Raises InputError where there is none."""
+    if name not in METHODS:
+        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
+    return METHODS[name](networks)
+
+
+def segmented(networks: Networks) -> Segmented:
+    """Part map and joints, by the segmenter."""
+    return Segmented(networks.segmenter, networks.device, exact=networks.exact)
+
+
+def refined(networks: Networks, steps: int = STEPS) -> Solve:
+    """The fitter's bodies, refined."""
+    regress = Regress(networks.fitter, networks.device)
+    return Optimise(networks.body, regress, Doubted(networks.body, networks.doubt), steps=steps)

@@ -1,0 +1,84 @@
+"""The networks that methods are made of: the bundled ones, or somebody's own in their place."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel
+from nbf.errors import InputError, ModelFileError
+from nbf.nets.doubt import Doubt
+from nbf.nets.fitter import Fitter
+from nbf.nets.locator import Locator
+from nbf.nets.segmenter import Segmenter
+from nbf.nets.weights import Network, load_kind, load_network
+
+BODY = "anny24"
+"""The body model that the bundled fitter was trained for."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Trained networks, the body model that their fitter speaks of, and how they are to compute."""
+
+    locator: Locator
+    segmenter: Segmenter
+    fitter: Fitter
+    doubt: Doubt
+    body: BodyModel
+    body_name: str = BODY
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where the networks run; the body model and all results stay on the CPU."""
+    exact: bool = False
+    """In float32 where bfloat16 would be faster: the same numbers on every machine."""
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str | torch.device = "cpu") -> "Networks":
+        """The bundled networks, or those in a folder in place of the bundled ones.
+
+        Args:
+            weights: folder with files of `nbf train`, such as that of a run: `weights.safetensors`, or any other name,
+                beside a .json that says which network it is; at most one of each. The bundled ones stand in for those
+                that it lacks.
+            device: where they run.
+
+        Raises:
+            ModelFileError: a file is missing or damaged, the folder holds none, or two of one network.
+            InputError: there is no such device.
+        """
+        bundled = cls(
+            load_kind("locator", Locator),
+            load_kind("segmenter", Segmenter),
+            load_kind("fitter", Fitter),
+            load_kind("doubt", Doubt),
+            load_body(BODY),
+            device=_checked(device),
+        )
+        return bundled if weights is None else replace(bundled, **_found(Path(weights)))
+
+
+def _found(folder: Path) -> dict[str, Network]:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelFileError(
+            f"{folder}: expected a folder with weights of `nbf train` (.safetensors beside .json), got "
+            f"{'one without any' if folder.is_dir() else 'no such folder'}"
+        )
+    found: dict[str, Network] = {}
+    for path in files:
+        network = load_network(path)
+        name = type(network).__name__.lower()
+        if name in found:
+            raise ModelFileError(f"{path}: a second {name} in this folder; expected one of each network, remove one")
+        found[name] = network
+    return found
+
+
+def _checked(device: str | torch.device) -> torch.device:
+    try:
+        checked = torch.device(device)
+        torch.empty(0, device=checked)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
+    return checked

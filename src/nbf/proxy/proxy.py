@@ -1,0 +1,81 @@
+"""What is seen of people in a picture, and what sees it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.errors import InputError
+from nbf.geometry import Camera, Crop
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The 2D evidence of n people, each in a square crop of the picture; None where nobody looked for a kind of it.
+
+    Lengths are crop sides: 0 is the left or top edge of the crop, 1 the right or bottom one.
+    """
+
+    camera: Camera
+    """Of the crops."""
+    parts: Float[Tensor, "n 25 m m"] | None = None
+    """Probabilities of background and the 24 parts (`nbf.body.parts`)."""
+    joints: Float[Tensor, "n 17 3"] | None = None
+    """COCO-17 as a network sees them: x, y and a score in [0, 1]."""
+    marked: Float[Tensor, "n 17 3"] | None = None
+    """COCO-17 as somebody who knows better has marked them: x, y and a weight from 0 (unknown) to 1."""
+    silhouette: Float[Tensor, "n m m"] | None = None
+    """Probability of the person."""
+    surface: Float[Tensor, "n 3 m m"] | None = None
+    """Canonical surface coordinates in [0, 1], where the person is."""
+    image: Float[Tensor, "n 3 r r"] | None = None
+    """The crops themselves, RGB in [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.camera.focal)
+
+    def __getitem__(self, people: slice | Tensor) -> "Proxy":
+        kinds = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "camera"}
+        some = {name: None if value is None else value[people] for name, value in kinds.items()}
+        return Proxy(self.camera[people], **some)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """n people as crops of a picture, for a `See` to look at."""
+
+    image: Float[Tensor, "n 3 r r"]
+    """RGB in [0, 1], each person in the middle."""
+    camera: Camera
+    """Of the crops, in crop sides."""
+    truth: Proxy | None = None
+    """What is really there, of people who were drawn."""
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+See = Callable[[Crops], Proxy]
+"""What takes the evidence from the picture."""
+
+
+class Truth:
+    """Sees the true parts, of people who were drawn."""
+
+    def __call__(self, crops: Crops) -> Proxy:
+        """Raises InputError where nobody knows them."""
+        if crops.truth is None or crops.truth.parts is None:
+            raise InputError("crops: expected some whose true parts are known, as the benchmark's; photos have none")
+        return Proxy(crops.camera, crops.truth.parts)
+
+
+def in_picture(joints: Float[Tensor, "n k 3"], crops: Crop) -> Float[Tensor, "n k 3"]:
+    """Points of crops (x, y in crop sides, and something else) -> the same, x and y in pixels of the picture."""
+    return torch.cat([crops.to_image(joints[..., :2] * crops.resolution), joints[..., 2:]], dim=-1)
+
+
+def in_crops(joints: Float[Tensor, "n k 3"], crops: Crop) -> Float[Tensor, "n k 3"]:
+    """The inverse of `in_picture`."""
+    return torch.cat([crops.to_crop(joints[..., :2]) / crops.resolution, joints[..., 2:]], dim=-1)

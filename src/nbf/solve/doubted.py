@@ -1,0 +1,88 @@
+"""The terms of NBF's refinement: a regressor's estimate and the joints seen in 2D, each as far as it is to be doubted,
+a pose prior, and what is known of the people."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.body.bodies import Bodies
+from nbf.body.landmarks import place
+from nbf.body.model import BodyModel
+from nbf.body.pose_prior import PosePrior
+from nbf.known import Known
+from nbf.nets.doubt import Doubt
+from nbf.proxy.proxy import Proxy
+from nbf.solve import terms
+from nbf.solve.clues import clues, detected_points, detections, seen_joints
+from nbf.solve.estimate import Estimate
+from nbf.solve.fit import Fit
+from nbf.solve.levenberg import Block
+from nbf.solve.optimise import Calibration
+
+HEIGHT_SIGMA = 0.01
+"""Metres by which a height that somebody gives may be wrong."""
+MARKED_SIGMA = 0.01
+"""Crop sides by which a joint that somebody marks may be off the body's own; COCO's annotators differ by as much."""
+PRIOR = 0.15
+"""Weight of the pose prior. The estimate knows most of what it says; it holds what the picture does not show."""
+_ROBUST = 3.0
+
+
+class Doubted:
+    """Terms for the bodies of a `Regress`."""
+
+    def __init__(self, body: BodyModel, doubt: Doubt) -> None:
+        """`doubt` must have been trained for the fitter whose bodies are refined, and `body` be its body model."""
+        self.body, self.doubt = body, doubt.eval()
+        self.points = detected_points(body)
+        self.prior = PosePrior.load()
+
+    @property
+    def calibration(self) -> Calibration:
+        return Calibration(float(self.doubt.joint_factor), float(self.doubt.shape_factor))
+
+    @torch.no_grad()
+    def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> "DoubtedProblem":
+        heights, shape = known.heights(len(proxy)), known.shape_prior(self.body)
+        return DoubtedProblem(self.body, self.estimate(proxy, fit), self.prior, heights, shape, proxy.marked)
+
+    @torch.no_grad()
+    def estimate(self, proxy: Proxy, fit: Fit) -> Estimate:
+        """What the networks say, and how sure they are. People without joints are judged by their part maps."""
+        assert fit.reading is not None  # of a regressor's fit
+        seen = detections(fit.reading, proxy)
+        doubts = self.doubt(clues(self.points, fit.bodies, fit.reading, proxy, seen))
+        with_joints = (seen_joints(proxy)[..., 2] > 0).any(1)
+        return Estimate.make(self.doubt, doubts, fit.bodies, proxy.camera, self.points, seen, with_joints)
+
+
+@dataclass(frozen=True)
+class DoubtedProblem:
+    """An estimate, and what is known beside it."""
+
+    body: BodyModel
+    estimate: Estimate
+    prior: PosePrior
+    heights: Float[Tensor, " b"] | None = None
+    """Metres, T-posed; nan where unknown."""
+    shape: tuple[Float[Tensor, " s"], Float[Tensor, "s s"]] | None = None
+    """Mean and covariance of the people's shapes."""
+    marked: Float[Tensor, "b 17 3"] | None = None
+    """COCO-17 that somebody has marked: crop sides and a weight."""
+
+    def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
+        """All residuals, in standard deviations."""
+        seen = place(self.estimate.points, state, jacobian)
+        blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
+        blocks += terms.pose(state, self.prior, PRIOR, jacobian)
+        if self.heights is not None:
+            blocks.append(terms.height(state, self.body, self.heights, HEIGHT_SIGMA, jacobian))
+        if self.shape is not None:
+            blocks.append(terms.shape_among(state, *self.shape, jacobian))
+        if self.marked is not None:
+            pixels = terms.project(seen[:17], self.estimate.camera)
+            weights = self.marked[..., 2] / MARKED_SIGMA
+            blocks.append(terms.points_2d(pixels, self.marked[..., :2], weights, _ROBUST))
+        return blocks

@@ -1,0 +1,73 @@
+"""Regress: a network's answer, the mean over the evidence and its mirror image (Omran et al. 2018, section 3)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nbf.body.bodies import Bodies
+from nbf.body.joints import MIRROR_SMPL24, local_rotations, mirror_rotations, world_rotations
+from nbf.errors import InputError
+from nbf.geometry import axis_angle_from_matrix, project_to_rotation, translation_from_crop_camera
+from nbf.known import NOTHING, Known
+from nbf.nets.blocks import for_inference
+from nbf.nets.fitter import Fitter, FitterInput, FitterOutput, JointMaps
+from nbf.nets.mirror import from_sides, mirror_keypoints, mirror_parts
+from nbf.proxy.proxy import Proxy
+from nbf.solve.fit import Fit, Reading
+
+
+class Regress:
+    """Bodies straight from a fitter; what is known of the people does not reach it."""
+
+    def __init__(self, fitter: Fitter, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        # In float32 on every machine: rotations show errors that part maps do not.
+        self.fitter = for_inference(fitter).to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
+        """Raises InputError where nobody has looked for parts."""
+        if proxy.parts is None:
+            raise InputError("proxy: expected part maps, which a fitter reads, got none; use a method that sees parts")
+        seen = FitterInput.of_parts(proxy.parts)
+        if proxy.joints is not None:
+            seen = seen._replace(keypoints=from_sides(proxy.joints))
+        parts = seen.parts.to(self.device).contiguous(memory_format=torch.channels_last)
+        output, reading = read_both_ways(self.fitter, FitterInput(parts, seen.keypoints.to(self.device)))
+        output, reading = FitterOutput(*map(Tensor.cpu, output)), Reading(*map(Tensor.cpu, reading))
+        pelvis = translation_from_crop_camera(output.scale, output.offset, proxy.camera, resolution=1)
+        return Fit(Bodies(output.betas, output.rotations, pelvis), reading=reading)
+
+
+def read_both_ways(
+    fitter: Callable[[FitterInput], tuple[FitterOutput, JointMaps]], seen: FitterInput
+) -> tuple[FitterOutput, Reading]:
+    """A fitter's answers for what is seen and for its mirror image: their mean, and how far they are apart.
+
+    Of rotations in the camera frame the chordal mean, the rotation nearest to the sum (Hartley et al. 2013, "Rotation
+    averaging", section 5.3).
+    """
+    mirrored = FitterInput(mirror_parts(seen.parts), mirror_keypoints(seen.keypoints))
+    both, maps = fitter(FitterInput(*(torch.cat(pair) for pair in zip(seen, mirrored))))
+    direct, back = (FitterOutput(*answers) for answers in zip(*(value.chunk(2) for value in both)))
+    flip = back.offset.new_tensor([-1.0, 1.0])
+    here, there = world_rotations(direct.rotations), world_rotations(mirror_rotations(back.rotations))
+    body = FitterOutput(
+        betas=(direct.betas + back.betas) / 2,
+        rotations=local_rotations(project_to_rotation(here + there)),
+        scale=(direct.scale * back.scale).sqrt(),
+        offset=(direct.offset + back.offset * flip) / 2,
+    )
+    places, other_places = maps.places.chunk(2)
+    other_places = other_places[:, list(MIRROR_SMPL24)] * flip
+    spreads, other_spreads = maps.spreads.chunk(2)
+    spread = (spreads + other_spreads[:, list(MIRROR_SMPL24)]) / 2
+    reading = Reading(
+        joints=torch.cat([(places + other_places) / 2, spread[..., None]], dim=-1),
+        turns=axis_angle_from_matrix(here @ there.mT),
+        moves=places - other_places,
+        betas=direct.betas - back.betas,
+        scale=(direct.scale / back.scale).log(),
+    )
+    return body, reading
