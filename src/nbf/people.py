@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from nbf.body.joints import JOINT_SETS
 from nbf.body.measure import MEASUREMENTS, measurement_jacobian
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.body.parts import MERGE
@@ -21,8 +22,8 @@ from nbf.errors import InputError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix
 from nbf.pictures import Picture
 
-KINDS = ("smpl24", "coco17", "lsp14")
-"""Joint sets; names and order in `nbf.body.joints`."""
+KINDS = {kind: len(names) for kind, names in JOINT_SETS.items()}
+"""Joint sets, and how many joints each has; names and order in `nbf.body.joints`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +114,15 @@ class Person:
 
     def numpy(self) -> dict[str, np.ndarray]:
         """Parameters, mesh, joints, camera and part map as arrays, under the names that the NPZ file uses."""
-        return {name: np.asarray(values[0]) for name, values in _arrays([self]).items()} | {"faces": self.faces.numpy()}
+        from nbf.export.npz import arrays
+
+        return {name: np.asarray(values[0]) for name, values in arrays([self]).items()} | {"faces": self.faces.numpy()}
 
     def export(self, path: str | Path) -> Path:
         """Write this person as .glb, .obj, .ply or .npz; see `People.export`."""
-        return _export([self], path)
+        from nbf.export import write
+
+        return write([self], path)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The mesh over the picture, guessed parts hatched, the longer side at most `max_side` pixels."""
@@ -164,7 +169,9 @@ class People(Sequence[Person]):
         Raises:
             InputError: another suffix, or nobody to export.
         """
-        return _export(self.persons, path)
+        from nbf.export import write
+
+        return write(self.persons, path)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The meshes over the picture, nearer people in front, guessed parts hatched; the longer side is at most
@@ -227,40 +234,6 @@ def _record(person: Person) -> dict[str, Any]:
     }
 
 
-def _export(persons: Sequence[Person], path: str | Path) -> Path:
-    path = Path(path)
-    if not persons:
-        raise InputError(f"{path}: nobody to export, the picture has no people; check `if people:` first")
-    body, picture = persons[0].body, persons[0].picture
-    match path.suffix.lower():
-        case ".glb":
-            from nbf.export.gltf import write_glb
-
-            betas, rotations, translation = (
-                torch.stack([getattr(person, name) for person in persons])
-                for name in ("betas", "rotations", "translation")
-            )
-            size = (picture.width, picture.height)
-            write_glb(path, body, betas, rotations, translation, camera=persons[0].camera, size=size)
-        case ".obj":
-            from nbf.export.mesh import write_obj
-
-            write_obj(path, _vertices(persons), body.faces, body.uv, body.faces_uv)
-        case ".ply":
-            from nbf.export.mesh import write_ply
-
-            write_ply(path, _vertices(persons), body.faces)
-        case ".npz":
-            from nbf.export.npz import write_npz
-
-            write_npz(
-                path, _arrays(persons) | {"faces": body.faces.numpy(), "body_model": np.array(persons[0].body_name)}
-            )
-        case suffix:
-            raise InputError(f"{path}: expected .glb, .obj, .ply or .npz, got {suffix or 'no suffix'!r}")
-    return path
-
-
 def _vertices(persons: Sequence[Person]) -> Tensor:
     return torch.stack([person.vertices for person in persons]) if persons else torch.zeros(0, 0, 3)
 
@@ -271,41 +244,3 @@ def _guessed(persons: Sequence[Person]) -> Tensor | None:
 
 def _faces(persons: Sequence[Person]) -> Tensor:
     return persons[0].faces if persons else torch.zeros(0, 3, dtype=torch.int64)
-
-
-def _arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
-    """Arrays of n people, n first, under SMPL's and AMASS's names; in docs and in `nbf.export.npz` what each one is."""
-
-    def stacked(values: Iterator[Tensor], dtype: Any = np.float32) -> np.ndarray:
-        return torch.stack(list(values)).numpy().astype(dtype)
-
-    poses = stacked(axis_angle_from_matrix(person.rotations).reshape(-1) for person in persons)
-    arrays = {
-        "betas": stacked(person.betas for person in persons),
-        "poses": poses,
-        "global_orient": poses[:, :3],
-        "body_pose": poses[:, 3:],
-        "trans": stacked(person.translation for person in persons),
-        "vertices": stacked(person.vertices for person in persons),
-        "focal": stacked(person.camera.focal for person in persons),
-        "center": stacked(person.camera.center for person in persons),
-        "image_size": np.array([[person.picture.width, person.picture.height] for person in persons]),
-        "box": stacked(person.box for person in persons),
-        "score": np.array([person.score for person in persons], np.float32),
-        "parts": stacked((person.parts.probabilities for person in persons), np.float16),
-        "parts_center": stacked(person.parts.crop.center for person in persons),
-        "parts_size": stacked(person.parts.crop.size for person in persons),
-        "keypoints": stacked(person.keypoints for person in persons),
-        "measurements": np.array([list(person.measurements.values()) for person in persons], np.float32),
-        **{
-            f"certainty_{field.name}": stacked(
-                (getattr(person.certainty, field.name) for person in persons),
-                bool if field.name == "guessed" else np.float32,
-            )
-            for field in fields(Certainty)
-        },
-    }
-    for kind in KINDS:
-        arrays[f"joints_3d_{kind}"] = stacked(person.joints_3d(kind) for person in persons)
-        arrays[f"joints_2d_{kind}"] = stacked(person.joints_2d(kind) for person in persons)
-    return arrays

@@ -10,9 +10,9 @@ from PIL import Image
 import nbf
 from nbf.body.parts import MIRROR24
 from nbf.cli import main
+from nbf.export.npz import load_people
 from nbf.known import Known
 from nbf.proxy.part_files import read_part_map, write_part_map
-from nbf.results import load_people
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.jpg"
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbf.data.window import Window, clip, pixel_grid, read, within
+from nbf.geometry.window import Window, clip, pixel_grid, read, within
 
 
 @given(st.floats(-50, 150), st.floats(1, 300), st.floats(-math.pi, math.pi), st.booleans(), st.integers(0, 1000))

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     given.check(len(given.results))
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.cli.predict import report, result_names
+    from nbf.export.npz import load_people
     from nbf.predictor import load
-    from nbf.results import load_people
 
     start = time.perf_counter()
     predictor = load()

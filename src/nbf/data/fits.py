@@ -14,10 +14,10 @@ from torch import Tensor
 from nbf.body.joints import mirror_rotations
 from nbf.body.model import BodyModel, BodyOutput, turn_about_origin
 from nbf.data.pack import Photos
-from nbf.data.window import Window
 from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
+from nbf.geometry.window import Window
 from nbf.raster import rasterize
 
 

@@ -21,9 +21,9 @@ from nbf.body.parts import merge_labels
 from nbf.body.pose_prior import PosePrior
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
-from nbf.data.window import clip, pixel_grid
 from nbf.errors import DataError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle
+from nbf.geometry.window import clip, pixel_grid
 from nbf.nets.fitter import UPRIGHT
 from nbf.proxy.proxy import Crops
 from nbf.raster import rasterize

@@ -13,7 +13,7 @@ from nbf.body.parts import MIRROR24
 from nbf.data.fits import FittedBodies
 from nbf.data.pack import Photos
 from nbf.data.photo import IGNORE, UNKNOWN
-from nbf.data.window import Window, clip, pixel_grid, read, within
+from nbf.geometry.window import Window, clip, pixel_grid, read, within
 from nbf.synth.background import Backgrounds
 from nbf.synth.degrade import degrade, dim
 from nbf.synth.occluders import sample_masks

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from nbf.data.pack import Photos
 from nbf.data.photo import IGNORE
-from nbf.data.window import Window, clip, pixel_grid, read
+from nbf.geometry.window import Window, clip, pixel_grid, read
 from nbf.synth.background import Backgrounds
 from nbf.synth.degrade import degrade, dim
 from nbf.synth.view import chance, normal, uniform

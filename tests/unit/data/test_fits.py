@@ -11,9 +11,9 @@ from nbf.body.joints import MIRROR_SMPL24
 from nbf.data.fits import FittedBodies, RealFits, fit_parts
 from nbf.data.pack import Photos, pack_photos
 from nbf.data.real import real_photos
-from nbf.data.window import Window
 from nbf.errors import DataError
 from nbf.geometry import Camera
+from nbf.geometry.window import Window
 
 
 @pytest.fixture

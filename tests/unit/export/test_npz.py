@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nbf.errors import InputError
-from nbf.results import load_people
+from nbf.export.npz import load_people
 
 
 @pytest.mark.parametrize("count", [1, 3])
