@@ -109,7 +109,7 @@ def recovery(body: BodyModel, library: PoseLibrary, noise: float, given: argpars
     for count in torch.arange(given.n).split(given.batch):
         true, camera = people(body, library, len(count), generator)
         start = turned(true, generator)
-        seen, _, _ = surface.look(true, camera)
+        seen, _, _ = surface.seen_by(true, camera)
         places = camera.project(place(surface.landmarks, true, jacobian=False).points)
         places = places + noise / PIXELS * torch.randn(places.shape, generator=generator)
         began = time.perf_counter()

@@ -39,7 +39,7 @@ from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture
 from nbf.solve.clues import seen_joints
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
-from nbf.solve.uncertainty import cells_beyond, part_evidence
+from nbf.solve.uncertainty import cells_beyond, part_visibility
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
 
 log = logging.getLogger(__name__)
@@ -258,7 +258,7 @@ class Predictor:
         assert fit.joint_error is not None
         assert fit.shape_covariance is not None
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
-        evidence = part_evidence(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
+        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
         return [Certainty(*row) for row in zip(fit.joint_error, *shown, fit.shape_covariance)]
 

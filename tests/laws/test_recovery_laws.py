@@ -31,7 +31,7 @@ def test_perturbed_poses_are_found_again(tmp_path: Path) -> None:
     true, camera = bench.people(body, PoseLibrary.load(tmp_path / "none.npz"), PEOPLE, generator)
     start, joints = bench.turned(true, generator), Landmarks.keypoints(body, "smpl24")
     surface = Surface.spread(body, len(body.template))
-    seen, _, _ = surface.look(true, camera)
+    seen, _, _ = surface.seen_by(true, camera)
     places = camera.project(place(surface.landmarks, true, jacobian=False).points)
     found = bench.search(surface.landmarks, camera, places, seen, PosePrior.load(), bench.EXACT, start)
     before, after = bench.error(joints, start, true), bench.error(joints, found, true)

@@ -24,7 +24,7 @@ from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit, Reading
 from nbf.solve.levenberg import cost, solve
 from nbf.solve.optimise import Optimise
-from nbf.solve.uncertainty import joint_sigmas, part_evidence
+from nbf.solve.uncertainty import joint_sigmas, part_visibility
 
 FREEDOMS = 86
 
@@ -273,7 +273,7 @@ def seen_parts(state: Bodies, side: int = 64) -> Tensor:
 
 def test_person_in_full_view_is_seen_and_not_cut() -> None:
     state = people()
-    shown = part_evidence(small(), state, camera(), seen_parts(state), torch.zeros(PEOPLE, 64, 64, dtype=torch.bool))
+    shown = part_visibility(small(), state, camera(), seen_parts(state), torch.zeros(PEOPLE, 64, 64, dtype=torch.bool))
     seen, cut = (value[value.isfinite()] for value in (shown.seen, shown.cut))
     torch.testing.assert_close(seen, torch.ones_like(seen))
     assert (cut == 0).all()
@@ -286,7 +286,7 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
     beyond[:, :, 32:] = True
     parts = seen_parts(state)
-    shown = part_evidence(small(), state, camera(1), parts, beyond)
+    shown = part_visibility(small(), state, camera(1), parts, beyond)
     seen, cut = shown.seen[shown.seen.isfinite()], shown.cut[shown.cut.isfinite()]
     torch.testing.assert_close(seen + cut, torch.ones_like(seen))
     assert float(cut.mean()) == pytest.approx(0.5, abs=0.05)
@@ -295,5 +295,5 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     torch.testing.assert_close(middle, torch.full_like(middle, 0.5), atol=0.07, rtol=0)
     nobody = torch.zeros_like(parts)
     nobody[:, 0] = 1
-    hidden = part_evidence(small(), state, camera(1), nobody, beyond)
+    hidden = part_visibility(small(), state, camera(1), nobody, beyond)
     assert (hidden.seen[hidden.seen.isfinite()] == 0).all()

@@ -84,7 +84,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Matches:
     """What depends on the pose but stays fixed during a search: what is seen, and which points match."""
 
     channel: Int64[Tensor, "b n"]
@@ -104,8 +104,8 @@ class BodyProblem:
     start: Bodies
     weights: Weights
     pitch: float
-    """Radians by which the camera looks down, as far as `upright` and `level` know."""
-    looks: Looks | None = None
+    """Radians by which the camera matches down, as far as `upright` and `level` know."""
+    matches: Matches | None = None
     robust: float = 3.0
     """Standard deviations from which evidence counts as a likely mistake."""
 
@@ -128,7 +128,7 @@ class BodyProblem:
     def refreshed(self, state: Bodies) -> "BodyProblem":
         """The problem with visibility and matches of the outline found anew at a state."""
         camera = self.evidence.camera
-        seen, rim, facing = self.surface.look(state, camera)
+        seen, rim, facing = self.surface.seen_by(state, camera)
         channel = torch.where(seen, self.surface.part, PERSON)
         pixels = camera.project(place(self.surface.landmarks, state, jacobian=False).points)
         outline = self.evidence.outline
@@ -141,17 +141,17 @@ class BodyProblem:
         picked = apart.gather(2, vertex[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
         within = (picked * outline.normals).sum(-1) < 0
         weight = outline.weight * (least < _REACH) * torch.where(within, self.weights.loose, 1.0)
-        return replace(self, looks=Looks(channel, vertex, weight))
+        return replace(self, matches=Matches(channel, vertex, weight))
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
-        assert self.looks is not None
+        assert self.matches is not None
         given, weights = self.evidence, self.weights
         placed = place(self.points, state, jacobian)
         joints = placed[:24]
         pixels = terms.project(placed[24:], given.camera)
-        surface, looks = pixels[17:], self.looks
-        count, matched = surface.points.shape[1], looks.vertex.shape[1]
+        surface, matches = pixels[17:], self.matches
+        count, matched = surface.points.shape[1], matches.vertex.shape[1]
         keypoint_weights = given.keypoints[..., 2] * weights.keypoints / _KEYPOINT_SIGMA.to(pixels.points)
         inside = weights.inside / _SIGMA_INSIDE * (_INDEPENDENT / count) ** 0.5
         outline = weights.outline / _SIGMA_OUTLINE * (_INDEPENDENT / matched) ** 0.5
@@ -164,16 +164,16 @@ class BodyProblem:
             terms.inside(
                 surface,
                 given.fields,
-                looks.channel,
+                matches.channel,
                 people.expand(-1, count) * inside,
                 self.robust * (_INDEPENDENT / count) ** 0.5,
             ),
             terms.along_normals(
                 surface,
-                looks.vertex,
+                matches.vertex,
                 given.outline.points,
                 given.outline.normals,
-                looks.weight * outline,
+                matches.weight * outline,
                 self.robust * (_INDEPENDENT / matched) ** 0.5,
             ),
             terms.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
@@ -208,7 +208,7 @@ def _feet() -> Float[Tensor, "2 24"]:
 
 
 def _gravity(pitch: float) -> Float[Tensor, "2 3"]:
-    """Down, and the level line of sight, in the frame of a camera that looks down by `pitch` radians."""
+    """Down, and the level line of sight, in the frame of a camera that matches down by `pitch` radians."""
     return torch.tensor([[0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]])
 
 

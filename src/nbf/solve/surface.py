@@ -44,7 +44,7 @@ class Surface:
         index = torch.tensor(chosen).sort().values
         return cls(body, index, vertex_parts(body)[index], Landmarks.vertices(body, index))
 
-    def look(
+    def seen_by(
         self, state: Bodies, camera: Camera
     ) -> tuple[Bool[Tensor, "b n"], Bool[Tensor, "b n"], Float[Tensor, "b n 2"]]:
         """Of each point: whether it is seen; whether it may lie on the outline; its outward normal on the picture.

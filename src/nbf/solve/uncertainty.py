@@ -30,7 +30,7 @@ def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b 
 
 
 @dataclass(frozen=True)
-class PartEvidence:
+class PartVisibility:
     """What the picture shows of each of the 14 merged parts (`nbf.body.parts`) of b bodies."""
 
     cells: Float[Tensor, "b 14"]
@@ -47,13 +47,13 @@ class PartEvidence:
         return ~(self.seen >= GUESSED)
 
 
-def part_evidence(
+def part_visibility(
     body: BodyModel,
     state: Bodies,
     camera: Camera,
     parts: Float[Tensor, "b 25 h h"],
     beyond: Bool[Tensor, "b h h"],
-) -> PartEvidence:
+) -> PartVisibility:
     """Compare bodies with part maps. `camera` is in crop sides; `beyond` marks cells outside of the photo."""
     side = parts.shape[-1]
     pixels = camera.scaled(side).pixels_depth(state.posed(body).vertices)
@@ -67,7 +67,7 @@ def part_evidence(
         return torch.where(cells > 0, (shown * values).sum(1) / cells, torch.nan)
 
     probabilities = merge_probabilities(parts, MERGED).flatten(2).mT
-    return PartEvidence(
+    return PartVisibility(
         cells,
         seen=mean(probabilities[..., 1:] * inside[..., None]),
         cut=mean(1 - inside[..., None]),

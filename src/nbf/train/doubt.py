@@ -116,7 +116,7 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     count = len(people["betas"])
     order = torch.randperm(count, generator=Generator().manual_seed(config.seed))
     held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
-    cases = [look(regress, doubted, people, seen) for seen in (True, False)]
+    cases = [cases_of(regress, doubted, people, seen) for seen in (True, False)]
     lessons = [examples(doubted, some[taught]) for some in cases]
     photos = [] if config.photos is None else [photographed(regress, doubted, config.photos)]
     learn(doubted.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos)))), config)
@@ -129,7 +129,7 @@ def train_doubt(config: DoubtConfig) -> Doubt:
 
 
 @torch.no_grad()
-def look(regress: Regress, doubted: Doubted, people: Batch, seen: bool) -> Cases:
+def cases_of(regress: Regress, doubted: Doubted, people: Batch, seen: bool) -> Cases:
     """All people of a pack through the fitter, by what the segmenter saw or by their true part maps."""
     start, told, detections = _estimated(regress, doubted, people, seen)
     true = Bodies.placed(doubted.body, *(people[name].float() for name in ("betas", "rotations", "translation")))
