@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from nbf.errors import ModelFileError
 from nbf.files import replacing
@@ -129,8 +129,3 @@ def read_card(path: Path) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise ModelFileError(f"{card_path}: expected a JSON object, got {type(card).__name__}.")
     return card
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Number of trained numbers in a network."""
-    return sum(parameter.numel() for parameter in network.parameters())
