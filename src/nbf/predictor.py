@@ -35,8 +35,7 @@ from nbf.people import PartMap, People, Person
 from nbf.pictures import Picture, PictureLike, find_photos, read_picture
 from nbf.proxy.keypoint_files import match_boxes
 from nbf.proxy.part_files import connected_to, part_shares
-from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture
-from nbf.solve.clues import seen_joints
+from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
 from nbf.solve.uncertainty import cells_beyond, part_visibility

@@ -9,8 +9,7 @@ from torch import Tensor
 from nbf.body.joints import torso_length
 from nbf.nets.locator import box_iou, survivors
 from nbf.people import People, Person
-from nbf.proxy.proxy import Proxy
-from nbf.solve.clues import seen_joints
+from nbf.proxy.proxy import Proxy, seen_joints
 
 log = logging.getLogger(__name__)
 

@@ -71,6 +71,11 @@ class Truth:
         return Proxy(crops.camera, crops.truth.parts)
 
 
+def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
+    """The joints of a proxy; zeros where nobody looked for any."""
+    return proxy.camera.center.new_zeros(len(proxy), 17, 3) if proxy.joints is None else proxy.joints
+
+
 def in_picture(joints: Float[Tensor, "n k 3"], crops: Crop) -> Float[Tensor, "n k 3"]:
     """Points of crops (x, y in crop sides, and something else) -> the same, x and y in pixels of the picture."""
     return torch.cat([crops.to_image(joints[..., :2] * crops.resolution), joints[..., 2:]], dim=-1)

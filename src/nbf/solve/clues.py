@@ -10,18 +10,13 @@ from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.nets.doubt import Clues
 from nbf.nets.mirror import in_sides
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, seen_joints
 from nbf.solve.fit import Reading
 
 
 def detected_points(body: BodyModel) -> Landmarks:
     """The points of the body that `detections` are of: COCO's 17 keypoints, then SMPL's 24 joints."""
     return Landmarks.keypoints(body, "coco17") + Landmarks.keypoints(body, "smpl24")
-
-
-def seen_joints(proxy: Proxy) -> Float[Tensor, "b 17 3"]:
-    """The joints of a proxy; zeros where nobody looked for any."""
-    return proxy.camera.center.new_zeros(len(proxy), 17, 3) if proxy.joints is None else proxy.joints
 
 
 def detections(reading: Reading, proxy: Proxy) -> Float[Tensor, "b 41 2"]:

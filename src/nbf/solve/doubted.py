@@ -13,9 +13,9 @@ from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.known import Known
 from nbf.nets.doubt import Doubt
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, seen_joints
 from nbf.solve import terms
-from nbf.solve.clues import clues, detected_points, detections, seen_joints
+from nbf.solve.clues import clues, detected_points, detections
 from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit
 from nbf.solve.levenberg import Block
