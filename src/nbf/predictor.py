@@ -1,4 +1,4 @@
-"""The whole line: picture -> people. `Predictor.predict` reads top to bottom like the diagram in docs/design."""
+"""The whole line, picture -> people, top to bottom in `Predictor.predict`: locate, see, solve, people."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
