@@ -12,6 +12,7 @@ from nbf import errors
 PUBLIC = {
     "BodyModel",
     "Camera",
+    "Certainty",
     "DataError",
     "Facts",
     "InputError",
@@ -19,10 +20,13 @@ PUBLIC = {
     "NbfError",
     "People",
     "Person",
+    "Picture",
     "Predictor",
     "__version__",
     "load",
     "load_body",
+    "load_people",
+    "read_keypoints",
 }
 
 
