@@ -16,9 +16,7 @@ folder = Path(sys.argv[2] if len(sys.argv) > 2 else "nbf-results")
 people = nbf.load().predict(photo)
 
 # The suffix says what is written. Metres everywhere; GLB, OBJ and PLY are y up, as their readers expect.
-people.export(
-    folder / "scene.glb"
-)  # File > Import > glTF in Blender: skeleton, pose, skin weights and the photo's camera
+people.export(folder / "scene.glb")  # Blender: File > Import > glTF; skeleton, pose, skin weights, the photo's camera
 people.export(folder / "scene.obj")  # the meshes as they stand, with texture coordinates
 people.export(folder / "scene.npz")  # all parameters, under the names that SMPL and AMASS use
 (folder / "scene.json").write_text(people.to_json())  # what a web page needs: joints, boxes, measurements

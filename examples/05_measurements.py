@@ -36,9 +36,8 @@ for index, person in enumerate(people):
     # By how much each joint may be off, relative to the pelvis.
     errors = person.certainty.joint_error
     best, worst = int(errors[1:].argmin()) + 1, int(errors.argmax())
-    print(
-        f"  surest joint {SMPL24[best]}, {1000 * errors[best]:.0f} mm; least sure {SMPL24[worst]}, {1000 * errors[worst]:.0f} mm"
-    )
+    for word, joint in (("surest", best), ("least sure", worst)):
+        print(f"  {word}: {SMPL24[joint]}, off by {1000 * errors[joint]:.0f} mm")
 
 folder.mkdir(parents=True, exist_ok=True)
 people.overlay().save(folder / "guessed.png")  # guessed parts are hatched

@@ -21,15 +21,14 @@ for index in range(2):
     tall, heavy = float(height(rest[index])), float(mass(rest[index], body.faces))
     print(f"person {index}: {tall:.2f} m, {heavy:.0f} kg")
 
-# Pose: 24 rotations, each relative to the parent joint. Everybody stays in T-pose but for a bent left elbow: a quarter turn
-# about the vertical axis brings the forearm to the front.
+# Pose: 24 rotations, each relative to the parent joint. All stay in T-pose but for the left elbow: a quarter turn about
+# the vertical axis brings the forearm to the front.
 vectors = torch.zeros(2, 24, 3)
 vectors[:, SMPL24.index("left_elbow"), 1] = -math.pi / 2
 output = body(betas, matrix_from_axis_angle(vectors), torch.zeros(2, 3))
 elbow, wrist = (output.joints[0, SMPL24.index(name)] for name in ("left_elbow", "left_wrist"))
-print(
-    f"the forearm of person 0 points along {[round(v, 2) for v in torch.nn.functional.normalize(wrist - elbow, dim=0).tolist()]}"
-)
+forward = float(torch.nn.functional.normalize(wrist - elbow, dim=0)[2])
+print(f"left forearm of person 0: {100 * forward:.0f} % of its length points forward")
 
 # Everything has gradients: which betas make person 0 two metres tall? Newton's method on one number.
 for _ in range(5):
