@@ -18,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ("conventions.md", "files.md")
 API = ("body", "geometry", "raster", "proxy", "solve", "export")
 """Packages that may be used from outside."""
-ADOPTED = {"README.md": "index.md", "src/nbf/assets/MODEL_CARD.md": "model_card.md"}
+ADOPTED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "src/nbf/assets/MODEL_CARD.md": "model_card.md",
+}
 """Pages that live outside of docs/."""
 
 
@@ -28,7 +32,7 @@ def on_config(config: Any) -> Any:
     config.nav = [
         {"Start": "index.md"},
         {"How to": [{_title(path): f"how-to/{path.stem}.md"} for path in _examples()]},
-        {"Guides": [*guides, "model_card.md"]},
+        {"Guides": [*guides, "model_card.md", "contributing.md"]},
         {
             "Reference": [
                 *REFERENCE,

@@ -52,6 +52,12 @@ def test_import_stays_light():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_predicting_loads_no_compiler():
+    # torch._dynamo costs more than a second, and comes with whatever decorates a function for torch.compile.
+    code = "import sys, nbf.predictor; sys.exit(bool({'torch._dynamo', 'scipy', 'tyro', 'rich'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_errors_form_one_tree():
     for name in ("InputError", "ModelFileError", "DataError"):
         kind = getattr(errors, name)
