@@ -1,13 +1,15 @@
 # Two commands do everything on a machine with Python 3.11, pip and make:
 #   make demo    install, fit bodies to a picture (PHOTO=path for your own), say where the results are
 #   make test    install, lint, type-check, run the tests
+# and a third one builds the documentation:
+#   make docs    install, build the site into build/site; warnings are errors
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
 OUT ?= runs/demo
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types unit format clean
+.PHONY: demo test lint types unit format docs clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -31,6 +33,11 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The variable spares us an advertisement of the theme's.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open build/site/index.html"
+
 clean:
 	rm -rf .venv runs/demo build src/*.egg-info
 
@@ -44,4 +51,8 @@ clean:
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e ".[dev]"
+	@touch .venv/.product $@
+
+.venv/.docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e ".[docs]"
 	@touch .venv/.product $@

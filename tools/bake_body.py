@@ -24,7 +24,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 from anny.shape_distribution import SimpleShapeDistribution
 from bake_keypoints import coco_targets, fit_keypoints
@@ -37,6 +36,7 @@ from nbf.body.files import LAYOUT
 from nbf.body.labelling import label_faces
 from nbf.body.measure import height, mass
 from nbf.body.model import pose_joints, skin
+from nbf.geometry import matrix_from_axis_angle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SEED, DRAWS, FRESH, BATCH = 24, 4096, 512, 64
@@ -206,7 +206,7 @@ def keypoint_bodies(betas, template, shape_dirs, joint_template, joint_dirs, wei
     bend = 0.4 * torch.randn(len(some), 24, 3, generator=generator)
     bend[0] = 0.0
     rest_joints = joint_template + torch.einsum("jds,ns->njd", joint_dirs, some)
-    transforms, joints = pose_joints(rest_joints, roma.rotvec_to_rotmat(bend), torch.zeros(len(some), 3))
+    transforms, joints = pose_joints(rest_joints, matrix_from_axis_angle(bend), torch.zeros(len(some), 3))
     rest = template + torch.einsum("vds,ns->nvd", shape_dirs, some)
     posed = skin(rest, *strongest(weights), transforms)
     return posed, coco_targets() @ posed, joints

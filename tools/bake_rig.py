@@ -9,9 +9,10 @@ from itertools import chain
 
 import anny
 import numpy as np
-import roma
 import torch
 from torch import Tensor
+
+from nbf.geometry import axis_angle_from_matrix
 
 # The joint's own bone first: its head is the joint. Twist bones follow their limb. The thumb stays with the palm (a
 # hand joint at the middle knuckle cannot turn a thumb), the other fingers are SMPL's hand joint. A star stands for any
@@ -195,4 +196,4 @@ def rotation_matrix(vector: Tensor) -> Tensor:
 
 def rotation_vector(matrix: Tensor) -> Tensor:
     """Matrix (b 3 3) -> rotation vector (b 3)."""
-    return roma.rotmat_to_rotvec(matrix)
+    return axis_angle_from_matrix(matrix)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anny
 import numpy as np
-import roma
 import torch
 from anny.shape_distribution import SimpleShapeDistribution
 from bake_levels import full_level
@@ -21,6 +20,7 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.measure import mass
 from nbf.body.model import BodyModel, pose_joints, skin
+from nbf.geometry import matrix_from_axis_angle
 
 ADULT = 18.0
 # Draws differ from the bake's (seeds 24 and 25).
@@ -65,10 +65,10 @@ def poses(path: Path) -> Tensor:
         rotations = table["rotations"][table["kept"]] if "kept" in table else table["rotations"]
         chosen = np.random.default_rng(SEED).choice(len(rotations), PEOPLE, replace=False)
         print(f"poses: {PEOPLE} of {len(rotations)} captured ones")
-        return roma.rotvec_to_rotmat(torch.from_numpy(rotations[chosen].astype(np.float32)))
+        return matrix_from_axis_angle(torch.from_numpy(rotations[chosen].astype(np.float32)))
     print("poses: random, 25 degrees a joint (no captured ones found)")
     axes = torch.nn.functional.normalize(torch.randn(PEOPLE, 24, 3), dim=-1)
-    return roma.rotvec_to_rotmat(axes * np.radians(25))
+    return matrix_from_axis_angle(axes * np.radians(25))
 
 
 def coefficients(model, phenotypes: dict[str, Tensor]) -> Tensor:
@@ -109,7 +109,7 @@ def compare(what: str, ours: Tensor, theirs: Tensor, adult: Tensor) -> None:
 def speed(body: BodyModel) -> None:
     """Both models on the same bodies, turn by turn, so that other load on the machine falls on both."""
     model = anny.Anny().float()
-    rotations = roma.rotvec_to_rotmat(0.3 * torch.randn(BODIES, 24, 3))
+    rotations = matrix_from_axis_angle(0.3 * torch.randn(BODIES, 24, 3))
     betas, zero = body.shape_samples[:BODIES], torch.zeros(BODIES, 3)
     deltas = torch.eye(4).repeat(BODIES, model.bone_count, 1, 1)
     deltas[:, :24, :3, :3] = rotations

@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbf.body.files import load_body
     from nbf.body.model import BodyModel
+    from nbf.certainty import Certainty
     from nbf.errors import DataError, InputError, ModelFileError, NbfError
+    from nbf.export.npz import load_people
     from nbf.geometry.camera import Camera
     from nbf.known import Known
     from nbf.people import People, Person
+    from nbf.pictures import Picture
     from nbf.predictor import Predictor, load
+    from nbf.proxy.keypoint_files import read_keypoints
 
 __version__ = "0.1.0"
 
 _HOME = {
     "BodyModel": "nbf.body.model",
     "Camera": "nbf.geometry.camera",
+    "Certainty": "nbf.certainty",
     "DataError": "nbf.errors",
     "InputError": "nbf.errors",
     "Known": "nbf.known",
@@ -32,14 +37,18 @@ _HOME = {
     "NbfError": "nbf.errors",
     "People": "nbf.people",
     "Person": "nbf.people",
+    "Picture": "nbf.pictures",
     "Predictor": "nbf.predictor",
     "load": "nbf.predictor",
     "load_body": "nbf.body.files",
+    "load_people": "nbf.export.npz",
+    "read_keypoints": "nbf.proxy.keypoint_files",
 }
 
 __all__ = [
     "BodyModel",
     "Camera",
+    "Certainty",
     "DataError",
     "InputError",
     "Known",
@@ -47,10 +56,13 @@ __all__ = [
     "NbfError",
     "People",
     "Person",
+    "Picture",
     "Predictor",
     "__version__",
     "load",
     "load_body",
+    "load_people",
+    "read_keypoints",
 ]
 
 

@@ -1,7 +1,6 @@
 """Laws of the body model: what must hold for every shape and pose."""
 
 import pytest
-import roma
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_COCO17, MIRROR_LSP14, MIRROR_SMPL24, PARENTS, mirror_rotations
 from nbf.body.model import BodyModel, skin, turn_about_origin
+from nbf.geometry import matrix_from_axis_angle
 
 SEEDS = st.integers(0, 10_000)
 
@@ -30,7 +30,7 @@ def draw(body: BodyModel, seed: int, count: int = 2, degrees: float = 30.0) -> t
     dtype = body.template.dtype
     betas = body.shape_samples[torch.randint(len(body.shape_samples), (count,), generator=generator)]
     vectors = torch.randn(count, 24, 3, generator=generator, dtype=dtype) * degrees / 57.3 / 3**0.5
-    return betas, roma.rotvec_to_rotmat(vectors), torch.randn(count, 3, generator=generator, dtype=dtype)
+    return betas, matrix_from_axis_angle(vectors), torch.randn(count, 3, generator=generator, dtype=dtype)
 
 
 def test_gradients_are_exact(small: BodyModel):

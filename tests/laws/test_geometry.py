@@ -1,6 +1,7 @@
 """Laws of rotations, cameras, crops and alignment: gradients, round trips, references."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,12 +14,16 @@ from nbf.geometry import (
     align,
     axis_angle_from_matrix,
     crop_camera_from_translation,
+    from_columns,
     geodesic_angle,
     matrix_from_axis_angle,
     project_to_rotation,
     similarity,
     translation_from_crop_camera,
 )
+from nbf.geometry.quaternions import multiply, quaternion, quaternion_from_matrix
+
+ANGLES = (0.0, 1e-12, 1e-9, 1e-7, 1e-4, 1.0, 3.0, math.pi - 1e-4, math.pi - 1e-9, math.pi)
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -27,24 +32,54 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_axis_angle_round_trip_up_to_half_a_turn() -> None:
     axes = torch.nn.functional.normalize(random(50, 3), dim=-1)
-    for angle in (0.0, 1e-9, 1e-4, 1.0, 3.0, math.pi - 1e-6, math.pi):
+    for angle in ANGLES:
         matrices = matrix_from_axis_angle(axes * angle)
-        assert torch.allclose(matrices @ matrices.mT, torch.eye(3, dtype=torch.float64).expand(50, 3, 3))
+        assert torch.allclose(matrices @ matrices.mT, torch.eye(3, dtype=torch.float64).expand(50, 3, 3), atol=1e-14)
         again = matrix_from_axis_angle(axis_angle_from_matrix(matrices))
-        assert torch.allclose(again, matrices, atol=1e-9)
-        assert (axis_angle_from_matrix(matrices).norm(dim=-1) - angle).abs().max() < 1e-7
-        assert np.allclose(matrices, Rotation.from_rotvec((axes * angle).numpy()).as_matrix(), atol=1e-9)
+        assert torch.allclose(again, matrices, atol=1e-14)
+        assert (axis_angle_from_matrix(matrices).norm(dim=-1) - angle).abs().max() < 1e-14
+        assert np.allclose(matrices, Rotation.from_rotvec((axes * angle).numpy()).as_matrix(), atol=1e-14)
 
 
 def test_axis_angle_gradients() -> None:
-    vectors = random(6, 3).requires_grad_()
-    assert torch.autograd.gradcheck(matrix_from_axis_angle, vectors)
-    matrices = matrix_from_axis_angle(vectors.detach()).requires_grad_()
-    assert torch.autograd.gradcheck(axis_angle_from_matrix, matrices)
-    zero = torch.zeros(3, requires_grad=True)
-    matrix_from_axis_angle(zero).sum().backward()
-    assert zero.grad is not None
-    assert zero.grad.isfinite().all()
+    axes = torch.nn.functional.normalize(random(3, 3), dim=-1)
+    for angle in ANGLES:
+        vectors = (axes * angle).requires_grad_()
+        assert torch.autograd.gradcheck(matrix_from_axis_angle, vectors)
+        # At half a turn the vector jumps to the other side.
+        if angle < math.pi - 1e-6:
+            matrices = matrix_from_axis_angle(vectors.detach()).requires_grad_()
+            assert torch.autograd.gradcheck(axis_angle_from_matrix, matrices)
+
+
+def test_quaternions_multiply_as_matrices_do() -> None:
+    a, b = random(50, 3), random(50, 3, seed=1)
+    product = matrix_from_axis_angle(a) @ matrix_from_axis_angle(b)
+    expected = quaternion_from_matrix(product)
+    same = multiply(quaternion(a), quaternion(b))
+    same = same * (same * expected).sum(-1, keepdim=True).sign()
+    assert torch.allclose(same, expected)
+    real_last = expected.roll(-1, -1) * expected[:, :1].sign()
+    assert np.allclose(real_last, Rotation.from_matrix(product.numpy()).as_quat(canonical=True))
+
+
+@pytest.mark.parametrize("function", [matrix_from_axis_angle, axis_angle_from_matrix, project_to_rotation])
+def test_autocast_costs_rotations_nothing(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    given = random(40, 3).float()
+    given = given if function is matrix_from_axis_angle else matrix_from_axis_angle(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = function(given)
+    assert torch.equal(low, function(given))
+
+
+def test_rotations_of_columns() -> None:
+    columns = random(30, 3, 2).requires_grad_()
+    rotations = from_columns(columns)
+    assert torch.allclose(rotations @ rotations.mT, torch.eye(3, dtype=torch.float64).expand(30, 3, 3))
+    assert torch.allclose(torch.linalg.det(rotations), torch.ones(30, dtype=torch.float64))
+    assert torch.allclose(rotations[..., 0], torch.nn.functional.normalize(columns[..., 0], dim=-1))
+    assert torch.allclose(from_columns(rotations[..., :2]), rotations)
+    assert torch.autograd.gradcheck(from_columns, columns[:4])
 
 
 def test_projected_matrices_are_rotations_also_for_reflections() -> None:
@@ -69,8 +104,11 @@ def test_projection_is_the_nearest_rotation() -> None:
 
 
 def test_projection_gradients() -> None:
-    good = (matrix_from_axis_angle(random(5, 3)) + 0.1 * random(5, 3, 3, seed=2)).requires_grad_()
-    assert torch.autograd.gradcheck(project_to_rotation, good)
+    rotations = matrix_from_axis_angle(random(5, 3))
+    # A reflection has a nearest rotation of its own as long as its singular values differ.
+    stretch = torch.diag(torch.tensor([3.0, 2.0, -1.0], dtype=torch.float64))
+    for good in (rotations + 0.1 * random(5, 3, 3, seed=2), rotations, rotations @ stretch):
+        assert torch.autograd.gradcheck(project_to_rotation, good.requires_grad_())
     for bad in (torch.zeros(3, 3), torch.diag(torch.tensor([1.0, 1.0, -1.0])), torch.diag(torch.tensor([1.0, 0, 0]))):
         bad.requires_grad_()
         (project_to_rotation(bad) * random(3, 3).float()).sum().backward()
@@ -84,6 +122,7 @@ def test_geodesic_angle() -> None:
     b = a @ matrix_from_axis_angle(turn)
     assert torch.allclose(geodesic_angle(a, b), turn.norm(dim=-1), atol=1e-7)
     assert torch.allclose(geodesic_angle(a, b), geodesic_angle(b, a))
+    assert torch.autograd.gradcheck(geodesic_angle, (a[1:].requires_grad_(), b[1:]))
     half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0])).requires_grad_()
     angle = geodesic_angle(half_turn, torch.eye(3))
     angle.backward()

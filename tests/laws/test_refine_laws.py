@@ -85,7 +85,6 @@ def test_jacobian_of_landmarks_is_that_of_autograd() -> None:
     body, state = small(), truth()
     points = Landmarks.keypoints(body, "coco17") + Landmarks.vertices(body, torch.arange(0, 1164, 97))
     expected = numeric(lambda moved: place(points, moved, jacobian=False).points, state)
-    # roma's exponential is off by 1e-7 at exactly zero, where autograd must be asked.
     torch.testing.assert_close(place(points, state).jacobian, expected, atol=1e-6, rtol=1e-6)
 
 

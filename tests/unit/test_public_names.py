@@ -12,6 +12,7 @@ from nbf import errors
 PUBLIC = {
     "BodyModel",
     "Camera",
+    "Certainty",
     "DataError",
     "Known",
     "InputError",
@@ -19,10 +20,13 @@ PUBLIC = {
     "NbfError",
     "People",
     "Person",
+    "Picture",
     "Predictor",
     "__version__",
     "load",
     "load_body",
+    "load_people",
+    "read_keypoints",
 }
 
 
@@ -45,6 +49,12 @@ def test_unknown_name_lists_the_known_ones():
 
 def test_import_stays_light():
     code = "import sys, nbf; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_predicting_loads_no_compiler():
+    # torch._dynamo costs more than a second, and comes with whatever decorates a function for torch.compile.
+    code = "import sys, nbf.predictor; sys.exit(bool({'torch._dynamo', 'scipy', 'tyro', 'rich'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

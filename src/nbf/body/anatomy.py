@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.joints import MIRROR_SMPL24
+from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix, rotation_vector, skew
 
 _X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 
@@ -64,55 +65,6 @@ def twist_axes(device: torch.device | str = "cpu", dtype: torch.dtype = torch.fl
     axes[:, 1] = 1
     axes[list(_X_TWIST)] = torch.tensor([1.0, 0, 0], device=device, dtype=dtype)
     return axes
-
-
-def skew(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
-    """The matrix of `v x .`."""
-    x, y, z = v.unbind(-1)
-    o = torch.zeros_like(x)
-    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
-
-
-def quaternion(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
-    """Unit quaternions, real part first."""
-    half = axis_angle.norm(dim=-1, keepdim=True) / 2
-    return torch.cat([torch.cos(half), axis_angle * torch.sinc(half / math.pi) / 2], -1)
-
-
-def multiply(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """Hamilton product, real part first."""
-    w, u = a[..., :1], a[..., 1:]
-    s, v = b[..., :1], b[..., 1:]
-    return torch.cat([w * s - (u * v).sum(-1, keepdim=True), w * v + s * u + torch.cross(u, v, dim=-1)], -1)
-
-
-def matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
-    """Rotation matrices of unit quaternions."""
-    w, v = q[..., :1, None], q[..., 1:]
-    eye = torch.eye(3, dtype=q.dtype, device=q.device)
-    k = skew(v)
-    return eye + 2 * (w * k + k @ k)
-
-
-def rotation_vector(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
-    """Axis-angle of unit quaternions, the short way (at most pi)."""
-    q = torch.where(q[..., :1] < 0, -q, q)
-    sine = q[..., 1:].norm(dim=-1, keepdim=True)
-    angle = 2 * torch.atan2(sine, q[..., :1])
-    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-7), 2.0)
-
-
-def quaternion_from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
-    """Unit quaternions of rotation matrices, by the largest of the four candidates (Shepperd 1978)."""
-    d = torch.diagonal(m, dim1=-2, dim2=-1)
-    x, y, z = d.unbind(-1)
-    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    e, f, g = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    rows = [[1 + x + y + z, a, b, c], [a, 1 + x - y - z, e, f], [b, e, 1 - x + y - z, g], [c, f, g, 1 - x - y + z]]
-    candidates = torch.stack([torch.stack(row, -1) for row in rows], -2)
-    best = torch.diagonal(candidates, dim1=-2, dim2=-1).argmax(-1)
-    picked = candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
-    return torch.nn.functional.normalize(picked, dim=-1)
 
 
 def angles_from_quaternion(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3"]:

@@ -1,7 +1,8 @@
 """The command `nbf`: one file per verb, loaded when it is called, so that help and mistakes answer at once.
 
 A verb is a module of this package: its name with `-` for `_`, the first line of its docstring as its help, and a
-function `main(arguments) -> int` that parses the rest of the command line and returns the exit status.
+function `main(arguments) -> int` that parses the rest of the command line and returns the exit status. It is one of
+research unless `_USE` names it.
 """
 
 import ast
@@ -15,6 +16,8 @@ from nbf import __version__
 from nbf.errors import NbfError
 
 _USAGE_ERROR, _INTERRUPTED = 2, 130
+_USE = ("predict", "refine")
+"""Verbs for whoever has photos, in the order of help; the others are for who measures and trains."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,19 +53,23 @@ def _verbs() -> dict[str, Path]:
 
 def _help(verbs: dict[str, Path]) -> str:
     width = max(map(len, verbs))
-    # Read, not imported: a list of verbs must not load what they need.
-    firsts = {
-        verb: (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0] for verb, path in verbs.items()
-    }
-    lines = [f"  {verb:<{width}}  {first}" for verb, first in firsts.items()]
+
+    def line(verb: str) -> str:
+        # Read, not imported: a list of verbs must not load what they need.
+        text = ast.get_docstring(ast.parse(verbs[verb].read_text(encoding="utf-8"))) or ""
+        return f"  {verb:<{width}}  {text.splitlines()[0]}"
+
     return "\n".join(
         [
             "usage: nbf VERB ...",
             "",
             "From a photo to a 3D human body mesh.",
             "",
-            "verbs:",
-            *lines,
+            "use:",
+            *(line(verb) for verb in _USE),
+            "",
+            "research:",
+            *(line(verb) for verb in verbs if verb not in _USE),
             "",
             "nbf VERB --help says more.",
         ]

@@ -6,7 +6,6 @@ but for the paper's quaternion distance, which is in radians.
 
 import math
 
-import roma
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -16,6 +15,7 @@ from nbf.body.joints import COCO_RIGHT_HIP as COCO_RIGHT_HIP
 from nbf.body.joints import torso_length as torso_length
 from nbf.body.measure import height
 from nbf.geometry.procrustes import align
+from nbf.geometry.quaternions import quaternion_from_matrix
 from nbf.geometry.rotations import geodesic_angle
 
 MILLIMETRES = 1000.0
@@ -70,7 +70,7 @@ def quaternion_distance(predicted: Float[Tensor, "*b 3 3"], true: Float[Tensor, 
     of pi/2 + 2/pi = 2.21 here, and the paper's 0.279 is 16 degrees. Mathematically `rotation_error` in radians, but
     computed from quaternions by the chord, which is exact also for tiny angles.
     """
-    p, q = roma.rotmat_to_unitquat(predicted), roma.rotmat_to_unitquat(true)
+    p, q = quaternion_from_matrix(predicted), quaternion_from_matrix(true)
     chord = torch.minimum((p - q).norm(dim=-1), (p + q).norm(dim=-1))
     return 4 * torch.asin((chord / 2).clamp(max=math.sqrt(0.5)))
 

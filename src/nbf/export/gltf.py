@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,6 +20,7 @@ from nbf.body.joints import PARENTS, SMPL24
 from nbf.body.model import BodyModel, dense_weights
 from nbf.files import replacing
 from nbf.geometry.camera import Camera
+from nbf.geometry.quaternions import quaternion_from_matrix
 from nbf.raster.attributes import vertex_normals
 
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
@@ -146,7 +146,7 @@ class _Scene:
         offsets = joints.clone()
         offsets[1:] -= joints[torch.as_tensor(PARENTS)[1:]]
         offsets[0] = flip @ (joints[0] + translation)
-        quaternions = roma.rotmat_to_unitquat(local.double())
+        quaternions = quaternion_from_matrix(local.double()).roll(-1, -1)  # glTF writes x, y, z, w
         first = len(self.nodes)
         for index, name in enumerate(SMPL24):
             node = {"name": name, "translation": offsets[index].tolist(), "rotation": quaternions[index].tolist()}

@@ -1,10 +1,9 @@
 """Similarity alignment of point sets (Procrustes analysis)."""
 
-from typing import Any
-
-import roma
 from jaxtyping import Float
 from torch import Tensor
+
+from nbf.geometry.rotations import project_to_rotation
 
 
 def similarity(
@@ -12,11 +11,15 @@ def similarity(
 ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b 3 3"], Float[Tensor, "*b 3"]]:
     """Scale, rotation (determinant +1) and translation that bring `source` nearest to `target` in least squares.
 
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991. The scale
+    of points that all coincide is not a number.
     """
-    # Indexed, not unpacked: the length of roma's tuple depends on its arguments, which type checkers cannot follow.
-    fit: Any = roma.rigid_points_registration(source, target, compute_scaling=True)
-    return fit[2], fit[0], fit[1]
+    start, end = source.mean(dim=-2), target.mean(dim=-2)
+    source, target = source - start[..., None, :], target - end[..., None, :]
+    covariance = target.mT @ source / source.shape[-2]
+    rotation = project_to_rotation(covariance)
+    scale = (rotation * covariance).sum(dim=(-2, -1)) / source.square().sum(dim=-1).mean(dim=-1)
+    return scale, rotation, end - scale[..., None] * (rotation @ start[..., None])[..., 0]
 
 
 def align(source: Float[Tensor, "*b n 3"], target: Float[Tensor, "*b n 3"]) -> Float[Tensor, "*b n 3"]:

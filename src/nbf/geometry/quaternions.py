@@ -1,0 +1,63 @@
+"""Unit quaternions, real part first; q and -q are the same rotation."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def quaternion(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions of rotation vectors (axis times angle, radians)."""
+    half = axis_angle.norm(dim=-1, keepdim=True) / 2
+    return torch.cat([torch.cos(half), axis_angle * torch.sinc(half / math.pi) / 2], -1)
+
+
+def rotation_vector(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """Axis times angle of unit quaternions, the short way (at most pi)."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    sine = q[..., 1:].norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, q[..., :1])
+    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-7), 2.0)
+
+
+def quaternion_from_matrix(rotations: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions of rotation matrices.
+
+    Markley, "Unit quaternion from rotation matrix", JGCD 31(2), 2008: the rows of 4 q q^T are linear in the matrix; the
+    one with the largest diagonal entry is normalised, so that nothing is divided by what may vanish.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in rotations.unbind(-2))
+    entries = [
+        *(1 + xx + yy + zz, zy - yz, xz - zx, yx - xy),
+        *(zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx),
+        *(xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy),
+        *(yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz),
+    ]
+    rows = torch.stack(entries, dim=-1).unflatten(-1, (4, 4))
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
+    row = rows.gather(-2, best[..., None, None].expand(*best.shape, 1, 4))[..., 0, :]
+    return row / row.norm(dim=-1, keepdim=True)
+
+
+def matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation matrices of unit quaternions."""
+    w, v = q[..., :1, None], q[..., 1:]
+    eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    # The square of skew(v), entry by entry: autocast would make a matrix product of it in half precision.
+    squared = v[..., :, None] * v[..., None, :] - v.square().sum(-1)[..., None, None] * eye
+    return eye + 2 * (w * skew(v) + squared)
+
+
+def multiply(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """Hamilton product."""
+    w, u = a[..., :1], a[..., 1:]
+    s, v = b[..., :1], b[..., 1:]
+    return torch.cat([w * s - (u * v).sum(-1, keepdim=True), w * v + s * u + torch.cross(u, v, dim=-1)], -1)
+
+
+def skew(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
+    """The matrix of `v x .`."""
+    x, y, z = v.unbind(-1)
+    o = torch.zeros_like(x)
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
