@@ -37,7 +37,7 @@ class Arguments(KnownOptions):
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="X0,Y0,X1,Y1", help_behavior_hint="")
     ] = ()
     """Where somebody is, pixels; again for each further person (for one photo). Otherwise people are located."""
-    min_score: Annotated[float | None, tyro.conf.arg(metavar="P", help_behavior_hint="(default: 0.5)")] = None
+    min_score: Annotated[float | None, tyro.conf.arg(metavar="P", help_behavior_hint="(default: 0.3)")] = None
     """Keep only who is a person with at least this probability, 0 to 1."""
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
