@@ -1,4 +1,4 @@
-"""What every training shares: how long, how fast, where to."""
+"""What trainings share: how long, how fast, where to, and what data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,3 +55,19 @@ class LoopConfig:
     @property
     def folder(self) -> Path:
         return self.runs / self.name
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a network that looks at pictures is trained on."""
+
+    batch: int = 64
+    """Samples per step."""
+    real: float = 0.35
+    """Share of real photos among them, if the pack of real photos is there."""
+    reuse: int = 1
+    """How often a sample is used on average. Above 1 saves drawing time; a resumed run then repeats only roughly."""
+    cache: Path = Path("runs/cache")
+    """Folder with the packs of tools/pack_training.py."""
+    validation: int = 256
+    """Samples of the test split that are measured now and then."""
