@@ -8,17 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from nbf.body.joints import mirror_rotations
-from nbf.body.model import BodyModel, BodyOutput, turn_about_origin
+from nbf.body.model import BodyModel, turn_about_origin
 from nbf.data.pack import Photos
 from nbf.data.window import Window
 from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
-from nbf.raster import rasterize
 
 
 @dataclass(frozen=True)
@@ -92,20 +91,6 @@ class RealFits:
     def camera(self) -> Camera:
         """Each person's camera, in pixels of the pack."""
         return Camera(self.focal, self.center)
-
-    def posed(self, body: BodyModel) -> BodyOutput:
-        """The bodies in the camera frame, metres."""
-        return body(self.betas, self.rotations, self.translation)
-
-
-def fit_parts(fits: RealFits, body: BodyModel, side: int) -> UInt8[Tensor, "n {side} {side}"]:
-    """The 24 parts, front and back told apart, of each body alone on its photo's canvas of `side` pixels; 0 elsewhere.
-
-    Unlike the labels of the photos these know front from back; where both have the same merged part, the fit's label
-    can replace the photo's.
-    """
-    seen = rasterize(fits.camera.pixels_depth(fits.posed(body).vertices), body.faces, side, side)
-    return torch.where(seen.mask, body.face_parts[seen.face.clamp_min(0)], 0).to(torch.uint8)
 
 
 @dataclass(frozen=True)

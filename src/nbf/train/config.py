@@ -9,7 +9,8 @@ class LoopConfig:
     """The training loop."""
 
     name: str
-    """Name of the run; everything is written to RUNS/NAME."""
+    """Name of the run; everything is written to RUNS/NAME. If that holds a checkpoint.pt the run goes on from there; a
+    finished schedule is followed by a new one."""
     steps: int = 20_000
     """Length of the schedule in steps; ignored when `minutes` is given."""
     minutes: float | None = None
@@ -39,8 +40,6 @@ class LoopConfig:
     """cpu, cuda or cuda:N."""
     bf16: bool = True
     """Compute in bfloat16 where it is safe (weights stay float32)."""
-    compile: bool = False
-    """Compile the network with torch.compile: slower start, faster steps."""
     log_every: int = 50
     """Steps between log lines."""
     save_minutes: float = 3.0
@@ -49,8 +48,6 @@ class LoopConfig:
     """Minutes between validations."""
     runs: Path = Path("runs")
     """Folder of all runs."""
-    resume: bool = True
-    """Go on from RUNS/NAME/checkpoint.pt if it is there; a finished schedule is followed by a new one."""
 
     @property
     def folder(self) -> Path:

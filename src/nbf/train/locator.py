@@ -23,6 +23,8 @@ from nbf.train.loop import train
 from nbf.train.photo_scenes import MOST_PEOPLE, RealScenes
 
 LABELS = ("image", "boxes", "valid", "ignore")
+# Of a validation: score from which a box counts as found, and intersection over union from which it is right.
+THRESHOLD, OVERLAP = 0.3, 0.5
 # Gaussian of a centre, as a share of the box's side (Liu et al. 2020, "Training-time-friendly network", section 3.2:
 # alpha = 0.54, sigma = alpha * side / 6), and its least width in cells.
 SIGMA, LEAST_SIGMA = 0.54 / 6.0, 0.6
@@ -153,23 +155,21 @@ def _padded(crowd: dict[str, Tensor], most: int) -> Batch:
 
 
 @torch.no_grad()
-def validate_locator(
-    network: Locator, batches: Sequence[Batch], *, threshold: float = 0.3, overlap: float = 0.5
-) -> dict[str, float]:
-    """`recall` and `precision` of boxes at an intersection over union of `overlap`, their mean `iou`."""
+def validate_locator(network: Locator, batches: Sequence[Batch]) -> dict[str, float]:
+    """`recall` and `precision` of boxes at an intersection over union of OVERLAP, their mean `iou`."""
     hits = people = boxes = 0
     quality = 0.0
     for batch in batches:
         for (found, _), true, valid in zip(
-            decode(network(batch["image"]), threshold), batch["boxes"], batch["valid"], strict=True
+            decode(network(batch["image"]), THRESHOLD), batch["boxes"], batch["valid"], strict=True
         ):
             people += int(valid.sum())
             boxes += len(found)
             if not len(found) or not valid.any():
                 continue
             best = box_iou(true[valid].clamp(0, 1), found).amax(1)
-            hits += int((best >= overlap).sum())
-            quality += best[best >= overlap].sum().item()
+            hits += int((best >= OVERLAP).sum())
+            quality += best[best >= OVERLAP].sum().item()
     return {
         "recall": round(hits / max(people, 1), 4),
         "precision": round(hits / max(boxes, 1), 4),

@@ -67,7 +67,7 @@ def train(
     schedule = Schedule(config)
     step = 0
     checkpoint = config.folder / "checkpoint.pt"
-    if config.resume and checkpoint.is_file():
+    if checkpoint.is_file():
         state = load_checkpoint(checkpoint, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
@@ -78,7 +78,6 @@ def train(
         logger.info("resumed %s at step %d, %.0f %% of its schedule", config.name, step, 100 * schedule.progress)
 
     log, stopwatch = Log(config.folder), Stopwatch(device)
-    step_network = torch.compile(network) if config.compile else network
     saved = validated = schedule.seconds
     losses: dict[str, float] = {}
     metrics: dict[str, float] = {}
@@ -101,7 +100,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16 and multiplies_bfloat16(device)):
-            parts = task.losses(step_network, batch)
+            parts = task.losses(network, batch)
         torch.stack(list(parts.values())).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         for parameter in network.parameters():
