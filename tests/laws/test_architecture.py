@@ -1,6 +1,7 @@
 """The shape of the code: arrows point one way, no package needs itself, files stay small, no machine's paths leak."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ TEACHES = {"synth", "data", "train", "evaluate", "cli"}
 MOST_LINES = 500
 
 
+@cache
 def modules() -> list[str]:
     files = sorted((SOURCES / "nbf").rglob("*.py"))
     return [".".join(file.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__") for file in files]
@@ -65,6 +67,22 @@ def test_nothing_that_predicts_reaches_what_teaches():
         reached.add(name)
         todo += graph[name] - reached
     assert reached & TEACHES == set()
+
+
+def test_training_a_network_loads_nothing_that_only_others_need():
+    """The fitter reads packs and draws nobody; the locator knows of no other network's training."""
+
+    def loaded(*names: str) -> set[str]:
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            found.add(module := todo.pop())
+            todo += imports(module) - found
+        return found
+
+    fitter, locator = loaded("nbf.train.fitter"), loaded("nbf.train.locator")
+    assert not fitter & {"nbf.synth.sampler", "nbf.data.pack", "nbf.train.segmenter", "nbf.train.locator"}
+    assert not locator & {"nbf.train.segmenter", "nbf.train.fitter"}
 
 
 def test_files_stay_small():

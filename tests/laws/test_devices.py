@@ -12,21 +12,26 @@ from pretended import CUDA, PretendedCuda, PretendedGenerator, module_to
 from torch import Generator, nn
 
 from nbf.data.fits import RealFits
-from nbf.data.pack import Photos, pack_photos
+from nbf.data.pack import Photos, load_photos, pack_photos
 from nbf.data.varied import varied_photos
 from nbf.nets import Fitter, Locator, Segmenter
 from nbf.nets.blocks import for_inference
 from nbf.synth.sampler import Sampler
 from nbf.train import drawing
 from nbf.train.batch import Batch
+from nbf.train.config import DataConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.locator import LocatorTask, LocatorWeights
+from nbf.train.fitter import FitterTask, FitterWeights, validate_fitter
+from nbf.train.locator import LocatorTask, LocatorWeights, locator_draw, validate_locator
 from nbf.train.packs import save_pack
 from nbf.train.people import PeopleConfig, held_out_batches, people_source
-from nbf.train.segmenter import SegmenterTask, SegmenterWeights
-from nbf.train.sources import DataConfig, SegmenterData, load_photos, locator_draw, segmenter_draw
-from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
+from nbf.train.segmenter import (
+    SegmenterData,
+    SegmenterTask,
+    SegmenterWeights,
+    segmenter_draw,
+    validate_segmenter,
+)
 
 
 @pytest.fixture(autouse=True)

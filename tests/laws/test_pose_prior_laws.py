@@ -150,7 +150,7 @@ def test_file_is_small_and_survives_saving(tmp_path: Path) -> None:
     assert torch.equal(again.means, stored.means)
 
 
-@pytest.mark.skipif(not CACHE.is_file(), reason="no runs/cache/poses.npz: run nbf fit-poses for held-out poses")
+@pytest.mark.skipif(not CACHE.is_file(), reason="no runs/cache/poses.npz: run tools/fit_poses.py for held-out poses")
 def test_held_out_people_score_above_random_angles() -> None:
     held = PoseLibrary.load(CACHE).sample(600, generator(), split="test").double()
     score = prior().log_density(held)

@@ -79,13 +79,13 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
     from torch import Generator
 
     from nbf.data.fits import RealFits
+    from nbf.data.pack import load_photos
     from nbf.nets.blocks import for_inference
     from nbf.nets.segmenter import Segmenter
     from nbf.nets.weights import load_kind
     from nbf.synth.sampler import Sampler
     from nbf.synth.tracks import CONFIGS
     from nbf.train import drawing
-    from nbf.train.sources import load_photos
 
     segmenter = for_inference(load_kind(given.segmenter or "segmenter", Segmenter)).to(given.device)
     if given.kind in ("photos", "snapshots"):

@@ -3,11 +3,13 @@
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import tyro
 
 from nbf.errors import InputError
 
+# Each of them has a module of its own, but for the lifter, which is the second half of the fitter.
 VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt")
 
 
@@ -19,10 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         raise InputError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
-    # Here and not above: mistakes should not wait for torch.
-    from nbf.train import lifter, recipes
-
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    # Imported here and not above: mistakes should not wait for torch, nor one network for what another needs.
     if verb == "doubt":
         from nbf.train.doubt import DoubtConfig, train_doubt
 
@@ -30,13 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         train_doubt(doubt)
         print(f"weights and their record: {doubt.output}.safetensors (.json)")
         return 0
-    kind, run = {
-        "segmenter": (recipes.SegmenterConfig, recipes.train_segmenter),
-        "fitter": (recipes.FitterConfig, recipes.train_fitter),
-        "lifter": (lifter.LifterConfig, lifter.train_lifter),
-        "locator": (recipes.LocatorConfig, recipes.train_locator),
-    }[verb]
-    config = tyro.cli(kind, prog=f"nbf train {verb}", args=rest)
-    run(config)
+    module = import_module(f"nbf.train.{'fitter' if verb == 'lifter' else verb}")
+    config = tyro.cli(getattr(module, f"{verb.title()}Config"), prog=f"nbf train {verb}", args=rest)
+    getattr(module, f"train_{verb}")(config)
     print(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
     return 0

@@ -4,6 +4,7 @@ Whole photos are stored, not crops: one copy then serves the segmenter (person c
 person keeps as many pixels as the file size allows. WebP at equal quality is a third smaller than JPEG.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from nbf.data import blobs
 from nbf.data.photo import UNKNOWN, RealPhoto
 from nbf.errors import DataError
 from nbf.files import replacing
+
+logger = logging.getLogger(__name__)
 
 SIDE = 288
 QUALITY = 78
@@ -177,3 +180,12 @@ def pack_photos(photos: Sequence[RealPhoto], side: int = SIDE, quality: int = QU
         complete=np.array([photo.complete for photo in photos]),
         clean_mask=np.array([photo.clean_mask for photo in photos]),
     )
+
+
+def load_photos(cache: Path, split: str) -> Photos | None:
+    """The decoded pack of real photos of a split; None, and a warning, where there is none."""
+    path = cache / f"real_{split}.npz"
+    if path.is_file():
+        return PhotoPack.load(path).decode()
+    logger.warning("no real photos at %s: training on synthetic people alone", path)
+    return None

@@ -24,7 +24,7 @@ from nbf.geometry import Camera
 from nbf.solve.levenberg import Block
 from nbf.solve.maps import Fields
 
-_LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as nbf.synth.ik
+_LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as tools/ik.py
 
 
 def project(placed: Placed, camera: Camera) -> Placed:

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.joints import PARENTS
-from nbf.synth.ik import forward
+from nbf.body.anatomy import matrix
+from nbf.body.model import pose_joints
 
 # (joint, joint, share of the way): the spots of arms and legs that are looked at.
 _ARM_SPOTS = (
@@ -48,9 +48,7 @@ def sunk(q: Float[Tensor, "n 24 4"], rest: Float[Tensor, "24 3"]) -> Float[Tenso
         q: local rotations as quaternions, real part first.
         rest: the rest joints of the body, metres.
     """
-    parents = torch.tensor([max(parent, 0) for parent in PARENTS])
-    offsets = (rest - rest[parents]).expand(len(q), 24, 3)
-    _, places = forward(q, torch.zeros(len(q), 3).to(q), offsets)
+    _, places = pose_joints(rest.expand(len(q), 24, 3), matrix(q), q.new_zeros(len(q), 3))
     arms = _spots(places, _ARM_SPOTS)
     depth = _depths(arms, places, _TRUNK) + _depths(arms, places, _LEGS[0] + _LEGS[1])
     for side in (0, 1):

@@ -13,19 +13,14 @@ from nbf.synth import degrade, light, occluders, view
 from nbf.synth.sampler import Sampler
 from nbf.synth.scene import Soup, draw, look_at, pose_crowd, shade
 
-
-@dataclass(frozen=True)
-class CrowdConfig:
-    """How whole pictures are composed."""
-
-    resolution: int = 256
-    """Side of the square picture in pixels."""
-    most_people: int = 4
-    """People per picture: uniform from none to this many."""
-    height: tuple[float, float] = (0.12, 1.4)
-    """Standing height of a person in picture sides, log-uniform; above 1 the person does not fit."""
-    least_pixels: int = 60
-    """People of whom less is seen are not labelled."""
+RESOLUTION = 256
+"""Side of the square picture in pixels."""
+MOST_PEOPLE = 4
+"""People per picture: uniform from none to this many."""
+HEIGHT = (0.12, 1.4)
+"""Standing height of a person in picture sides, log-uniform; above 1 the person does not fit."""
+LEAST_PIXELS = 60
+"""People of whom less is seen are not labelled."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +28,11 @@ class CrowdSampler:
     """Draws batches with `image (n,3,r,r)`, `boxes (n,m,4)` (x0,y0,x1,y1 in picture sides) and `valid (n,m)`."""
 
     people: Sampler
-    config: CrowdConfig = CrowdConfig()
 
     def sample(self, count: int) -> dict[str, Tensor]:
         """A batch of `count` pictures."""
-        sampler, config, generator = self.people, self.config, self.people.generator
-        side, most = config.resolution, config.most_people
+        sampler, generator = self.people, self.people.generator
+        side, most = RESOLUTION, MOST_PEOPLE
         device = generator.device
         present = torch.randint(most + 1, (count, 1), generator=generator, device=device)
         image = (torch.arange(most, device=device) < present).nonzero()[:, 0]
@@ -46,7 +40,7 @@ class CrowdSampler:
         focal = view.uniform((count,), math.log(0.8), math.log(2.5), generator).exp() * side
         center = torch.full((count, 2), side / 2, device=device)
         rotations = sampler.draw_rotations(image, count)
-        low, high = (math.log(h) for h in config.height)
+        low, high = (math.log(h) for h in HEIGHT)
         size = view.uniform((len(image),), low, high, generator).exp()
         depth = focal[image] * info[:, 2] / (size * side)
         # Somewhere in the picture, lower when large, as feet stand on the ground and heads seldom leave the frame.
@@ -65,7 +59,7 @@ class CrowdSampler:
         soup = look_at(pose_crowd(wearing, betas, crowd), image, focal, center, side)
         fragments = draw(soup, count, side, paint.textures)
         hidden = occluders.sample_masks(count, side, 0.2, generator)
-        boxes, seen = visible_boxes(soup, fragments, hidden, len(image), config.least_pixels)
+        boxes, seen = visible_boxes(soup, fragments, hidden, len(image), LEAST_PIXELS)
         lights = light.sample_lights(count, generator)
         gloss = view.uniform((count,), 0.0, 0.25, generator)
         shaded = shade(soup, fragments, Camera(focal, center), paint, lights, gloss)

@@ -28,7 +28,7 @@ from nbf.synth.made_poses import made_poses
 
 logger = logging.getLogger(__name__)
 
-FILE = Path("runs/cache/poses.npz")  # where `nbf fit-poses` writes it, from the repository's root
+FILE = Path("runs/cache/poses.npz")  # where tools/fit_poses.py writes it, from the repository's root
 
 # Share of each family among draws, in the order in which a pose's flags are asked; captures are mostly dance and
 # climbing, photos mostly people who stand. "plain" is what has no flag but upright: standing and walking, arms down.
@@ -114,7 +114,7 @@ class PoseLibrary:
 
     @classmethod
     def load(cls, path: Path | None = None, device: torch.device | str = "cpu") -> "PoseLibrary":
-        """The poses that `nbf fit-poses` wrote; the bundled prior, with a warning, where there are none.
+        """The poses that tools/fit_poses.py wrote; the bundled prior, with a warning, where there are none.
 
         Raises:
             DataError: the file is there but is not such a file.
@@ -122,7 +122,9 @@ class PoseLibrary:
         path = FILE if path is None else path
         rest = load_body("anny24", "small").joint_template.float().to(device)
         if not path.is_file():
-            logger.warning("no fitted poses at %s (made by: nbf fit-poses); poses come from the bundled prior", path)
+            logger.warning(
+                "no fitted poses at %s (made by: python tools/fit_poses.py); poses come from the bundled prior", path
+            )
             none = torch.zeros(0, device=device)
             return cls(torch.zeros(0, 24, 4, device=device), none, none, PosePrior.load(root=True), rest)
         try:
@@ -133,7 +135,9 @@ class PoseLibrary:
             train = family_weights(data) * (data["kept"] & (data["split"] == "train"))
             q = quaternion(torch.from_numpy(data["rotations"].astype(np.float32)))
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path}: expected a pose file of nbf fit-poses, got {error!r}; make it again") from error
+            raise DataError(
+                f"{path}: expected a pose file of tools/fit_poses.py, got {error!r}; make it again"
+            ) from error
         weights = [torch.from_numpy(each).float().to(device) for each in (train, test)]
         return cls(q.to(device), weights[0], weights[1], None, rest)
 

@@ -1,6 +1,6 @@
 """The wardrobe: MakeHuman's garments, hair and skins on our body, as plain data in one file.
 
-`nbf.synth.tailor` makes it from ../shared/assets/makehuman; `Wardrobe.load` reads it back. Every garment is a linear
+tools/tailor.py makes it from ../shared/assets/makehuman; `Wardrobe.load` reads it back. Every garment is a linear
 blend shape mesh on the body's own coefficients and joints, so posing it is the same sum and skinning as for the body.
 """
 
@@ -90,7 +90,7 @@ class Wardrobe:
         if len(self.body_uv) != body_faces:
             raise DataError(
                 f"the wardrobe is made for a body of {len(self.body_uv)} faces, got one of {body_faces}; "
-                "build it anew with `python -m nbf.synth.tailor`"
+                "build it anew with `python tools/tailor.py`"
             )
 
     def pick(self, kind: str, split: str | None = None, gender: str | None = None) -> list[Garment]:
@@ -126,7 +126,7 @@ class Wardrobe:
     def load(path: Path) -> Wardrobe:
         """Read a file written by `save`. Raises DataError if it is missing, damaged or of another format."""
         if not path.is_file():
-            raise DataError(f"{path}: no wardrobe here; make it with `python -m nbf.synth.tailor` (needs ../shared)")
+            raise DataError(f"{path}: no wardrobe here; make it with `python tools/tailor.py` (needs ../shared)")
         try:
             with np.load(path, allow_pickle=False) as file:
                 index = json.loads(file["index"].tobytes())

@@ -1,10 +1,10 @@
-"""What a training batch holds, and how batches are joined."""
+"""What a training batch holds, how batches are joined, and how a seed becomes endless ones."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from nbf.errors import DataError
 
@@ -24,8 +24,19 @@ For the fitter, no image, but labels of the body, and of the first k people, who
 seen_keypoints (k,17,3) pixels and score, predicted (k,) bool: the map is what a segmenter saw, not the truth.
 """
 
+BODY_LABELS = ("betas", "rotations", "translation", "focal", "center", "keypoints")
+"""What of a batch says how a body stands."""
+
+Draw = Callable[[int], Batch]
+"""A batch for a seed."""
+
 Source = Callable[[int], Iterator[Batch]]
 """Endless batches from a training step on: the same step gives the same batches, which makes resuming exact."""
+
+# Batches that samples are drawn from again when they are used more than once.
+POOL = 12
+# Batches to validate on are drawn from seeds that no training run uses.
+VALIDATION_SEED = -1
 
 
 def mixed_seed(*values: int | str) -> int:
@@ -55,3 +66,51 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
             raise DataError(f"batches disagree on {name!r}: expected one shape per sample, got {sorted(shapes)}")
         joined[name] = torch.cat(rows)
     return joined
+
+
+def seeded(draw: Draw, seed: int) -> Source:
+    """Endless batches, each from a seed of its own: the run's seed and the step."""
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            yield draw(mixed_seed(seed, step))
+            step += 1
+
+    return source
+
+
+def reused(source: Source, times: int, seed: int) -> Source:
+    """Batches mixed from the last POOL ones of `source`, of which a new one is drawn every `times` steps."""
+    if times <= 1:
+        return source
+
+    def mixed(step: int) -> Iterator[Batch]:
+        pool: list[Batch] = []
+        fresh = source(step)
+        generator = Generator().manual_seed(mixed_seed(seed, step))
+        while True:
+            pool = [*pool[-POOL + 1 :], next(fresh)]
+            for _ in range(times):
+                yield mix_rows(pool, generator)
+
+    return mixed
+
+
+def mix_rows(pool: list[Batch], generator: Generator) -> Batch:
+    """A batch like those in the pool, each row from a random one of them.
+
+    Rows keep their position, so that a label that covers only the first rows still does.
+    """
+    choice = torch.randint(len(pool), (max(map(len, pool[0].values())),), generator=generator)
+    mixed = {}
+    for name, example in pool[0].items():
+        mixed[name] = example.clone()
+        for index in range(1, len(pool)):
+            rows = (choice[: len(example)] == index).nonzero()[:, 0].to(example.device)
+            mixed[name][rows] = pool[index][name][rows]
+    return mixed
+
+
+def held_out(draw: Draw, count: int, batch: int) -> list[Batch]:
+    """About `count` samples to validate on, in batches of `batch`, one at least: the same ones whatever the run."""
+    return [draw(mixed_seed(VALIDATION_SEED, index)) for index in range(max(count // batch, 1))]

@@ -1,4 +1,4 @@
-"""What every training shares: how long, how fast, where to."""
+"""What trainings share: how long, how fast, where to, and what data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ class LoopConfig:
     """The training loop."""
 
     name: str
-    """Name of the run; everything is written to RUNS/NAME."""
+    """Name of the run; everything is written to RUNS/NAME. If that holds a checkpoint.pt the run goes on from there; a
+    finished schedule is followed by a new one."""
     steps: int = 20_000
     """Length of the schedule in steps; ignored when `minutes` is given."""
     minutes: float | None = None
@@ -39,8 +40,6 @@ class LoopConfig:
     """cpu, cuda or cuda:N."""
     bf16: bool = True
     """Compute in bfloat16 where it is safe (weights stay float32)."""
-    compile: bool = False
-    """Compile the network with torch.compile: slower start, faster steps."""
     log_every: int = 50
     """Steps between log lines."""
     save_minutes: float = 3.0
@@ -49,9 +48,23 @@ class LoopConfig:
     """Minutes between validations."""
     runs: Path = Path("runs")
     """Folder of all runs."""
-    resume: bool = True
-    """Go on from RUNS/NAME/checkpoint.pt if it is there; a finished schedule is followed by a new one."""
 
     @property
     def folder(self) -> Path:
         return self.runs / self.name
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a network that looks at pictures is trained on."""
+
+    batch: int = 64
+    """Samples per step."""
+    real: float = 0.35
+    """Share of real photos among them, if the pack of real photos is there."""
+    reuse: int = 1
+    """How often a sample is used on average. Above 1 saves drawing time; a resumed run then repeats only roughly."""
+    cache: Path = Path("runs/cache")
+    """Folder with the packs of tools/pack_training.py."""
+    validation: int = 256
+    """Samples of the test split that are measured now and then."""

@@ -13,13 +13,12 @@ from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.proxy.segmented import look
 from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
-from nbf.train.batch import Batch
+from nbf.train.batch import BODY_LABELS, Batch
 from nbf.train.packs import compress
 from nbf.train.photo_crops import LEAST_KEYPOINTS
 
 # Crops of photos: range of the side over its nominal size, standard deviation of the displacement in crop sides.
 ZOOM, SHIFT = (0.85, 1.25), 0.06
-BODY_LABELS = ("betas", "rotations", "translation", "focal", "center", "keypoints")
 
 
 def draw_dressed(sampler: Sampler, segmenter: Segmenter, count: int) -> Batch:

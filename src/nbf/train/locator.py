@@ -1,16 +1,30 @@
-"""Training the locator on whole pictures with boxes."""
+"""Training the locator on whole pictures with boxes, of synthetic and of real people: from its configuration to its
+weights."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from nbf import losses
-from nbf.nets.locator import Locator, boxes_from_distances, cell_centers
-from nbf.train.batch import Batch
+from nbf.data.pack import load_photos
+from nbf.nets.locator import Locator, box_iou, boxes_from_distances, cell_centers, decode
+from nbf.nets.movenet import load_movenet
+from nbf.nets.weights import load_kind
+from nbf.synth.crowd import CrowdSampler
+from nbf.synth.sampler import Sampler
+from nbf.train.batch import Batch, Draw, concatenate, held_out, reused, seeded
+from nbf.train.config import DataConfig, LoopConfig
+from nbf.train.loop import train
+from nbf.train.photo_scenes import MOST_PEOPLE, RealScenes
 
+LABELS = ("image", "boxes", "valid", "ignore")
+# Of a validation: score from which a box counts as found, and intersection over union from which it is right.
+THRESHOLD, OVERLAP = 0.3, 0.5
 # Gaussian of a centre, as a share of the box's side (Liu et al. 2020, "Training-time-friendly network", section 3.2:
 # alpha = 0.54, sigma = alpha * side / 6), and its least width in cells.
 SIGMA, LEAST_SIGMA = 0.54 / 6.0, 0.6
@@ -26,6 +40,34 @@ class LocatorWeights:
     """1 - GIoU of boxes."""
     distance: float = 1.0
     """L1 of log distances, which small boxes need as much as large ones."""
+
+
+@dataclass(frozen=True)
+class LocatorConfig:
+    """Train the locator on pictures with several synthetic or real people."""
+
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig("locator"))
+    data: DataConfig = field(default_factory=DataConfig)
+    weights: LocatorWeights = field(default_factory=LocatorWeights)
+    pretrained: bool = True
+    """Start from MoveNet's weights (tools/bake_movenet.py)."""
+    start: Path | None = None
+    """Start from this weight file instead."""
+
+
+def train_locator(config: LocatorConfig) -> Locator:
+    """Returns the averaged network. Raises ModelFileError, DataError for missing files."""
+    device, data = torch.device(config.loop.device), config.data
+    torch.manual_seed(config.loop.seed)
+    network = (Locator() if config.start is None else load_kind(config.start, Locator)).to(device)
+    if config.pretrained and config.start is None:
+        load_movenet(network, data.cache / "multipose.safetensors")
+    draw = locator_draw(data, "train", device, Sampler.load(data.cache, "train", device=device))
+    test = locator_draw(data, "val", device, Sampler.load(data.cache, "test", device=device))
+    batches = held_out(test, data.validation, data.batch)
+    source = reused(seeded(draw, config.loop.seed), data.reuse, config.loop.seed)
+    task = LocatorTask(network, config.weights)
+    return train(task, source, config.loop, lambda average: validate_locator(average, batches))
 
 
 class LocatorTask:
@@ -85,3 +127,51 @@ def center_targets(
     # Among the boxes that reach a cell noticeably, the smallest; elsewhere the one that reaches it most.
     claim = torch.where(heat > 0.1, 2.0 - area[..., None, None].clamp(max=1.0), heat)
     return heat.amax(1), claim.argmax(1)
+
+
+def locator_draw(config: DataConfig, split: str, device: torch.device, synthetic: Sampler) -> Draw:
+    """Whole pictures with synthetic and with real people; without the pack of real photos synthetic people only."""
+    crowd = CrowdSampler(synthetic)
+    real = load_photos(config.cache, split)
+    count = round(config.batch * config.real) if real is not None else 0
+    scenes = RealScenes(real.to(device), synthetic.backgrounds) if real is not None else None
+
+    def draw(seed: int) -> Batch:
+        synthetic.generator.manual_seed(seed)
+        batches = [_padded(crowd.sample(config.batch - count), MOST_PEOPLE)] if count < config.batch else []
+        if scenes is not None and count:
+            scene = scenes.sample(count, synthetic.generator)
+            batches.append({name: scene[name] for name in LABELS})
+        return concatenate(batches)
+
+    return draw
+
+
+def _padded(crowd: dict[str, Tensor], most: int) -> Batch:
+    """Scenes of synthetic people with as many boxes as photos have, none of them to be ignored."""
+    more = most - crowd["valid"].shape[1]
+    valid = pad(crowd["valid"], (0, more))
+    return crowd | {"boxes": pad(crowd["boxes"], (0, 0, 0, more)), "valid": valid, "ignore": torch.zeros_like(valid)}
+
+
+@torch.no_grad()
+def validate_locator(network: Locator, batches: Sequence[Batch]) -> dict[str, float]:
+    """`recall` and `precision` of boxes at an intersection over union of OVERLAP, their mean `iou`."""
+    hits = people = boxes = 0
+    quality = 0.0
+    for batch in batches:
+        for (found, _), true, valid in zip(
+            decode(network(batch["image"]), THRESHOLD), batch["boxes"], batch["valid"], strict=True
+        ):
+            people += int(valid.sum())
+            boxes += len(found)
+            if not len(found) or not valid.any():
+                continue
+            best = box_iou(true[valid].clamp(0, 1), found).amax(1)
+            hits += int((best >= OVERLAP).sum())
+            quality += best[best >= OVERLAP].sum().item()
+    return {
+        "recall": round(hits / max(people, 1), 4),
+        "precision": round(hits / max(boxes, 1), 4),
+        "iou": round(quality / max(hits, 1), 4),
+    }

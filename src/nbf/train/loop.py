@@ -1,28 +1,32 @@
 """The training loop, the same for every network, on CPU and GPU.
 
-Read `train` from top to bottom: it is all there is.
+Read `train` from top to bottom: the rest is what its lines call, optimizer, schedule, average, checkpoint and record.
 """
 
 import dataclasses
 import json
 import logging
+import math
+import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nbf.errors import ModelFileError
+from nbf.files import replacing
 from nbf.nets.blocks import multiplies_bfloat16
 from nbf.nets.weights import Network, save_network
-from nbf.train.average import Average
 from nbf.train.batch import Batch, Source
-from nbf.train.checkpoint import load_checkpoint, save_checkpoint
 from nbf.train.config import LoopConfig
 from nbf.train.log import Log, Stopwatch
-from nbf.train.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
 NetworkT = TypeVar("NetworkT", bound=Network, covariant=True)
 
 
@@ -58,32 +62,33 @@ def train(
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not name.startswith(config.frozen))
     optimizer = make_optimizer(network, config)
-    average = Average(network, config.average)
+    average = averaged(network, config.average)
+    mean = cast(NetworkT, average.module)
     schedule = Schedule(config)
     step = 0
     checkpoint = config.folder / "checkpoint.pt"
-    if config.resume and checkpoint.is_file():
+    if checkpoint.is_file():
         state = load_checkpoint(checkpoint, device)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        average.load_state_dict(state["average"])
+        mean.load_state_dict(state["average"]["network"])
+        average.n_averaged.fill_(state["average"]["updates"])
         schedule.load_state_dict(state["schedule"])
         step = state["step"]
         logger.info("resumed %s at step %d, %.0f %% of its schedule", config.name, step, 100 * schedule.progress)
 
     log, stopwatch = Log(config.folder), Stopwatch(device)
-    step_network = torch.compile(network) if config.compile else network
     saved = validated = schedule.seconds
     losses: dict[str, float] = {}
     metrics: dict[str, float] = {}
     batches = source(step)
 
     def keep() -> None:
-        parts = {"network": network, "optimizer": optimizer, "average": average, "schedule": schedule}
-        save_checkpoint(checkpoint, {"step": step, **{name: part.state_dict() for name, part in parts.items()}})
-        save_network(
-            average.network, config.folder / "weights", training_record(config, schedule, step, losses, metrics)
-        )
+        kept = {"network": network, "optimizer": optimizer, "schedule": schedule}
+        state = {name: part.state_dict() for name, part in kept.items()}
+        state["average"] = {"network": mean.state_dict(), "updates": int(average.n_averaged)}
+        save_checkpoint(checkpoint, state | {"step": step})
+        save_network(mean, config.folder / "weights", training_record(config, schedule, step, losses, metrics))
 
     while not schedule.finished and not schedule.out_of_time:
         timed = (step + 1) % config.log_every == 0
@@ -95,7 +100,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16 and multiplies_bfloat16(device)):
-            parts = task.losses(step_network, batch)
+            parts = task.losses(network, batch)
         torch.stack(list(parts.values())).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         for parameter in network.parameters():
@@ -103,7 +108,7 @@ def train(
                 parameter.grad.nan_to_num_(0.0, 0.0, 0.0)  # one bad batch must not end a run; the log shows it
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        average.update()
+        average.update_parameters(network)
         step += 1
         schedule.phase_step += 1
 
@@ -112,7 +117,7 @@ def train(
             share = (drawn - begin) / max(stopwatch.now() - begin, 1e-9)
             losses = log.write_losses(step, schedule.progress, rate, share)
         if validate is not None and schedule.seconds - validated > 60 * config.validate_minutes:
-            metrics = validate(average.network)
+            metrics = validate(mean)
             log.write({"step": step, "validation": metrics})
             validated = schedule.seconds
         if schedule.seconds - saved > 60 * config.save_minutes:
@@ -120,10 +125,10 @@ def train(
             saved = schedule.seconds
 
     if validate is not None:
-        metrics = validate(average.network)
+        metrics = validate(mean)
         log.write({"step": step, "validation": metrics})
     keep()
-    return average.network
+    return mean
 
 
 def make_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
@@ -147,6 +152,93 @@ def make_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
         lr=config.rate,
         fused=True,
     )
+
+
+def averaged(network: Network, decay: float) -> AveragedModel:
+    """The exponential moving average of a network's weights and statistics; its `module` is in eval mode, ready to use.
+
+    The decay starts low, as (1 + n) / (10 + n), so that a short run is not averaged with its beginning
+    (TensorFlow's ExponentialMovingAverage, `num_updates`).
+    """
+
+    def move(averages: Tensors, currents: Tensors, _: Tensor | int) -> None:
+        count = int(average.n_averaged)  # on the CPU: the count that is handed over would have to be waited for
+        get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, currents, count)
+
+    average = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
+    return average.eval().requires_grad_(False)
+
+
+class Schedule:
+    """Linear warm-up, then a half cosine to zero (Loshchilov & Hutter 2017, "SGDR") over steps or over minutes.
+
+    Time is counted while the process trains: a run that was cut off goes on where it was, not where the clock is.
+    """
+
+    def __init__(self, config: LoopConfig, clock=time.monotonic) -> None:
+        self.config = config
+        self.clock = clock
+        self.begun = clock()
+        self.phase_step = 0
+        self.earlier_seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this schedule so far, earlier processes included."""
+        return self.earlier_seconds + self.clock() - self.begun
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1."""
+        if self.config.minutes is not None:
+            return min(self.seconds / (60.0 * self.config.minutes), 1.0)
+        return min(self.phase_step / self.config.steps, 1.0)
+
+    @property
+    def finished(self) -> bool:
+        return self.progress >= 1.0
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `stop_after` is over although the schedule is not."""
+        limit = self.config.stop_after
+        return limit is not None and self.clock() - self.begun > 60.0 * limit
+
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        warm = min((self.phase_step + 1) / max(self.config.warmup, 1), 1.0)
+        return self.config.rate * warm * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+
+    def state_dict(self) -> dict:
+        return {"phase_step": self.phase_step, "seconds": self.seconds, "finished": self.finished}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on with an unfinished schedule; after a finished one stay at the start of a new one."""
+        if not state["finished"]:
+            self.phase_step, self.earlier_seconds = state["phase_step"], state["seconds"]
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint atomically, with the state of the random generators."""
+    generators = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        generators["cuda"] = torch.cuda.get_rng_state()
+    with replacing(path) as draft:
+        torch.save({**state, "generators": generators}, draft)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint and restore the random generators. Raises ModelFileError if the file is damaged."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        torch.set_rng_state(state["generators"]["cpu"].cpu())
+    except Exception as error:  # torch.load raises half a dozen kinds for damaged files
+        raise ModelFileError(
+            f"{path}: not a readable checkpoint ({error}). Delete it to start the run anew."
+        ) from error
+    if "cuda" in state["generators"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["generators"]["cuda"].cpu())
+    return state
 
 
 def training_record(

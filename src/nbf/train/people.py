@@ -12,8 +12,7 @@ from nbf.body.joints import MIRROR_COCO17, mirror_rotations
 from nbf.body.parts import MIRROR24
 from nbf.errors import DataError
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.train.batch import Batch, Source, concatenate, mixed_seed
-from nbf.train.drawing import BODY_LABELS
+from nbf.train.batch import BODY_LABELS, Batch, Source, concatenate, mixed_seed
 from nbf.train.packs import expand, load_packs
 
 

@@ -1,7 +1,6 @@
 """Training crops of real people: what the segmenter sees, with part and keypoint labels, augmented on the device."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -28,24 +27,18 @@ LEAST_KEYPOINTS = 5
 _SUBSAMPLES = 2  # labels are read at so many points of an output pixel along each axis, for soft borders
 _TOUCHING = 3.0  # pixels between box and border of the photo, below which the border may cut the person off
 _FAR = 1e6
-
-
-@dataclass(frozen=True)
-class CropConfig:
-    """How strongly crops are augmented."""
-
-    turn_deg: float = 12.0
-    """Standard deviation of the rotation; 25 degrees at most."""
-    any_turn: float = 0.25
-    """Share turned by any angle instead."""
-    half_length: float = 0.3
-    """Share cut off below: the pack shows mostly whole people, pictures often do not."""
-    headless: float = 0.05
-    """Share cut off above."""
-    occluded: float = 0.3
-    """Share with something in front."""
-    other_background: float = 0.5
-    """Share, of the people with a sharp mask, that get another background."""
+TURN_DEG = 12.0
+"""Standard deviation of the rotation; 25 degrees at most."""
+ANY_TURN = 0.25
+"""Share turned by any angle instead."""
+HALF_LENGTH = 0.3
+"""Share cut off below: the pack shows mostly whole people, pictures often do not."""
+HEADLESS = 0.05
+"""Share cut off above."""
+OCCLUDED = 0.3
+"""Share with something in front."""
+OTHER_BACKGROUND = 0.5
+"""Share, of the people with a sharp mask, that get another background."""
 
 
 class RealCrops:
@@ -55,18 +48,12 @@ class RealCrops:
     the same picture are background outside the person's own box and ignored inside it.
     """
 
-    def __init__(
-        self,
-        photos: Photos,
-        backgrounds: Backgrounds,
-        config: CropConfig = CropConfig(),
-        bodies: FittedBodies | None = None,
-    ) -> None:
+    def __init__(self, photos: Photos, backgrounds: Backgrounds, bodies: FittedBodies | None = None) -> None:
         """`backgrounds` and `bodies` must lie on the device of the photos.
 
         `people` are the rows of the pack that `sample` draws from: those who have labels to learn from.
         """
-        self.photos, self.backgrounds, self.config, self.bodies = photos, backgrounds, config, bodies
+        self.photos, self.backgrounds, self.bodies = photos, backgrounds, bodies
         self.people = labelled_people(photos)
         self._others = _other_boxes(photos)
         self._mirror_parts = torch.tensor(MIRROR24, device=photos.images.device)
@@ -82,7 +69,7 @@ class RealCrops:
         """
         person = self.people[torch.randint(len(self.people), (count,), generator=generator, device=generator.device)]
         photo = self.photos.photo[person]
-        replaced = self.photos.clean_mask[photo] & chance(count, self.config.other_background, generator)
+        replaced = self.photos.clean_mask[photo] & chance(count, OTHER_BACKGROUND, generator)
         window, frame = self._random_window(person, replaced, generator)
         batch, points = self._labelled(person, window, frame)
 
@@ -90,7 +77,7 @@ class RealCrops:
         image = torch.where(
             replaced[:, None, None, None], self._replace_background(image, photo, points, generator), image
         )
-        hidden = sample_masks(count, RESOLUTION, self.config.occluded, generator)
+        hidden = sample_masks(count, RESOLUTION, OCCLUDED, generator)
         image = torch.where(hidden[:, None], self.backgrounds.sample(count, RESOLUTION, generator), image)
         batch["image"] = degrade(dim(image, generator), generator) * within(points, frame)[:, None]
         return self._hide(batch, hidden)
@@ -113,14 +100,14 @@ class RealCrops:
         self, person: Int64[Tensor, " n"], replaced: Bool[Tensor, " n"], generator: Generator
     ) -> tuple[Window, Float[Tensor, "n 4"]]:
         """Which window of the photo becomes the crop, and the frame outside of which nothing is seen."""
-        count, config, frame = len(person), self.config, self._frame(person)
+        count, frame = len(person), self._frame(person)
         box = clip(self.photos.boxes[person], frame)
         # Another background reaches as far as one likes, but not past a border of the photo that cuts the person off.
         touching = (box - frame).abs() < _TOUCHING
         frame = torch.where(replaced[:, None] & ~touching, frame.new_tensor([-_FAR, -_FAR, _FAR, _FAR]), frame)
         height = box[:, 3] - box[:, 1]
-        cut_bottom = chance(count, config.half_length, generator)
-        cut_top = ~cut_bottom & chance(count, config.headless, generator)
+        cut_bottom = chance(count, HALF_LENGTH, generator)
+        cut_top = ~cut_bottom & chance(count, HEADLESS, generator)
         bottom = box[:, 1] + height * uniform((count,), 0.3, 0.9, generator)
         top = box[:, 1] + height * uniform((count,), 0.05, 0.4, generator)
         frame[:, 1] = torch.where(cut_top, top, frame[:, 1])
@@ -128,9 +115,9 @@ class RealCrops:
         box = clip(box, frame)
 
         limit = math.radians(25)
-        angle = normal((count,), math.radians(config.turn_deg), generator).clamp(-limit, limit)
+        angle = normal((count,), math.radians(TURN_DEG), generator).clamp(-limit, limit)
         anyhow = uniform((count,), -math.pi, math.pi, generator)
-        angle = torch.where(chance(count, config.any_turn, generator), anyhow, angle)
+        angle = torch.where(chance(count, ANY_TURN, generator), anyhow, angle)
         scale = torch.exp(uniform((count,), math.log(0.85), math.log(1.25), generator))
         # What is turned has another box, which the crop fits.
         middle, turned = (box[:, :2] + box[:, 2:]) / 2, Window(box[:, :2], torch.ones_like(angle), angle, cut_top)

@@ -6,8 +6,6 @@ from PIL import Image
 
 from nbf.cli import evaluate
 from nbf.errors import DataError, InputError, ModelFileError
-from nbf.nets.locator import Locator
-from nbf.nets.weights import save_network
 
 KEYS = (
     "n", "pa_mpjpe_mean_mm", "pa_mpjpe_median_mm", "mpjpe_mean_mm", "pve_mean_mm", "pckh50", "rotation_deg",
@@ -38,10 +36,9 @@ def test_real_photos_need_the_shared_folder(data: str, monkeypatch: pytest.Monke
         evaluate.main(["--data", data])
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    path = save_network(Locator(), tmp_path / "locator.safetensors", {})
-    with pytest.raises(ModelFileError, match="expected weights of a Fitter"):
-        evaluate.main(["--proxy", "true-parts", "--fitter", str(path)])
+def test_folders_without_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="expected a folder with weights"):
+        evaluate.main(["--proxy", "true-parts", "--weights", str(tmp_path)])
 
 
 @pytest.mark.parametrize(("track", "proxy"), [("studio", "true-parts"), ("wild", "rgb")])

@@ -93,7 +93,7 @@ def test_without_a_file_the_bundled_prior_stands_in_and_says_so(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         library = PoseLibrary.load(tmp_path / "none.npz")
-    assert "fit-poses" in caplog.text
+    assert "tools/fit_poses.py" in caplog.text
     for split in ("train", "test"):
         rotations = library.sample(200, torch.Generator().manual_seed(0), split=split)
         angles, bounds = angles_of(rotations), anatomy.limits()[1:]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skins import LEFT_EYE, corner_uv_with_eyes
 
 from nbf.errors import DataError
-from nbf.synth.skins import LEFT_EYE, corner_uv_with_eyes
 from nbf.synth.wardrobe import Garment, Skin, Wardrobe, stack_region_maps, stack_textures
 
 

@@ -16,19 +16,11 @@ from nbf.errors import DataError, InputError
 from nbf.nets import Locator
 from nbf.synth.room import Room
 from nbf.synth.sampler import Sampler, SamplerConfig
-from nbf.train.average import Average
-from nbf.train.batch import mixed_seed
-from nbf.train.sources import (
-    POOL,
-    SEGMENTER_LABELS,
-    DataConfig,
-    SegmenterData,
-    locator_draw,
-    mix_rows,
-    reused,
-    seeded,
-    segmenter_draw,
-)
+from nbf.train.batch import POOL, held_out, mix_rows, mixed_seed, reused, seeded
+from nbf.train.config import DataConfig
+from nbf.train.locator import locator_draw
+from nbf.train.loop import averaged
+from nbf.train.segmenter import LABELS, SegmenterData, segmenter_draw
 
 # The steps behind the seeds of runs 1 and 5.
 STEPS = {mixed_seed(run, step): step for run in (1, 5) for step in range(1000)}
@@ -84,7 +76,7 @@ class NamingSampler(Sampler):
     def sample(self, count: int, picture: bool = True) -> dict[str, torch.Tensor]:
         way = [float(isinstance(self.config.room, Room)), self.config.view.roll_deg]
         number = torch.rand(count, 1, generator=self.generator)
-        return {name: torch.cat([torch.tensor([way] * count), number], 1) for name in SEGMENTER_LABELS}
+        return {name: torch.cat([torch.tensor([way] * count), number], 1) for name in LABELS}
 
 
 def test_the_segmenters_people_stand_in_rooms_and_are_rolled_as_configured(tmp_path: Path) -> None:
@@ -174,17 +166,28 @@ def test_scenes_with_photos_and_without_have_the_same_labels(cache: Path) -> Non
 
 def test_average_follows_and_ends_between() -> None:
     network = Locator(0.25)
-    average = Average(network, decay=0.5)
-    moved, followed = (each.get_parameter("center.1.weight") for each in (network, average.network))
+    average = averaged(network, decay=0.5)
+    moved, followed = (each.get_parameter("center.1.weight") for each in (network, average.module))
     start = followed.clone()
+    average.update_parameters(network)  # the first one copies
+    torch.testing.assert_close(followed, start)
     with torch.no_grad():
         moved += 1.0
-    average.update()  # the first updates follow faster than the decay says: (1 + 1) / (10 + 1)
+    average.update_parameters(network)  # the next ones follow faster than the decay says: (1 + 1) / (10 + 1)
     torch.testing.assert_close(followed, start + 9 / 11)
     for _ in range(60):
-        average.update()
+        average.update_parameters(network)
     torch.testing.assert_close(followed, moved.detach())
-    assert not average.network.training
+    assert not average.module.training
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_what_is_held_out_is_nobody_whom_a_run_sees() -> None:
+    drawn = held_out(lambda seed: {"seed": torch.tensor([seed])}, 70, 32)
+    seeds = {int(batch["seed"]) for batch in drawn}
+    assert len(drawn) == len(seeds) == 2
+    assert not seeds & STEPS.keys()
+    assert len(held_out(draw, 1, 32)) == 1
 
 
 def test_command_line_names_its_networks(capsys: pytest.CaptureFixture[str]) -> None:

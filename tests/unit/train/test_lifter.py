@@ -13,8 +13,16 @@ from nbf.train.batch import concatenate
 from nbf.train.blend import blend
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.fitter import FitterTask, FitterWeights
-from nbf.train.lifter import LifterConfig, LifterTask, findings_source, found, read, train_lifter
+from nbf.train.fitter import (
+    FitterTask,
+    FitterWeights,
+    LifterConfig,
+    LifterTask,
+    findings_source,
+    found,
+    read,
+    train_lifter,
+)
 from nbf.train.packs import expand, save_pack
 from nbf.train.people import PeopleConfig, mirror_people
 

@@ -9,7 +9,7 @@ import tyro
 
 from nbf.cli import draw
 from nbf.cli import train as train_cli
-from nbf.train import doubt, lifter, recipes
+from nbf.train import doubt, fitter, locator, segmenter
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +27,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def asked(release: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
     """What the tool would run: each command's name and its parsed options. Nothing is run, empty files are kept."""
     seen: list[tuple[str, object]] = []
-    for module, kind in ((recipes, "segmenter"), (recipes, "locator"), (recipes, "fitter"), (lifter, "lifter")):
+    for module, kind in ((segmenter, "segmenter"), (locator, "locator"), (fitter, "fitter"), (fitter, "lifter")):
         monkeypatch.setattr(module, f"train_{kind}", lambda config, kind=kind: seen.append((kind, config)))
     monkeypatch.setattr(doubt, "train_doubt", lambda config: seen.append(("doubt", config)))
 
@@ -59,8 +59,8 @@ def test_later_steps_go_on_from_earlier_ones(release: ModuleType, asked: list[tu
     for step in ("vision", "fitter", "end_to_end"):
         release.STEPS[step](release.Release())
     first, last = (options for name, options in asked if name == "segmenter")
-    assert isinstance(first, recipes.SegmenterConfig)
-    assert isinstance(last, recipes.SegmenterConfig)
+    assert isinstance(first, segmenter.SegmenterConfig)
+    assert isinstance(last, segmenter.SegmenterConfig)
     assert first.start is None
     assert first.weights.body == 0
     assert last.start == release.RELEASE / "segmenter.safetensors"

@@ -19,7 +19,7 @@ from packs import random_pack
 from nbf.cli import draw as draw_cli
 from nbf.cli import train as train_cli
 from nbf.nets import Fitter, Segmenter, load_network
-from nbf.train import recipes
+from nbf.train import fitter, segmenter
 from nbf.train.packs import save_pack
 
 ROOT = Path(__file__).parents[3]
@@ -45,8 +45,8 @@ def until() -> float:
 def asked(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
     """What the tool would run: verbs and parsed options. Nothing is run; trainings are over at once."""
     seen: list[tuple[str, object]] = []
-    for kind in ("segmenter", "fitter"):
-        monkeypatch.setattr(recipes, f"train_{kind}", lambda config, kind=kind: seen.append((kind, config)))
+    for module, kind in ((segmenter, "segmenter"), (fitter, "fitter")):
+        monkeypatch.setattr(module, f"train_{kind}", lambda config, kind=kind: seen.append((kind, config)))
 
     def run(until: float, commands: dict[str, list[str]], waiting: Callable[[], None] = lambda: None) -> bool:
         for name, command in commands.items():
@@ -81,8 +81,8 @@ def test_every_command_is_understood(tool: ModuleType, asked: list[tuple[str, ob
     assert tool.main(tool.Config(minutes=3))
     first, *drawn, last = asked
     assert [name for name, _ in asked] == ["segmenter", *(f"draw_{kind}" for kind in KINDS), "fitter"]
-    assert isinstance(first[1], recipes.SegmenterConfig)
-    assert isinstance(last[1], recipes.FitterConfig)
+    assert isinstance(first[1], segmenter.SegmenterConfig)
+    assert isinstance(last[1], fitter.FitterConfig)
     assert (first[1].start, last[1].start) == (Path("segmenter"), Path("fitter")), "the bundled ones"
     assert first[1].loop.stop_after == pytest.approx(2.5, abs=0.1)
     assert len({(options.output, options.seed) for _, options in drawn}) == len(drawn)  # pyright: ignore

@@ -19,12 +19,10 @@ from nbf.nets.locator import LocatorOutput, decode
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.fitter import FitterTask, FitterWeights, set_mean
-from nbf.train.locator import LocatorTask, LocatorWeights, center_targets
-from nbf.train.loop import train
-from nbf.train.schedule import Schedule
-from nbf.train.segmenter import TRUSTED_PARTS, SegmenterTask, SegmenterWeights
-from nbf.train.validate import validate_fitter, validate_locator, validate_segmenter
+from nbf.train.fitter import FitterTask, FitterWeights, set_mean, validate_fitter
+from nbf.train.locator import LocatorTask, LocatorWeights, center_targets, validate_locator
+from nbf.train.loop import Schedule, train
+from nbf.train.segmenter import TRUSTED_PARTS, SegmenterTask, SegmenterWeights, validate_segmenter
 
 BODY = load_body("anny24", "small")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mhclo import hidden_faces, read_mapping, read_material, read_mesh
 
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError
-from nbf.synth.mhclo import hidden_faces, read_mapping, read_material, read_mesh
 
 MAP = """# a comment
 name thing

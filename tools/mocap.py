@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ik import Pose, Seen
+from ik_start import first_guess, unit
 from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.joints import PARENTS
 from nbf.errors import DataError
-from nbf.synth.ik import Seen, forward
-from nbf.synth.ik_start import first_guess, unit
 
 CORE = (1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21)  # every source has them, with one meaning
 MARKERS = {0: 0, 3: 0, 6: 3, 9: 6, 12: 9, 13: 9, 14: 9, 15: 12}  # captured joint -> the joint whose frame it rides on
@@ -102,8 +102,8 @@ def _per_group(values: Tensor, groups: Tensor, share: float) -> Tensor:
     return result
 
 
-def scaled_offsets(capture: Capture, rest: Float[Tensor, "24 3"]) -> Float[Tensor, "n 24 3"]:
-    """The body's rest offsets with the captured person's bone lengths.
+def scaled_rest(capture: Capture, rest: Float[Tensor, "24 3"]) -> Float[Tensor, "n 24 3"]:
+    """The body's rest joints with the captured person's bone lengths, the root's at the origin.
 
     Limbs take each pose's own lengths; the trunk's height and the shoulders' width bend with the pose, so they are
     the sequence's upper quartile.
@@ -128,6 +128,9 @@ def scaled_offsets(capture: Capture, rest: Float[Tensor, "24 3"]) -> Float[Tenso
         offsets[:, joint, 0] *= width / (trunk * rest[16, 0])
     for joint in (1, 2):
         offsets[:, joint, 0] *= hips / (trunk * rest[1, 0].abs())
+    offsets[:, 0] = 0
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        offsets[:, joint] += offsets[:, parent]  # a parent comes before its children: it is a place by now
     return offsets
 
 
@@ -256,11 +259,11 @@ def observe(capture: Capture, calibration: Calibration) -> Seen:
     )
 
 
-def start(capture: Capture, offsets: Float[Tensor, "n 24 3"]) -> tuple[Float[Tensor, "n 24 4"], Float[Tensor, "n 3"]]:
-    """First guess of rotations, and of the root's place (the hips in the middle of the captured ones)."""
+def start(capture: Capture, rest: Float[Tensor, "n 24 3"]) -> Pose:
+    """First guess: rotations, and the hips in the middle of the captured ones."""
     directions, known = seen_axes(capture)
     face = next(i for i, axis in enumerate(AXES) if axis.tip == "head_fwd")
     toes = capture.known[:, 10] * capture.known[:, 11]
-    q = first_guess(capture.joints, directions[:, face], known[:, face], toes)
-    _, places = forward(q, torch.zeros(len(capture), 3), offsets)
-    return q, -(places[:, 1] + places[:, 2]) / 2
+    guess = Pose(first_guess(capture.joints, directions[:, face], known[:, face], toes), torch.zeros(len(capture), 3))
+    _, places = guess.placed(rest)
+    return Pose(guess.q, -(places[:, 1] + places[:, 2]) / 2)

@@ -3,7 +3,7 @@
 The format is MakeHuman's own (`hm08` base mesh of 19158 vertices). A row `i j k  wi wj wk  dx dy dz` puts a garment
 vertex at `wi V[i] + wj V[j] + wk V[k] + (dx sx, dy sy, dz sz)`, where `sx = |V[a].x - V[b].x| / d` comes from the line
 `x_scale a b d`. While the two vertices of a scale keep their order along the axis the map is linear in V, so a garment
-on a linear shape space is itself a linear shape space: `Mapping.fit_linear` makes it, `Mapping.fit` is the exact map.
+on a linear shape space is itself a linear shape space: `Mapping.anchor` and `Mapping.offset_dirs` make its directions.
 """
 
 from __future__ import annotations
@@ -62,12 +62,6 @@ class Mapping:
         slopes = dirs[self.scale_ends, axes[:, None]]
         scale_dirs = np.sign(ends[:, :1] - ends[:, 1:]) * (slopes[:, 0] - slopes[:, 1]) / self.scale_lengths[:, None]
         return self.offsets[:, :, None] * scale_dirs
-
-    def fit_linear(
-        self, base: Float[np.ndarray, "19158 3"], dirs: Float[np.ndarray, "19158 3 S"]
-    ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3 S"]]:
-        """The garment on the mean shape, and its shape directions: `fit(base + dirs @ b)` to first order."""
-        return self.fit(base), self.anchor(dirs) + self.offset_dirs(base, dirs)
 
 
 @dataclass(frozen=True)
