@@ -148,8 +148,8 @@ def doubt(config: Release) -> None:
     people = RELEASE / "people"
     look = ["--segmenter", RELEASE / "segmenter.safetensors", "--device", config.device]
     run(drawn=nbf("draw", "--n", 8192, "--seed", 100 * config.seed + 50, "-o", people, *look))
-    weights = RELEASE / "doubt.safetensors"
-    run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter", "--output", weights))
+    run(doubt=nbf("train", "doubt", "--people", people, "--fitter", RELEASE / "fitter"))
+    keep("doubt", "doubt")
 
 
 STEPS = {step.__name__: step for step in (vision, draw, fitter, lifter, end_to_end, doubt)}

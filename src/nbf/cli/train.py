@@ -23,13 +23,6 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     # Imported here and not above: mistakes should not wait for torch, nor one network for what another needs.
-    if verb == "doubt":
-        from nbf.train.doubt import DoubtConfig, train_doubt
-
-        doubt = tyro.cli(DoubtConfig, prog="nbf train doubt", args=rest)
-        train_doubt(doubt)
-        print(f"weights and their record: {doubt.output}.safetensors (.json)")
-        return 0
     module = import_module(f"nbf.train.{'fitter' if verb == 'lifter' else verb}")
     config = tyro.cli(getattr(module, f"{verb.title()}Config"), prog=f"nbf train {verb}", args=rest)
     getattr(module, f"train_{verb}")(config)

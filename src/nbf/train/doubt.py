@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ from nbf.solve.optimise import STEPS
 from nbf.solve.regress import Regress
 from nbf.solve.terms import height_and_slopes
 from nbf.solve.uncertainty import joint_sigmas
-from nbf.train.batch import Batch
+from nbf.train.batch import Batch, Draw, seeded
+from nbf.train.config import LoopConfig
+from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs
 
 logger = logging.getLogger(__name__)
@@ -44,22 +46,19 @@ MEAN_SIZE = (2 / math.pi) ** 0.5
 class DoubtConfig:
     """Train the doubt network on packs of `nbf draw` for a fitter that is already trained."""
 
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig("doubt", steps=6000, warmup=0, decay=0.1, average=0.99, bf16=False)
+    )
     people: Path = Path("runs/cache/people_doubt")
     """Folder of packs of dressed people; best of people that the fitter did not learn from."""
     photos: Path | None = None
     """Folder of packs of `nbf draw --kind snapshots`: how noisy keypoints are in photos is learnt there as well."""
     fitter: str = "fitter"
     """Weights of the fitter to be doubted; the bundled ones if not given."""
-    output: Path = Path("runs/doubt/weights")
-    """Where the weights go (.safetensors and .json)."""
     held_out: float = 0.2
     """Share of the people that only calibrate and validate."""
-    epochs: int = 30
-    """Passes over the people."""
-    rate: float = 2e-3
-    """Peak learning rate."""
-    decay: float = 0.1
-    """Weight decay."""
+    batch: int = 128
+    """People per step, in one of the two ways to see them."""
     jitter: float = 0.1
     """Noise on the clues, in their own standard deviations."""
     tails: float = 4.0
@@ -71,8 +70,6 @@ class DoubtConfig:
     serves the people held out best is kept."""
     worse: float = 0.05
     """Share of them who may end more than 10 mm worse; they are harder than people in photos."""
-    seed: int = 0
-    """Seed of weights and of who is held out."""
 
 
 @dataclass(frozen=True)
@@ -108,23 +105,24 @@ class Examples:
 
 def train_doubt(config: DoubtConfig) -> Doubt:
     """Train, calibrate, save. Raises ModelFileError, DataError for missing files."""
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.loop.seed)
     body = load_body("anny24", "small")
     doubted = Doubted(body, Doubt(body.shape_count))
     regress = Regress(load_kind(config.fitter, Fitter))
     people = load_packs(sorted(config.people.glob("*.npz")))
     count = len(people["betas"])
-    order = torch.randperm(count, generator=Generator().manual_seed(config.seed))
+    order = torch.randperm(count, generator=Generator().manual_seed(config.loop.seed))
     held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
     cases = [cases_of(regress, doubted, people, seen) for seen in (True, False)]
     lessons = [examples(doubted, some[taught]) for some in cases]
     photos = [] if config.photos is None else [photographed(regress, doubted, config.photos)]
-    learn(doubted.doubt, Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos)))), config)
+    lesson = Examples(*(torch.cat(values) for values in zip(*map(_fields, lessons + photos))))
+    doubted = Doubted(body, learn(doubted.doubt, lesson, config))
     correlate(doubted.doubt, lessons, config)
     record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
     record |= calibrate(doubted, [some[held_out] for some in cases], config)
     logger.info("%s", record)
-    save_network(doubted.doubt, config.output, record)
+    save_network(doubted.doubt, config.loop.folder / "weights", record)
     return doubted.doubt
 
 
@@ -192,26 +190,38 @@ def _both_ways(
     return Examples(torch.cat([told.flat(), told.mirrored().flat()]), torch.cat(missed), torch.cat([counts, other]))
 
 
-def learn(doubt: Doubt, lesson: Examples, config: DoubtConfig) -> None:
+class DoubtTask:
     """Standard deviations by the likelihood of what was missed under Student's t."""
-    doubt.clue_mean.copy_(lesson.clues.mean(0))
-    doubt.clue_spread.copy_(lesson.clues.std(0) + 1e-3)
-    doubt.usual.copy_(_usual(doubt, lesson))
-    optimizer = torch.optim.AdamW(doubt.parameters(), lr=config.rate, weight_decay=config.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
-    for _ in range(config.epochs):
-        for rows in torch.randperm(len(lesson.clues)).split(128):
-            told = lesson.clues[rows]
-            told = told + config.jitter * doubt.clue_spread * torch.randn_like(told)
-            logs = logs_of(doubt.once(told))
-            unit = lesson.missed[rows] * (-logs).exp()
-            surprise = logs + (config.tails + 1) / 2 * torch.log1p(unit.square() / config.tails)
-            loss = (surprise * lesson.counts[rows]).sum() / lesson.counts[rows].sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        schedule.step()
-    doubt.eval()
+
+    def __init__(self, doubt: Doubt, lesson: Examples, config: DoubtConfig) -> None:
+        """The scales of clues and of what is usual come from the lesson at once."""
+        self.network, self.jitter, self.tails = doubt, config.jitter, config.tails
+        doubt.clue_mean.copy_(lesson.clues.mean(0))
+        doubt.clue_spread.copy_(lesson.clues.std(0) + 1e-3)
+        doubt.usual.copy_(_usual(doubt, lesson))
+
+    def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
+        told = batch["clues"] + self.jitter * self.network.clue_spread * torch.randn_like(batch["clues"])
+        logs = logs_of(self.network.once(told))
+        unit = batch["missed"] * (-logs).exp()
+        surprise = logs + (self.tails + 1) / 2 * torch.log1p(unit.square() / self.tails)
+        return {"surprise": (surprise * batch["counts"]).sum() / batch["counts"].sum()}
+
+
+def doubt_draw(lesson: Examples, batch: int) -> Draw:
+    """Random rows of a lesson."""
+
+    def draw(seed: int) -> Batch:
+        rows = torch.randint(len(lesson.clues), (batch,), generator=Generator().manual_seed(seed))
+        return {name: getattr(lesson, name)[rows] for name in ("clues", "missed", "counts")}
+
+    return draw
+
+
+def learn(doubt: Doubt, lesson: Examples, config: DoubtConfig) -> Doubt:
+    """The network that has learnt from a lesson."""
+    task = DoubtTask(doubt, lesson, config)
+    return train(task, seeded(doubt_draw(lesson, config.batch), config.loop.seed), config.loop)
 
 
 @torch.no_grad()

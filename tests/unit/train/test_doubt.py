@@ -27,7 +27,11 @@ from nbf.train.doubt import (
 from nbf.train.packs import compress, save_pack
 
 SHAPES = 11
-CONFIG = DoubtConfig(epochs=8)
+CONFIG = DoubtConfig()
+
+
+def config(folder: Path, steps: int) -> DoubtConfig:
+    return replace(CONFIG, loop=replace(CONFIG.loop, steps=steps, runs=folder))
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +46,9 @@ def lesson() -> Examples:
     return Examples(clues, missed, torch.ones_like(missed))
 
 
-def test_it_learns_how_wrong_each_person_is(lesson: Examples) -> None:
+def test_it_learns_how_wrong_each_person_is(lesson: Examples, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    doubt = Doubt(SHAPES)
-    learn(doubt, lesson, CONFIG)
+    doubt = learn(Doubt(SHAPES), lesson, config(tmp_path, 400))
     with torch.no_grad():
         said = logs_of(doubt.once(lesson.clues)).mean(1)
     true = 0.5 * lesson.clues[:, 0] - 3
@@ -118,11 +121,9 @@ def test_packs_become_a_network(tmp_path: Path) -> None:
         {name: pack[name] for name in ("seen_parts", "seen_keypoints", "keypoints", "focal", "center")}, photos / "b"
     )
     fitter = save_network(Fitter(body.shape_count), tmp_path / "fitter", {})
-    config = DoubtConfig(
-        people=tmp_path, photos=photos, fitter=str(fitter), output=tmp_path / "doubt", epochs=1, cautions=(2.0,)
-    )
-    trained = train_doubt(config)
-    loaded = load_kind(tmp_path / "doubt", Doubt)
+    given = replace(config(tmp_path, 3), people=tmp_path, photos=photos, fitter=str(fitter), cautions=(2.0,))
+    trained = train_doubt(given)
+    loaded = load_kind(tmp_path / "doubt" / "weights", Doubt)
     assert trained.joint_factor > 0
     for name, value in trained.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, atol=1e-2, rtol=1e-2)
