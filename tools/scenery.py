@@ -58,7 +58,7 @@ def _room(rng: Generator, photos: Photos) -> Color:
     for _ in range(rng.integers(0, 5)):
         # Frames hang above the floor: pictures, windows, doors.
         h, w = rng.integers(35, 130, 2)
-        top, left = rng.integers(-15, max(foot - h, 1)), rng.integers(-30, SIDE - 15)
+        top, left = int(rng.integers(-15, max(foot - h, 1))), int(rng.integers(-30, SIDE - 15))
         _paste(scene, np.full((h, w, 3), _tone(rng, 0.1, 0.95)), top, left)
         inner = _paper(rng, photos, h - 8, w - 8) if rng.random() < 0.7 else _sky(rng, h - 8, w - 8)
         _paste(scene, inner, top + 4, left + 4)

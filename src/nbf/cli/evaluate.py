@@ -105,11 +105,11 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.nets.fitter import Fitter
     from nbf.nets.segmenter import Segmenter
     from nbf.nets.weights import load_kind
-    from nbf.synth.tracks import TRACKS
+    from nbf.synth.tracks import TRACKS, Track
 
     fitter = load_kind(given.fitter or "fitter", Fitter)
     segmenter = load_kind(given.segmenter or "segmenter", Segmenter) if given.proxy == "rgb" else None
-    track = next(name for name in TRACKS if given.data == f"bench:{name}")
+    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
     bench = Benchmark.load(track, given.people or FOLDER)
     count = len(bench) if given.n is None else given.n
     if count > len(bench):

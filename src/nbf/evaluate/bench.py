@@ -144,7 +144,9 @@ def save(batches: Iterable[dict[str, Tensor]], folder: Path) -> None:
                 _add(file, _crop_name(count), blobs.encode(Image.fromarray(crop), "WEBP", quality=QUALITY, method=6))
                 _add(file, _labels_name(count), blobs.encode_labels(Image.fromarray(labels)))
                 count += 1
-        np.savez_compressed(numbers, **{name: np.concatenate([row[name] for row in rows]) for name in _SHAPES})
+        np.savez_compressed(
+            numbers, allow_pickle=False, **{name: np.concatenate([row[name] for row in rows]) for name in _SHAPES}
+        )
 
 
 def _numbers(batch: dict[str, Tensor]) -> dict[str, Tensor]:
