@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -13,8 +13,6 @@ from nbf.errors import DataError, InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nbf.evaluate.bench import Benchmark, Group
-    from nbf.evaluate.fingerprint import Fingerprint, Sketch
     from nbf.evaluate.sheet import Entry
     from nbf.networks import Networks
     from nbf.predictor import Predictor
@@ -26,14 +24,13 @@ T = TypeVar("T")
 class Arguments:
     """Measure the networks on people that training never saw, and print a table; docs/benchmark.md says what of.
 
-    The benchmark needs the caches of tools/pack_training.py; what is missing is replaced and said. Photos need the
-    shared folder.
+    The benchmark's people come with the repository. Photos need the shared folder.
     """
 
     data: Literal["bench:studio", "bench:wild", "real", "photos"] = "bench:wild"
     """A track of nbf-bench; street photos of the val split, in the labelled boxes; or photos of varied poses, from
     picture to mesh, against human labels."""
-    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 1000 people, all photos)")] = None
+    n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
     """How many, from the first on; of photos of varied poses, so many of each set."""
     proxy: Literal["rgb", "true-parts"] = "rgb"
     """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
@@ -42,31 +39,26 @@ class Arguments:
     and after it."""
     known_height: bool = False
     """Tell the refinement everybody's true height (benchmark only)."""
-    seed: int = 0
-    """Which synthetic people."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
     """Folder with weights of `nbf train`, used in place of the bundled ones."""
-    cache: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/cache")
-    """Folder with the training caches."""
+    people: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: benchmarks/people)")] = (
+        None
+    )
+    """Folder of the benchmark's tracks; tools/draw_benchmark.py draws others."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
-    """Where the networks run; people are always drawn on the CPU."""
+    """Where the networks run."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write the scores here."""
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """Also write a contact sheet here: about 30 people, from the worst to the best."""
     plot: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """Also draw here how well the errors that refinement predicts agree with the true ones (benchmark only)."""
-    record: bool = False
-    """Measure nothing: draw all people of a track and keep them as its reference, after a change to how they look."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = tyro.cli(Arguments, prog="nbf evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
-    if given.record:
-        _record(given)
-        return 0
     measure = {"real": _real, "photos": _photos}.get(given.data, _bench)
     report, entries, faces = measure(given)
     title = f"{given.data}, proxy {given.proxy}"
@@ -101,57 +93,27 @@ def _check(given: Arguments) -> None:
         raise InputError(
             f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
         )
-    measured = given.n, given.json, given.sheet
-    if given.record and (real or given.seed != 0 or any(value is not None for value in measured)):
-        raise InputError("--record: expected only --data bench:studio or bench:wild beside it; leave out the rest")
-
-
-def _record(given: Arguments) -> None:
-    from nbf.evaluate.bench import GROUP, PEOPLE
-    from nbf.evaluate.fingerprint import hash_inputs, joined, reference_path, sketch
-
-    bench = _load(given)
-    groups = _progress(bench.groups(PEOPLE), PEOPLE // GROUP, given.data)
-    path = reference_path(bench.track)
-    joined([sketch(group) for group in groups]).save(path, hash_inputs(given.cache, bench.body))
-    print(f"reference in {path}", file=sys.stderr)
-
-
-def _load(given: Arguments) -> "Benchmark":
-    from nbf.evaluate.bench import Benchmark
-    from nbf.synth.tracks import TRACKS, Track
-
-    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
-    return Benchmark.load(track, given.seed, given.cache)
 
 
 def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.evaluate import protocol
-    from nbf.evaluate.bench import GROUP, PEOPLE
-    from nbf.evaluate.fingerprint import joined, sketch
+    from nbf.evaluate.bench import FOLDER, GROUP, Benchmark
     from nbf.methods import method
     from nbf.proxy.proxy import Truth
+    from nbf.synth.tracks import TRACKS, Track
 
-    # First: a wrong file should not wait for the wardrobe.
     how = method(given.method, _networks(given, exact=True))
     if given.proxy == "true-parts":
         how = replace(how, see=Truth())
-    bench = _load(given)
-    sketches: list[Sketch] = []
-
-    def sketched(groups: "Iterable[Group]") -> "Iterator[Group]":
-        for group in groups:
-            sketches.append(sketch(group))
-            yield group
-
-    count = PEOPLE if given.n is None else given.n
+    track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
+    bench = Benchmark.load(track, given.people or FOLDER)
+    count = len(bench) if given.n is None else given.n
+    if count > len(bench):
+        raise InputError(f"--n: expected at most the {len(bench)} people of {given.data}, got {count}")
     groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
-    result = protocol.run(
-        sketched(groups), bench.body, how, known_height=given.known_height, keep=given.sheet is not None
-    )
-    known = _fingerprint(given, bench, joined(sketches))
-    report = {"data": given.data, "method": given.method, "proxy": given.proxy, "seed": given.seed} | result.report()
+    result = protocol.run(groups, bench.body, how, known_height=given.known_height, keep=given.sheet is not None)
+    report = {"data": given.data, "method": given.method, "proxy": given.proxy} | result.report()
     if given.plot is not None and result.joint_error is not None:
         from nbf.files import replacing
         from nbf.render.reliability import reliability_plot
@@ -159,17 +121,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
         with replacing(given.plot) as draft:
             reliability_plot(result.joint_error.flatten(), result.people["joints"].flatten(), given.data).save(draft)
     entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
-    return report | {"fingerprint": asdict(known)}, entries, bench.body.faces
-
-
-def _fingerprint(given: Arguments, bench: "Benchmark", drawn: "Sketch") -> "Fingerprint":
-    from nbf.evaluate.fingerprint import fingerprint, hash_inputs, load_reference, reference_path
-
-    path, inputs = reference_path(bench.track), hash_inputs(given.cache, bench.body)
-    if given.record:
-        drawn.save(path, inputs)
-    known = load_reference(path) if given.seed == 0 and path.is_file() else None
-    return fingerprint(bench.track, given.seed, drawn, inputs, known)
+    return report, entries, bench.body.faces
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
@@ -242,7 +194,7 @@ def _print(report: dict[str, Any], title: str) -> None:
     for name in ("before", "after") if len(columns) > 1 else ("value",):
         table.add_column(name, justify="right")
     for name, value in columns[0].items():
-        if isinstance(value, int | float) and name != "seed":
+        if isinstance(value, int | float):
             table.add_row(name, *(f"{column[name]:g}" for column in columns))
     console.print(table)
     if "before" in report:
@@ -257,9 +209,3 @@ def _print(report: dict[str, Any], title: str) -> None:
         for said, was, count in report["reliability"]:
             bins.add_row(f"{said:.3f}", f"{was:.3f}", str(count))
         console.print(bins)
-    known = report.get("fingerprint")
-    if known is not None:
-        console.print(f"people {known['identity']}: {known['verdict']}", highlight=False)
-        replaced = [name for name, value in known["inputs"].items() if value == "replaced"]
-        if replaced:
-            console.print(f"made without {', '.join(replaced)}: numbers compare with nobody else's", highlight=False)

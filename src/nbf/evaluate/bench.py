@@ -1,84 +1,174 @@
-"""nbf-bench: two tracks of synthetic people, from code, a seed and three caches alone.
+"""nbf-bench: two tracks of synthetic people, which come with the repository as pictures and the truth about them.
 
-*studio*: one level camera in a plain room, one person, fully seen. *wild*: the sampler's defaults, which are free
-views, photos, bystanders, things in front and pictures that end inside the person. Both draw poses, garments, skins and
-photos from the splits that training never draws from, and shapes from the one population.
+*studio*: one level camera in a plain room, one person, fully seen. *wild*: free views, clutter, bystanders, things in
+front and pictures that end inside the person. `tools/draw_benchmark.py` draws them. A track is a folder of two files:
+
+- `people.npz`, one row a person: `betas (n,s)`, `poses (n,72)` axis-angle cam_from_body, `trans (n,3)` camera metres,
+  `focal (n,)` and `center (n,2)` of the crop's camera, `joints (n,24,3)` camera metres. All float32.
+- `pictures.zip`, two files a person: `0000.webp`, the crop, and `0000_labels.webp`, without loss, whose every channel
+  is the part (0 to 24) of the person that the pixel sees.
 """
 
-import hashlib
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy import ndarray
+from PIL import Image
 from torch import Tensor
 
+from nbf.body.files import load_body
 from nbf.body.model import BodyModel
-from nbf.synth.sampler import Sampler
-from nbf.synth.tracks import CONFIGS, Track
+from nbf.data import blobs
+from nbf.errors import DataError
+from nbf.files import replacing
+from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from nbf.synth.labels import soft_one_hot
+from nbf.synth.sampler import STRIDE
+from nbf.synth.tracks import Track
 
-VERSION = 1
-"""Part of every seed: raise it to draw other people on purpose."""
-PEOPLE = 1000
+FOLDER = Path("benchmarks/people")
+"""Of the two tracks, in the repository."""
 GROUP = 20
-"""People are drawn so many at a time, always, each group from a seed of its own: who they are then depends on track,
-seed and index alone, never on how many are asked for or in what batches they are measured."""
+"""People are handed out, and drawn, so many at a time."""
+QUALITY = 85
+"""Of the crops, as WebP counts: 0 to 100."""
+_ANEW = "fetch it anew from the repository, or draw it with tools/draw_benchmark.py"
+_DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+_NUMBERS, _PICTURES = "people.npz", "pictures.zip"
+_SHAPES: dict[str, tuple[int | str, ...]] = {
+    "betas": ("s",), "poses": (72,), "trans": (3,), "focal": (), "center": (2,), "joints": (24, 3),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Group:
-    """The people of one group: a batch of `nbf.synth.sampler.Sampler`, on the CPU."""
+    """Some people as a batch, on the CPU: `image (n,3,256,256)` in [0,1], `labels (n,256,256)` the part that each pixel
+    sees, `parts (n,25,64,64)` their shares in cells of 4 x 4 pixels, `ignore (n,64,64)` (nothing is), `betas`,
+    `rotations` cam_from_body, `translation` and `joints_3d` camera metres, `focal` and `center` crop pixels."""
 
-    index: int
-    """Of the group; its first person has index `GROUP` times this."""
     batch: dict[str, Tensor]
-    state: bytes
-    """Of the random generator afterwards: tells exactly how many numbers were drawn, and from which seed."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The people of one track and seed; use `load`."""
+    """The people of one track; use `load`."""
 
-    track: Track
-    seed: int
-    sampler: Sampler
+    folder: Path
+    body: BodyModel
+    """The body model whose parameters the people carry."""
+    numbers: dict[str, Tensor]
+    """The arrays of `people.npz`."""
 
     @classmethod
-    def load(cls, track: Track, seed: int, cache: Path) -> "Benchmark":
-        """The track over the caches of tools/pack_training.py; what is missing is replaced, with a warning.
+    def load(cls, track: Track, folder: Path = FOLDER) -> "Benchmark":
+        """The people of a track. `folder` has a folder for each track.
 
         Raises:
-            DataError: a cache is there but is not such a file.
+            DataError: the track is not there, or is damaged, or is about another body model.
         """
-        # Always on the CPU: other devices have other random numbers.
-        return cls(track, seed, Sampler.load(cache, "test", device="cpu", config=CONFIGS[track]))
+        folder = folder / track
+        if not all((folder / name).is_file() for name in (_NUMBERS, _PICTURES)):
+            raise DataError(
+                f"{folder}: expected {_NUMBERS} and {_PICTURES} of nbf-bench. They come with the repository, not with "
+                f"the installed package: clone it and run there, or name its benchmarks/people with --people DIR"
+            )
+        try:
+            with np.load(folder / _NUMBERS, allow_pickle=False) as file:
+                numbers = {name: torch.from_numpy(file[name].astype(np.float32)) for name in _SHAPES}
+            with zipfile.ZipFile(folder / _PICTURES) as file:
+                pictures = len(file.namelist())
+        except _DAMAGED as error:
+            raise DataError(f"{folder}: cannot be read ({error}); {_ANEW}") from error
+        count, body = len(numbers["focal"]), load_body("anny24", "full")
+        for name, shape in _SHAPES.items():
+            wanted = (count, *(body.shape_count if side == "s" else side for side in shape))
+            if (got := tuple(numbers[name].shape)) != wanted:
+                raise DataError(f"{folder / _NUMBERS}: expected {name} of shape {wanted}, got {got}; {_ANEW}")
+        if pictures != 2 * count:
+            raise DataError(f"{folder / _PICTURES}: expected {2 * count} pictures, got {pictures}; {_ANEW}")
+        return cls(folder, body, numbers)
 
-    @property
-    def body(self) -> BodyModel:
-        """The body model whose parameters the people carry."""
-        return self.sampler.body
-
-    def group(self, index: int) -> Group:
-        """One whole group, whatever was drawn before."""
-        generator = self.sampler.generator
-        generator.manual_seed(group_seed(self.track, self.seed, index))
-        batch = self.sampler.sample(GROUP)
-        return Group(index, batch, generator.get_state().numpy().tobytes())
+    def __len__(self) -> int:
+        return len(self.numbers["focal"])
 
     def groups(self, count: int) -> Iterator[Group]:
-        """The first `count` people; the last group may be cut short."""
-        for first in range(0, count, GROUP):
-            whole = self.group(first // GROUP)
-            left = count - first
-            yield whole if left >= GROUP else Group(whole.index, cut(whole.batch, left), whole.state)
+        """The first `count` people, at most as many as there are; the last group may be short.
+
+        Raises:
+            DataError: a picture is damaged.
+        """
+        with zipfile.ZipFile(self.folder / _PICTURES) as pictures:
+            for first in range(0, count, GROUP):
+                yield Group(self._batch(pictures, range(first, min(first + GROUP, count))))
+
+    def _batch(self, pictures: zipfile.ZipFile, people: range) -> dict[str, Tensor]:
+        try:
+            crops = np.stack([blobs.decode(pictures.read(_crop_name(i))) for i in people])
+            labels = np.stack([blobs.decode_labels(pictures.read(_labels_name(i))) for i in people])
+        except _DAMAGED as error:
+            raise DataError(f"{self.folder / _PICTURES}: cannot be read ({error}); {_ANEW}") from error
+        parts = soft_one_hot(torch.from_numpy(labels).long(), STRIDE)
+        numbers = {name: value[people.start : people.stop] for name, value in self.numbers.items()}
+        return {
+            "image": torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255,
+            "labels": torch.from_numpy(labels),
+            "parts": parts,
+            "ignore": torch.zeros(len(people), *parts.shape[-2:], dtype=torch.bool),
+            "betas": numbers["betas"],
+            "rotations": matrix_from_axis_angle(numbers["poses"].unflatten(-1, (24, 3))),
+            "translation": numbers["trans"],
+            "joints_3d": numbers["joints"],
+            "focal": numbers["focal"],
+            "center": numbers["center"],
+        }
 
 
-def cut(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:
-    """The first `count` people of a batch."""
-    return {name: value[:count] for name, value in batch.items()}
+def save(batches: Iterable[dict[str, Tensor]], folder: Path) -> None:
+    """Write people as one track: batches of `nbf.synth.sampler.Sampler`, or of a `Group`, into the track's folder."""
+    rows: list[dict[str, ndarray]] = []
+    count = 0
+    with (
+        replacing(folder / _NUMBERS) as numbers,
+        replacing(folder / _PICTURES) as pictures,
+        zipfile.ZipFile(pictures, "w") as file,
+    ):
+        for batch in batches:
+            rows.append({name: value.numpy() for name, value in _numbers(batch).items()})
+            crops = (batch["image"] * 255).round().byte().permute(0, 2, 3, 1).numpy()
+            for crop, labels in zip(crops, batch["labels"].numpy(), strict=True):
+                _add(file, _crop_name(count), blobs.encode(Image.fromarray(crop), "WEBP", quality=QUALITY, method=6))
+                _add(file, _labels_name(count), blobs.encode_labels(Image.fromarray(labels)))
+                count += 1
+        np.savez_compressed(
+            numbers, allow_pickle=False, **{name: np.concatenate([row[name] for row in rows]) for name in _SHAPES}
+        )
 
 
-def group_seed(track: Track, seed: int, index: int) -> int:
-    """A 63-bit seed, unrelated between neighbours (of which PyTorch's CPU generator takes the lower 32 bits)."""
-    text = f"nbf-bench {VERSION} {track} {seed} {index}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+def _numbers(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        "betas": batch["betas"],
+        # In float64: of the way there and back again only the rounding of the result is left.
+        "poses": axis_angle_from_matrix(batch["rotations"].double()).float().flatten(1),
+        "trans": batch["translation"],
+        "focal": batch["focal"],
+        "center": batch["center"],
+        "joints": batch["joints_3d"],
+    }
+
+
+def _crop_name(index: int) -> str:
+    return f"{index:04}.webp"
+
+
+def _labels_name(index: int) -> str:
+    return f"{index:04}_labels.webp"
+
+
+def _add(file: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # Without the hour, so that the same people make the same file.
+    file.writestr(zipfile.ZipInfo(name), content)

@@ -23,8 +23,9 @@ def label_maps(
         side: of the maps; divides the side of the pictures.
 
     Returns:
-        `parts (n,25,side,side)` soft one-hot labels, `surface (n,3,side,side)` means over the person's pixels, and
-        `surface_mask`, where these are more than half of the cell.
+        `labels (n,r,r)` uint8, the part that each pixel sees; of cells, `parts (n,25,side,side)` soft one-hot labels,
+        `surface (n,3,side,side)` means over the person's pixels, and `surface_mask`, where these are more than half of
+        the cell.
     """
     count, size = len(person), allowed.shape[-1]
     cell = size // side
@@ -35,7 +36,8 @@ def label_maps(
     pixel, row = pixel.index_select(0, mine), row.index_select(0, mine)
     parts = torch.zeros(count * size * size, dtype=torch.int64, device=pixel.device)
     parts[pixel] = soup.parts.index_select(0, soup.face.index_select(0, row))
-    shares = soft_one_hot(parts.view(count, size, size), cell)
+    parts = parts.view(count, size, size)
+    shares = soft_one_hot(parts, cell)
     mass = 1 - shares[:, :1]
     corners = (soup.faces + soup.shift[:, None]).index_select(0, row).flatten()
     weights = fragments.barycentrics.flatten(0, -2).index_select(0, pixel)[..., None]
@@ -43,6 +45,7 @@ def label_maps(
     surface = torch.zeros(count * size * size, 3, device=pixel.device).index_copy_(0, pixel, seen)
     surface = surface.view(count, side, cell, side, cell, 3).mean((2, 4)).permute(0, 3, 1, 2)
     return {
+        "labels": parts.to(torch.uint8),
         "parts": shares,
         "surface": (surface / mass.clamp(min=1e-6)).contiguous(),
         "surface_mask": mass[:, 0] > 0.5,

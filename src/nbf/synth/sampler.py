@@ -55,10 +55,10 @@ class SamplerConfig:
 class Sampler:
     """Draws labelled batches; the same seed, device and arguments give the same batches.
 
-    Batches are dicts with `image (n,3,r,r)`, `parts (n,25,r/4,r/4)` soft one-hot labels, `surface (n,3,r/4,r/4)` with
-    `surface_mask`, `keypoints (n,17,3)` (COCO-17, crop pixels and weight), `betas`, `rotations` cam_from_body,
-    `translation`, `focal` and `center` of the crop camera, `joints_3d` and `vertices` camera metres, `joints_2d` crop
-    pixels, `ignore` (nothing is) and `real` (False).
+    Batches are dicts with `image (n,3,r,r)`, `labels (n,r,r)` the part that each pixel sees, `parts (n,25,r/4,r/4)`
+    soft one-hot labels, `surface (n,3,r/4,r/4)` with `surface_mask`, `keypoints (n,17,3)` (COCO-17, crop pixels and
+    weight), `betas`, `rotations` cam_from_body, `translation`, `focal` and `center` of the crop camera, `joints_3d` and
+    `vertices` camera metres, `joints_2d` crop pixels, `ignore` (nothing is) and `real` (False).
     """
 
     def __init__(

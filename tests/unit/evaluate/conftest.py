@@ -36,4 +36,4 @@ def group(body: BodyModel) -> Group:
         "image": torch.rand(3, 3, 256, 256, generator=draw),
         "joints_3d": body(betas, rotations, translation).joints,
     }
-    return Group(0, batch, b"state")
+    return Group(batch)
