@@ -48,11 +48,12 @@ def test_a_track(track: str, proxy: str, tmp_path: Path) -> None:
     given = ["--data", f"bench:{track}", "--proxy", proxy, "--n", "2", "--people", str(PEOPLE)]
     assert evaluate.main([*given, "--json", str(scores), "--sheet", str(sheet)]) == 0
     report = json.loads(scores.read_text())
-    assert set(KEYS) <= set(report)
-    assert report["n"] == 2
+    for column in ("before", "after"):
+        assert set(KEYS) <= set(report[column])
+        assert report[column]["n"] == 2
     assert (report["data"], report["proxy"]) == (f"bench:{track}", proxy)
     if proxy == "true-parts":
-        assert report["miou"] == report["f1"] == 100
+        assert report["after"]["miou"] == report["after"]["f1"] == 100
     assert Image.open(sheet).width > 700
 
 
