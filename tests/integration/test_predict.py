@@ -15,7 +15,7 @@ import nbf
 from nbf import predictor as predictor_module
 from nbf.body.files import load_body
 from nbf.cli import main
-from nbf.cli.predict import result_names
+from nbf.cli._results import result_names
 from nbf.errors import InputError, ModelFileError
 from nbf.geometry import Camera, Crop
 from nbf.known import Known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._known import KnownOptions
+from nbf.cli._results import report, result_names
 from nbf.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
     given.check(len(given.results))
     # Here and not above: help and mistakes should not wait for torch.
-    from nbf.cli.predict import report, result_names
     from nbf.export.npz import load_people
     from nbf.predictor import load
 
@@ -57,4 +57,5 @@ def main(arguments: Sequence[str]) -> int:
 
     results = given.answers(predictor, given.results, ask)
     names = result_names(given.results, given.output)
-    return report(zip(names, given.results, results, strict=True), given, start)
+    done = zip(names, given.results, results, strict=True)
+    return report(done, given.output, start, with_json=given.json, with_parts=given.write_parts)
