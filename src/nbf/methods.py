@@ -4,6 +4,7 @@
 |---|---|---|
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
+| `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
 """
 
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from nbf.solve.doubted import Doubted
 from nbf.solve.fit import Method, Solve
 from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
+from nbf.solve.smplify import smplify
 
 METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
+    "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
 }
 
 

@@ -32,11 +32,11 @@ class Arguments:
     picture to mesh, against human labels."""
     n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
     """How many, from the first on; of photos of varied poses, so many of each set."""
-    proxy: Literal["rgb", "true-parts"] = "rgb"
-    """Fit to parts that the segmenter sees in the picture, or to the true ones (benchmark only)."""
+    proxy: Literal["rgb", "true-parts", "true-joints"] = "rgb"
+    """Fit to what the method sees in the picture, or to true parts or joints (benchmark only)."""
     method: str = "nbf"
-    """How bodies are found: nbf or nbf-plain, which does not refine. On the benchmark, what refines is scored before
-    and after it."""
+    """How bodies are found: nbf, nbf-plain, which does not refine, or smplify. On the benchmark, what optimises is
+    scored before and after it."""
     known_height: bool = False
     """Tell the refinement everybody's true height (benchmark only)."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
@@ -83,7 +83,7 @@ def _check(given: Arguments) -> None:
         raise InputError(f"--n: expected 1 or more, got {given.n}")
     real = given.data in ("real", "photos")
     if real and given.proxy != "rgb":
-        raise InputError("--proxy true-parts: real photos have no true parts; use --data bench:wild")
+        raise InputError(f"--proxy {given.proxy}: nobody knows them in real photos; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
     plain = given.method == "nbf-plain"
@@ -104,8 +104,8 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.synth.tracks import TRACKS, Track
 
     how = method(given.method, _networks(given, exact=True))
-    if given.proxy == "true-parts":
-        how = replace(how, see=Truth())
+    if given.proxy != "rgb":
+        how = replace(how, see=Truth("parts" if given.proxy == "true-parts" else "joints"))
     track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
     bench = Benchmark.load(track, given.people or FOLDER)
     count = len(bench) if given.n is None else given.n

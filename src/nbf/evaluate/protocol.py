@@ -52,6 +52,7 @@ class Result:
     joint_error: Float[Tensor, "n 23"] | None
     """What the method says of `people["joints"]`, mm."""
     parts: Int64[Tensor, "25 25"]
+    """All zeros where the method saw no parts."""
     seconds: float
     kept: list[Kept]
 
@@ -77,12 +78,12 @@ class Result:
         groups = merge_labels(torch.arange(25), MERGED)
         merged = torch.zeros(MERGED + 1, MERGED + 1, dtype=torch.long)
         merged.index_put_((groups[:, None], groups[None]), self.parts, accumulate=True)
-        return summary(people) | {
+        of_parts = {
             "miou": percent(metrics.mean_iou(self.parts)),
             "miou14": percent(metrics.mean_iou(merged)),
             "f1": percent(metrics.mean_f1(self.parts)),
-            "seconds": rounded(self.seconds),
         }
+        return summary(people) | (of_parts if self.parts.any() else {}) | {"seconds": rounded(self.seconds)}
 
 
 @torch.no_grad()
@@ -110,23 +111,30 @@ def run(
         batch = group.batch
         camera = Camera(batch["focal"], batch["center"])
         here = camera.scaled(1 / INPUT_SIZE)
-        crops = Crops(batch["image"], here, truth=Proxy(here, batch["parts"]))
+        true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
+        crops = Crops(batch["image"], here, truth=Proxy(here, batch["parts"], true_joints(body, true, here)))
         known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
         start = time.perf_counter()
         proxy, fit = method(crops, known)
         seconds += time.perf_counter() - start
-        assert proxy.parts is not None  # whose overlap with the true ones is a score
-        true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
         scores.append(score_bodies(body, fit.bodies, true, camera, INPUT_SIZE))
         if fit.report is not None and fit.start is not None and fit.joint_error is not None:
             before.append(score_bodies(body, fit.start, true, camera, INPUT_SIZE))
             said.append(fit.joint_error[:, 1:] * metrics.MILLIMETRES)
-        labels = proxy.parts.argmax(1)
-        parts += metrics.confusion(labels, batch["parts"].argmax(1), 25, ~batch["ignore"])
+        labels = torch.zeros_like(batch["ignore"], dtype=torch.long) if proxy.parts is None else proxy.parts.argmax(1)
+        if proxy.parts is not None:
+            parts += metrics.confusion(labels, batch["parts"].argmax(1), 25, ~batch["ignore"])
         if keep:
             kept += _kept(batch["image"], labels, fit.bodies, true, camera)
     refined = concatenated(before) if before else None
     return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
+
+
+def true_joints(body: BodyModel, true: Bodies, camera: Camera) -> Float[Tensor, "n 17 3"]:
+    """COCO-17 of bodies where a camera (in crop sides) sees them: x, y, and 1 inside of the crop, 0 outside."""
+    points = camera.project(body.keypoints(true.posed(body), "coco17"))
+    inside = ((points >= 0) & (points <= 1)).all(-1, keepdim=True)
+    return torch.cat([points, inside.to(points)], dim=-1)
 
 
 def entries(kept: list[Kept], people: PersonScores, body: BodyModel) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -62,13 +63,19 @@ See = Callable[[Crops], Proxy]
 
 
 class Truth:
-    """Sees the true parts, of people who were drawn."""
+    """Sees what is truly there, of people who were drawn: parts, or joints."""
+
+    def __init__(self, kind: Literal["parts", "joints"]) -> None:
+        self.kind = kind
 
     def __call__(self, crops: Crops) -> Proxy:
-        """Raises InputError where nobody knows them."""
-        if crops.truth is None or crops.truth.parts is None:
-            raise InputError("crops: expected some whose true parts are known, as the benchmark's; photos have none")
-        return Proxy(crops.camera, crops.truth.parts)
+        """Raises InputError where nobody knows it."""
+        known = None if crops.truth is None else getattr(crops.truth, self.kind)
+        if known is None:
+            raise InputError(
+                f"crops: expected some whose true {self.kind} are known, as the benchmark's; photos have none"
+            )
+        return Proxy(crops.camera, **{self.kind: known})
 
 
 def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:

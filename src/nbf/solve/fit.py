@@ -42,7 +42,7 @@ class Fit:
     shape_covariance: Float[Tensor, "n s s"] | None = None
     """Of the betas, calibrated."""
     start: Bodies | None = None
-    """Where an optimiser began."""
+    """Where optimisers began, the first of several."""
     report: Report | None = None
     """How its search went."""
     reading: Reading | None = None

@@ -67,7 +67,7 @@ class Optimise:
             covariance,
             joint_error=joint_sigmas(self.joints, bodies, covariance) * calibration.joints,
             shape_covariance=covariance[:, SHAPE_START:, SHAPE_START:] * calibration.shape**2,
-            start=fit.bodies if self.steps else None,
+            start=(fit.bodies if fit.start is None else fit.start) if self.steps else None,
             report=report,
             reading=fit.reading,
         )

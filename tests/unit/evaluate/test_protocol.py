@@ -23,7 +23,7 @@ def truth(group: Group, body: BodyModel) -> Bodies:
 
 
 def knows(group: Group, body: BodyModel) -> Method:
-    return Method(Truth(), lambda proxy, known: Fit(truth(group, body)))
+    return Method(Truth("parts"), lambda proxy, known: Fit(truth(group, body)))
 
 
 def test_the_truth_has_no_error(group: Group, body: BodyModel) -> None:
@@ -70,7 +70,7 @@ def test_the_networks_answer_in_the_camera_frame(group: Group, body: BodyModel, 
     """An untrained fitter says: an upright adult whose pelvis is in the middle of the crop."""
     camera = Camera(group.batch["focal"], group.batch["center"])
     here = camera.scaled(1 / 256)
-    method = Method(Truth() if segmenter is None else Segmented(segmenter), Regress(Fitter(body.shape_count)))
+    method = Method(Truth("parts") if segmenter is None else Segmented(segmenter), Regress(Fitter(body.shape_count)))
     proxy, fit = method(Crops(group.batch["image"], here, Proxy(here, group.batch["parts"])))
     assert proxy.parts is not None
     assert proxy.parts.shape == (3, 25, 64, 64)
