@@ -1,6 +1,6 @@
 # Two commands do everything on a machine with Python 3.11, pip and make:
 #   make demo    install, fit bodies to a picture (PHOTO=path for your own), say where the results are
-#   make test    install, lint, type-check, run the tests
+#   make test    install, lint, type-check, run the tests; make quick leaves the slow ones out
 # and a third one builds the documentation:
 #   make docs    install, build the site into build/site; warnings are errors
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,7 +9,7 @@ OUT ?= runs/demo
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types unit format docs clean
+.PHONY: demo test quick lint types unit format docs clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -18,6 +18,9 @@ demo: .venv/.product
 	@ls -1 "$(OUT)" | sed 's/^/  /'
 
 test: lint types unit
+
+quick: lint types
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -125,6 +125,7 @@ def test_batch_equals_single(plain, photo):
         torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_bfloat16_sees_nearly_the_same_parts(networks, photo, monkeypatch):
     crops = Crop.from_boxes(torch.tensor(BOXES), 256)
     seen = Crops(crops.sample(torch.from_numpy(photo).permute(2, 0, 1)), Camera(torch.ones(2), torch.zeros(2, 2)))
@@ -134,6 +135,7 @@ def test_bfloat16_sees_nearly_the_same_parts(networks, photo, monkeypatch):
     torch.testing.assert_close(see(seen).parts, exact, atol=0.02, rtol=0)
 
 
+@pytest.mark.slow
 def test_crowds_go_through_in_batches(predictor, photo):
     boxes = [[10.0 + i, 20.0, 90.0 + i, 180.0] for i in range(BATCH + 3)]
     people = predictor.predict(photo, boxes=boxes)

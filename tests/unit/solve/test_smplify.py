@@ -26,6 +26,7 @@ def crops_of(true: Bodies) -> Crops:
     return Crops(torch.zeros(len(true.betas), 3, 8, 8), view, truth=Proxy(view, joints=joints))
 
 
+@pytest.mark.slow
 def test_smplify_is_a_method() -> None:
     true = people(2)
     method = Method(Truth("joints"), smplify(small()))

@@ -89,6 +89,7 @@ def fitter_task(**options) -> FitterTask:
     return FitterTask(tiny_fitter(), BODY, FitterWeights(), **options)
 
 
+@pytest.mark.slow
 def test_fitter_learns_16_people_by_heart(tmp_path: Path) -> None:
     batch, task = people(16), fitter_task()
     set_mean(task, [batch])
@@ -100,6 +101,7 @@ def test_fitter_learns_16_people_by_heart(tmp_path: Path) -> None:
     assert after["pixels"] < 4, after
 
 
+@pytest.mark.slow
 def test_segmenter_learns_8_people_by_heart(tmp_path: Path) -> None:
     torch.manual_seed(0)
     batch = people(8)
