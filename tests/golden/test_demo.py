@@ -17,7 +17,7 @@ from nbf.predictor import Predictor
 
 PICTURE = Path(__file__).parents[2] / "examples" / "demo.jpg"
 NAMES = "nbf", "nbf-plain"
-"""Methods whose searches start from a network's answer: the others choose between starts, which roundings may decide."""
+"""Methods whose searches start from a network's answer: others choose between starts, which roundings may decide."""
 GOLDEN = Path(__file__).with_suffix("").with_name("demo.json")
 # Everything in float32, where processors agree but for the order of their sums. Refinement moves joints by centimetres.
 CLOSE = {"boxes": 0.5, "joints_2d": 0.5, "joints_3d": 0.003, "betas": 0.02, "joint_error": 0.003, "shape_sigma": 0.02}
