@@ -21,8 +21,6 @@ from nbf.solve.fit import Fit
 from nbf.solve.levenberg import Block
 from nbf.solve.optimise import Calibration
 
-HEIGHT_SIGMA = 0.01
-"""Metres by which a height that somebody gives may be wrong."""
 MARKED_SIGMA = 0.01
 """Crop sides by which a joint that somebody marks may be off the body's own; COCO's annotators differ by as much."""
 PRIOR = 0.15
@@ -78,7 +76,7 @@ class DoubtedProblem:
         blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
         blocks += terms.pose(state, self.prior, PRIOR, jacobian)
         if self.heights is not None:
-            blocks.append(terms.height(state, self.body, self.heights, HEIGHT_SIGMA, jacobian))
+            blocks.append(terms.height(state, self.body, self.heights, terms.HEIGHT_SIGMA, jacobian))
         if self.shape is not None:
             blocks.append(terms.shape_among(state, *self.shape, jacobian))
         if self.marked is not None:

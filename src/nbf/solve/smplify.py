@@ -16,9 +16,9 @@ from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.errors import InputError
 from nbf.geometry import Camera, matrix_from_axis_angle
-from nbf.known import Known
+from nbf.known import Gaussian, Known
 from nbf.nets.fitter import UPRIGHT
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, seen_joints
 from nbf.solve import terms
 from nbf.solve.fit import Fit, Solve
 from nbf.solve.levenberg import Block, Report
@@ -27,8 +27,6 @@ from nbf.solve.spheres import Spheres
 
 SIGMA = 0.015
 """Crop sides by which a joint that is surely seen is off the body's own."""
-HEIGHT_SIGMA = 0.01
-"""Metres by which a height that somebody gives may be wrong."""
 TOUCH_SIGMA = 0.02
 """Metres by which parts of the body may sink into each other."""
 HEADINGS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
@@ -56,31 +54,32 @@ STAGES = (Stage(1.0, 5.0, 15, stiff=True), Stage(2.0, 3.0, 20), Stage(1.0, 1.5, 
 
 
 def smplify(body: BodyModel, stages: Sequence[Stage] = STAGES) -> Solve:
-    """The solver, for proxies with joints: those that somebody marked, or else those that a network sees."""
+    """The solver, for proxies with joints."""
+    points, prior, spheres = Landmarks.keypoints(body, "coco17"), PosePrior.load(), Spheres.of(body)
     searches = []
     for heading in HEADINGS:
-        solve: Solve = Standing(body, heading)
+        solve: Solve = Standing(points, heading)
         for stage in stages:
-            solve = Optimise(body, solve, JointTerms(body, stage), steps=stage.steps)
+            solve = Optimise(body, solve, JointTerms(points, prior, spheres, stage), steps=stage.steps)
         searches.append(solve)
     return Likeliest(searches)
 
 
 def joints_of(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
-    """COCO-17 in crop sides, with weights. Raises InputError where there are none."""
-    joints = proxy.joints if proxy.marked is None else proxy.marked
-    if joints is None:
+    """COCO-17 in crop sides, with weights: as marked, the others as seen. Raises InputError where there are none."""
+    if proxy.marked is not None:
+        return torch.where(proxy.marked[..., 2:] > 0, proxy.marked, seen_joints(proxy))
+    if proxy.joints is None:
         raise InputError("proxy: expected joints, to which this method fits bodies, got none; see them, or mark them")
-    return joints
+    return proxy.joints
 
 
 class Standing:
     """An average body that stands before the camera, leans as the joints' trunk does, and is as large as they are."""
 
-    def __init__(self, body: BodyModel, heading: float) -> None:
-        """`heading` is in radians from facing the camera."""
-        self.body, self.heading = body, heading
-        self.points = Landmarks.keypoints(body, "coco17")
+    def __init__(self, points: Landmarks, heading: float) -> None:
+        """`points` are COCO-17 of the body, `heading` is in radians from facing the camera."""
+        self.points, self.heading = points, heading
 
     def __call__(self, proxy: Proxy, known: Known) -> Fit:
         joints = joints_of(proxy)
@@ -89,7 +88,7 @@ class Standing:
         about = torch.tensor([0.0, self.heading, 0.0]).to(joints)
         rotations = torch.eye(3).to(joints).repeat(count, 24, 1, 1)
         rotations[:, 0] = matrix_from_axis_angle(lean) @ UPRIGHT.to(joints) @ matrix_from_axis_angle(about)
-        betas = joints.new_zeros(count, self.body.shape_count)
+        betas = joints.new_zeros(count, self.points.joint_dirs.shape[-1])
         ahead = joints.new_tensor([[0.0, 0.0, 3.0]]).expand(count, 3)
         points = place(self.points, Bodies(betas, rotations, ahead), jacobian=False).points - ahead[:, None]
         # As large as what is seen: by the spread of the joints that are, about their mean.
@@ -110,16 +109,14 @@ class JointTerms:
 
     calibration = Calibration()
 
-    def __init__(self, body: BodyModel, stage: Stage) -> None:
-        self.body, self.stage = body, stage
-        self.points = Landmarks.keypoints(body, "coco17")
-        self.prior, self.spheres = PosePrior.load(), Spheres.of(body)
+    def __init__(self, points: Landmarks, prior: PosePrior, spheres: Spheres, stage: Stage) -> None:
+        """`points` are COCO-17 of the body whose `spheres` they are."""
+        self.points, self.prior, self.spheres, self.stage = points, prior, spheres, stage
 
     def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> "JointProblem":
-        joints = joints_of(proxy)
-        return JointProblem(
-            self.points + self.spheres.landmarks, proxy.camera, joints, fit.bodies, self, known.heights(len(joints))
-        )
+        joints, points = joints_of(proxy), self.points + self.spheres.landmarks
+        heights, shape = known.heights(len(joints)), known.shape_prior(self.spheres.body)
+        return JointProblem(points, proxy.camera, joints, fit.bodies, self, heights, shape)
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,10 @@ class JointProblem:
     joints: Float[Tensor, "b 17 3"]
     start: Bodies
     of: JointTerms
-    heights: Float[Tensor, " b"] | None
+    heights: Float[Tensor, " b"] | None = None
+    """Metres, T-posed; nan where unknown."""
+    shape: Gaussian | None = None
+    """Of the people's betas, where more is known than that they are people."""
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
@@ -142,10 +142,12 @@ class JointProblem:
         blocks = [
             terms.points_2d(terms.project(placed[:17], self.camera), self.joints[..., :2], weights, _ROBUST),
             *terms.pose(state, self.of.prior, stage.pose, jacobian),
-            terms.shape(state, stage.shape, jacobian),
+            terms.shape(state, stage.shape, jacobian)
+            if self.shape is None
+            else terms.shape_among(state, *self.shape, jacobian),
         ]
         if self.heights is not None:
-            blocks.append(terms.height(state, self.of.body, self.heights, HEIGHT_SIGMA, jacobian))
+            blocks.append(terms.height(state, spheres.body, self.heights, terms.HEIGHT_SIGMA, jacobian))
         held = torch.zeros(24).to(state.betas)
         held[1:] = 1 / _STIFF if stage.stiff else 0
         held[_HANDS] = 1 / _STIFF

@@ -24,6 +24,8 @@ from nbf.geometry import Camera
 from nbf.solve.levenberg import Block
 from nbf.solve.maps import Fields
 
+HEIGHT_SIGMA = 0.01
+"""Metres by which a height that somebody gives may be wrong."""
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as tools/ik.py
 
 

@@ -9,14 +9,15 @@ from torch import Tensor
 
 from nbf.body.bodies import Bodies
 from nbf.body.landmarks import Landmarks, place
+from nbf.body.measure import height
 from nbf.errors import InputError
 from nbf.geometry import align
-from nbf.known import NOTHING
+from nbf.known import NOTHING, Known
 from nbf.nets.fitter import Fitter
 from nbf.proxy.proxy import Crops, Proxy, Truth
 from nbf.solve.fit import Method
 from nbf.solve.regress import Regress
-from nbf.solve.smplify import smplify
+from nbf.solve.smplify import Stage, joints_of, smplify
 
 
 def crops_of(true: Bodies) -> Crops:
@@ -53,6 +54,26 @@ def test_a_solver_says_what_it_needs_to_see() -> None:
         Truth("parts")(replace(crops, truth=None))
     with pytest.raises(InputError, match="expected part maps"):
         Regress(Fitter(small().shape_count))(Truth("joints")(crops), NOTHING)
+
+
+def test_marked_joints_take_the_place_of_seen_ones() -> None:
+    proxy = Truth("joints")(crops_of(people(1)))
+    assert proxy.joints is not None
+    marked = torch.zeros_like(proxy.joints)
+    marked[0, 9] = torch.tensor([0.1, 0.2, 1.0])
+    joints = joints_of(replace(proxy, marked=marked))
+    assert torch.equal(joints[0, 9], marked[0, 9])
+    assert torch.equal(joints[0, :9], proxy.joints[0, :9])
+    with pytest.raises(InputError, match="expected joints"):
+        joints_of(replace(proxy, joints=None))
+
+
+def test_what_is_known_holds() -> None:
+    """Of height and age: one search from the start that a test can afford."""
+    crops = crops_of(people(1))
+    search = smplify(small(), [Stage(1.0, 1.0, 20)])
+    tall = search(Truth("joints")(crops), Known(height=1.9))
+    assert float(height(small().rest_vertices(tall.bodies.betas))) == pytest.approx(1.9, abs=0.02)
 
 
 def test_some_people_of_a_proxy() -> None:
