@@ -25,12 +25,13 @@ from mocap import CORE, Calibration, Capture, calibrate, first_calibration, obse
 from rich.progress import Progress
 from torch import Tensor
 
-from nbf.body.anatomy import angles_from_quaternion, limits, rotation_vector
+from nbf.body.anatomy import angles_from_quaternion, limits
 from nbf.body.files import load_body
 from nbf.body.pose_prior import BODY_AND_ROOT, COMPONENTS, JointMixture
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError, NbfError
 from nbf.files import replacing
+from nbf.geometry.quaternions import rotation_vector
 from nbf.solve.levenberg import solve
 from nbf.synth.poses import FILE, PoseLibrary
 

@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nbf.body.anatomy import angle_jacobian, angles_from_quaternion, limits, matrix, multiply, quaternion, skew
+from nbf.body.anatomy import angle_jacobian, angles_from_quaternion, limits
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.body.landmarks import ancestry
 from nbf.body.model import pose_joints
+from nbf.geometry.quaternions import matrix, multiply, quaternion, skew
 from nbf.solve.levenberg import Block
 
 SOLVED = 22  # the two hand joints carry no landmark of their own and keep their rest rotation

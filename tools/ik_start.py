@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.anatomy import matrix, quaternion, quaternion_from_matrix, rotation_vector
+from nbf.geometry.quaternions import matrix, quaternion, quaternion_from_matrix, rotation_vector
 
 PELVIS, CHEST, HEAD = 0, 9, 15
 _ARMS = ((16, 18, 20, 1.0), (17, 19, 21, -1.0))

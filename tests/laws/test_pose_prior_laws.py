@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from nbf.body.anatomy import angles_from_rotations, limits, matrix, rotations_from_angles
+from nbf.body.anatomy import angles_from_rotations, limits, rotations_from_angles
 from nbf.body.bodies import Bodies
 from nbf.body.joints import mirror_rotations
 from nbf.body.pose_prior import ASSET, BODY_AND_ROOT, JointMixture, PosePrior
+from nbf.geometry.quaternions import matrix
 from nbf.solve.terms import pose
 from nbf.synth.made_poses import made_poses
 from nbf.synth.poses import PoseLibrary

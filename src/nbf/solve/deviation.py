@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.anatomy import inverse_right_jacobian, quaternion_from_matrix, rotation_vector
+from nbf.body.anatomy import inverse_right_jacobian
 from nbf.body.bodies import PLACE, SHAPE_START, Bodies
 from nbf.body.joints import MIRROR_SMPL24, world_rotations
 from nbf.body.landmarks import ancestry
 from nbf.geometry import Camera
+from nbf.geometry.quaternions import quaternion_from_matrix, rotation_vector
 
 WORLD_TURNS = slice(0, 72)
 """Entries of a deviation: rotation vectors (radians, camera axes) that turn each joint's frame in the camera."""

@@ -8,19 +8,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.body.anatomy import (
-    angle_jacobian,
-    angles_from_quaternion,
-    inverse_right_jacobian,
-    limits,
-    quaternion_from_matrix,
-    rotation_vector,
-)
+from nbf.body.anatomy import angle_jacobian, angles_from_quaternion, inverse_right_jacobian, limits
 from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.body.landmarks import Placed
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
+from nbf.geometry.quaternions import quaternion_from_matrix, rotation_vector
 from nbf.solve.levenberg import Block
 from nbf.solve.maps import Fields
 

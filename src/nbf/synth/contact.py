@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.anatomy import matrix
 from nbf.body.model import pose_joints
+from nbf.geometry.quaternions import matrix
 
 # (joint, joint, share of the way): the spots of arms and legs that are looked at.
 _ARM_SPOTS = (

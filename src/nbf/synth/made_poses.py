@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.anatomy import limits, quaternion, quaternion_from_angles
+from nbf.body.anatomy import limits, quaternion_from_angles
 from nbf.body.joints import MIRROR_SMPL24
+from nbf.geometry.quaternions import quaternion
 from nbf.synth.arms import ARMS, Angles
 from nbf.synth.stances import STANCES, USUAL
 

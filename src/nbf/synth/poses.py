@@ -10,19 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.anatomy import (
-    angles_from_quaternion,
-    limits,
-    matrix,
-    multiply,
-    quaternion,
-    quaternion_from_angles,
-    quaternion_from_matrix,
-)
+from nbf.body.anatomy import angles_from_quaternion, limits, quaternion_from_angles
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.body.pose_prior import PosePrior
 from nbf.errors import DataError
+from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
 

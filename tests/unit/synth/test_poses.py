@@ -10,6 +10,7 @@ import torch
 from nbf.body import anatomy
 from nbf.body.joints import mirror_rotations
 from nbf.errors import DataError
+from nbf.geometry import quaternions
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
 from nbf.synth.poses import SHARES, PoseLibrary, family_weights, mirrored
@@ -21,7 +22,7 @@ COUNT = 60
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pose file with made poses in place of captured ones."""
     path = tmp_path_factory.mktemp("poses") / "poses.npz"
-    axis_angle = anatomy.rotation_vector(made_poses(COUNT, torch.Generator().manual_seed(0)))
+    axis_angle = quaternions.rotation_vector(made_poses(COUNT, torch.Generator().manual_seed(0)))
     families = [name for name in SHARES if name != "plain"]
     np.savez(
         path,
@@ -66,7 +67,7 @@ def test_samples_stay_within_the_joint_limits(library: PoseLibrary) -> None:
 
 def test_test_poses_are_test_captures_or_their_mirror_images(library: PoseLibrary) -> None:
     drawn = library.sample(50, torch.Generator().manual_seed(1), split="test")
-    held = anatomy.matrix(library.captured[library.test > 0])
+    held = quaternions.matrix(library.captured[library.test > 0])
     both = torch.cat([held, mirror_rotations(held)])
     gap = (drawn[:, None] - both[None]).abs().flatten(2).amax(2).amin(1)
     assert gap.max() < 1e-4
@@ -75,7 +76,9 @@ def test_test_poses_are_test_captures_or_their_mirror_images(library: PoseLibrar
 
 def test_mirrored_agrees_with_the_body() -> None:
     q = made_poses(20, torch.Generator().manual_seed(2))
-    torch.testing.assert_close(anatomy.matrix(mirrored(q)), mirror_rotations(anatomy.matrix(q)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        quaternions.matrix(mirrored(q)), mirror_rotations(quaternions.matrix(q)), atol=1e-6, rtol=0
+    )
     torch.testing.assert_close(mirrored(mirrored(q)), q)
 
 
@@ -120,7 +123,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_made_poses_hardly_sink_into_themselves_and_stand_lie_and_sit(library: PoseLibrary) -> None:
     q = made_poses(1000, torch.Generator().manual_seed(0))
     assert (sunk(q, library.rest) > 0.06).float().mean() < 0.05
-    up = anatomy.matrix(q[:, 0])[:, 1, 1]
+    up = quaternions.matrix(q[:, 0])[:, 1, 1]
     assert 0.05 < (up < 0.5).float().mean() < 0.25
     knee = anatomy.angles_from_quaternion(q)[:, 4, 0]
     assert 0.3 < (knee > 1.0).float().mean() < 0.7

@@ -8,10 +8,11 @@ import torch
 from fit_poses import Arguments, fit_poses, main
 from mocap import read_capture
 
-from nbf.body.anatomy import angles_from_quaternion, quaternion
+from nbf.body.anatomy import angles_from_quaternion
 from nbf.body.files import load_body
 from nbf.data.shared import shared_dir
 from nbf.errors import DataError
+from nbf.geometry.quaternions import quaternion
 
 _shared = shared_dir()
 CAPTURE = None if _shared is None else _shared / "poses" / "mocap_joints.npz"
