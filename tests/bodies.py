@@ -10,7 +10,7 @@ from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 
 PEOPLE = 2
 

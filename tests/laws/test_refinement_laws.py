@@ -14,7 +14,7 @@ from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
 from nbf.known import NOTHING
 from nbf.nets.doubt import POINTS, Clues, Doubt
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.mirror import in_sides
 from nbf.proxy.proxy import Proxy
 from nbf.raster import rasterize

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw people into packs: dressed ones, whose pictures the segmenter looks at; dressed or naked ones by their true
-    part maps alone; skeletons without any map; or crops of photos as the segmenter sees them: those that `nbf
-    fit-photos` has fitted, or (snapshots) all with labelled keypoints."""
+    """Draw people into packs: dressed ones, whose pictures the segmenter looks at; dressed ones with the pictures
+    themselves, for baselines and experiments; dressed or naked ones by their true part maps alone; skeletons without
+    any map; or crops of photos as the segmenter sees them: those that `nbf fit-photos` has fitted, or (snapshots) all
+    with labelled keypoints."""
 
-    kind: Literal["dressed", "labels", "bare", "skeletons", "photos", "snapshots"] = "dressed"
-    """All but `dressed` belong in a folder of their own name in that of the dressed ones."""
+    kind: Literal["dressed", "pictures", "labels", "bare", "skeletons", "photos", "snapshots"] = "dressed"
+    """All but `dressed` and `pictures` belong in a folder of their own name in that of the dressed ones."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("runs/cache/people")
     """Folder of the packs. A pack that is already there is not drawn again."""
@@ -99,6 +100,11 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
     sampler = Sampler.load(given.cache, given.split, device=given.device, config=CONFIGS[given.track])
     if given.kind != "dressed":
-        draw = {"labels": drawing.draw_labels, "bare": drawing.draw_bare, "skeletons": drawing.draw_skeletons}
+        draw = {
+            "pictures": drawing.draw_pictures,
+            "labels": drawing.draw_labels,
+            "bare": drawing.draw_bare,
+            "skeletons": drawing.draw_skeletons,
+        }
         return lambda: draw[given.kind](sampler, BATCH), sampler.generator
     return lambda: drawing.draw_dressed(sampler, segmenter, BATCH), sampler.generator

@@ -7,20 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nbf.body.joints import PARENTS, local_rotations, world_rotations
-from nbf.body.model import BodyModel
-from nbf.geometry.camera import Camera, translation_from_crop_camera
-from nbf.geometry.rotations import from_columns, project_to_rotation
+from nbf.body.joints import PARENTS
 from nbf.nets.blocks import ConvNorm, MergeUp, ResidualBlock
+from nbf.nets.mean_body import JOINTS, FitterOutput, MeanBody
 
-PARTS, KEYPOINTS, JOINTS = 25, 17, 24
+PARTS, KEYPOINTS = 25, 17
 INPUT_SIZE = 64
-# Bound on the residual of log scale: a factor of 12 either way of the mean, so that nobody lands behind the camera.
-LOG_SCALE_RANGE = 2.5
-# An adult of 1.7 m in a crop 1.2 times their height.
-DEFAULT_SCALE = 1.0 / (1.7 * 1.2)
-# Someone upright who faces the camera (body y up, camera y down).
-UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 # Numbers of parameters that `part_moments` gives a part, and `bone_features` a bone.
 MOMENTS, BONE = 7, 5
 # Half crop sides that a joint moves by when the perceptron says 1.
@@ -49,25 +41,6 @@ class FitterInput(NamedTuple):
         return cls(parts, parts.new_zeros(len(parts), KEYPOINTS, 3))
 
 
-class FitterOutput(NamedTuple):
-    """betas: standard deviations. rotations: parent_from_joint, the root's cam_from_body. scale: fraction of the crop's
-    side that a metre at the pelvis spans. offset: the pelvis in the crop, -1 the left/top edge, 1 the right/bottom."""
-
-    betas: Float[Tensor, "b s"]
-    rotations: Float[Tensor, "b 24 3 3"]
-    scale: Float[Tensor, " b"]
-    offset: Float[Tensor, "b 2"]
-
-
-def body_translation(
-    body: BodyModel, output: FitterOutput, camera_in_crop: Camera, resolution: int
-) -> Float[Tensor, "b 3"]:
-    """What `BodyModel.forward` adds last, camera metres. SMPL turns the root about its own joint, which lands at that
-    joint plus the translation. `camera_in_crop` is in pixels of the crop, `resolution` of them a side."""
-    pelvis = translation_from_crop_camera(output.scale, output.offset, camera_in_crop, resolution)
-    return pelvis - body.rest_joints(output.betas)[:, 0]
-
-
 class JointMaps(NamedTuple):
     """Where the 24 joints are in the crop. logits: 32 x 32 heat maps. places: their means, -1 to 1 across the crop,
     moved by what the lifter makes of all joints together. spreads: log of the maps' standard deviations, same unit."""
@@ -92,7 +65,7 @@ class Findings(NamedTuple):
     context: Float[Tensor, "b c"] | None = None
 
 
-class Fitter(nn.Module):
+class Fitter(MeanBody):
     """Finds the joints in the part map, reads the map around each of them, and lifts all of it to a posed body.
 
     Omran et al. 2018, "Neural Body Fitting", section 3.1, regress the body from the map by one residual network. Here a
@@ -100,42 +73,14 @@ class Fitter(nn.Module):
     2018, "Integral human pose regression") and whose weights gather features there (Kocabas et al. 2021, "PARE", part
     attention). Places, features, keypoints and the moments of each part are then lifted by a residual perceptron
     (Martinez et al. 2017, "A simple yet effective baseline for 3d human pose estimation"), which learns from skeletons
-    alone at a hundred times the speed. It returns residuals to a stored mean body; rotations come out in the camera
-    frame, which is what a picture shows of a limb, as two columns (Zhou et al. 2019, "On the continuity of rotation
-    representations"), and are made relative to their parents afterwards.
+    alone at a hundred times the speed.
     """
 
-    mean_betas: Tensor
-    mean_rotations: Tensor
-    mean_log_scale: Tensor
-    mean_offset: Tensor
-
     def __init__(self, shapes: int, width: int = 48, features: int = 32, lifter: int = 640, blocks: int = 3) -> None:
-        super().__init__()
+        super().__init__(shapes)
         self.arguments = {"shapes": shapes, "width": width, "features": features, "lifter": lifter, "blocks": blocks}
-        self.shapes = shapes
         self.finder = JointFinder(width, features)
-        self.lifter = Lifter(self.finder.context, features, lifter, blocks, shapes + JOINTS * (6 + 2) + 3)
-        self.register_buffer("mean_betas", torch.zeros(shapes))
-        self.register_buffer("mean_rotations", UPRIGHT.repeat(JOINTS, 1, 1))
-        self.register_buffer("mean_log_scale", torch.tensor(DEFAULT_SCALE).log())
-        self.register_buffer("mean_offset", torch.zeros(2))
-
-    @torch.no_grad()
-    def set_mean(
-        self,
-        betas: Float[Tensor, " s"],
-        body_rotations: Float[Tensor, "23 3 3"],
-        log_scale: Float[Tensor, ""],
-        offset: Float[Tensor, " 2"],
-    ) -> None:
-        """Store the training mean. The root stays upright, facing the camera: all headings have no mean rotation."""
-        self.mean_betas.copy_(betas)
-        self.mean_rotations.copy_(
-            world_rotations(torch.cat([UPRIGHT.to(betas)[None], project_to_rotation(body_rotations)]))
-        )
-        self.mean_log_scale.copy_(log_scale)
-        self.mean_offset.copy_(offset)
+        self.lifter = Lifter(self.finder.context, features, lifter, blocks, self.numbers + 2 * JOINTS)
 
     def forward(self, seen: FitterInput) -> tuple[FitterOutput, JointMaps]:
         """The body, and the joint maps that it was lifted from."""
@@ -155,20 +100,7 @@ class Fitter(nn.Module):
         Joints and keypoints without a part map will do.
         """
         body, moves = self.lifter(findings).float().tensor_split((-2 * JOINTS,), dim=1)
-        return self._output(body), findings.places + MOVE * moves.unflatten(1, (JOINTS, 2))
-
-    def _output(self, residual: Float[Tensor, "b n"]) -> FitterOutput:
-        betas, columns, log_scale, offset = residual.split((self.shapes, JOINTS * 6, 1, 2), dim=1)
-        log_scale = LOG_SCALE_RANGE * torch.tanh(log_scale[:, 0] / LOG_SCALE_RANGE)
-        with torch.autocast(residual.device.type, enabled=False):  # rotations need more than bfloat16's three digits
-            world = from_columns(self.mean_rotations[..., :2] + columns.unflatten(1, (JOINTS, 3, 2)))
-            local = local_rotations(world)
-        return FitterOutput(
-            betas=self.mean_betas + betas,
-            rotations=local,
-            scale=(self.mean_log_scale + log_scale).exp(),
-            offset=self.mean_offset + offset,
-        )
+        return self.body(body), findings.places + MOVE * moves.unflatten(1, (JOINTS, 2))
 
 
 class JointFinder(nn.Module):

@@ -11,7 +11,8 @@ from nbf.errors import InputError
 from nbf.geometry import axis_angle_from_matrix, project_to_rotation, translation_from_crop_camera
 from nbf.known import NOTHING, Known
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Fitter, FitterInput, FitterOutput, JointMaps
+from nbf.nets.fitter import Fitter, FitterInput, JointMaps
+from nbf.nets.mean_body import FitterOutput
 from nbf.nets.mirror import from_sides, mirror_keypoints, mirror_parts
 from nbf.proxy.proxy import Proxy
 from nbf.solve.fit import Fit, Reading

@@ -17,7 +17,7 @@ from nbf.body.pose_prior import PosePrior
 from nbf.errors import InputError
 from nbf.geometry import Camera, matrix_from_axis_angle
 from nbf.known import Gaussian, Known
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 from nbf.proxy.proxy import Proxy, seen_joints
 from nbf.solve import terms
 from nbf.solve.fit import Fit, Solve

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import avg_pool2d
 
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos
@@ -25,6 +26,18 @@ def draw_dressed(sampler: Sampler, segmenter: Segmenter, count: int) -> Batch:
     """`count` dressed people: `parts` true and compressed, `seen_parts` and `seen_keypoints` of their pictures."""
     batch = sampler.sample(count)
     return {"parts": compress(batch["parts"])} | see(segmenter, batch["image"]) | body_labels(batch)
+
+
+def draw_pictures(sampler: Sampler, count: int) -> Batch:
+    """`count` dressed people with their pictures and all that is known of them: `image` (n,3,128,128) and `surface`
+    (n,3,64,64, zero beside the person) as bytes, `parts` true and compressed."""
+    batch = sampler.sample(count)
+    surface = batch["surface"] * batch["surface_mask"][:, None]
+    return {
+        "image": (avg_pool2d(batch["image"], 2) * 255).round().byte(),
+        "surface": (surface * 255).round().byte(),
+        "parts": compress(batch["parts"]),
+    } | body_labels(batch)
 
 
 def draw_labels(sampler: Sampler, count: int) -> Batch:

@@ -15,18 +15,20 @@ from torch.nn import functional as F
 
 from nbf import losses
 from nbf.body.files import load_body
-from nbf.body.joints import MIRROR_SMPL24, world_rotations
-from nbf.body.model import BodyModel, BodyOutput, pose_joints
+from nbf.body.joints import MIRROR_SMPL24
+from nbf.body.model import BodyModel, BodyOutput
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.procrustes import align
 from nbf.nets.blocks import for_inference
-from nbf.nets.fitter import Findings, Fitter, FitterInput, FitterOutput, JointMaps, body_translation
+from nbf.nets.fitter import Findings, Fitter, FitterInput, JointMaps
+from nbf.nets.mean_body import FitterOutput, body_translation
 from nbf.nets.mirror import in_crop, in_pixels
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import load_kind
 from nbf.train.augment import move_people, random_moves
 from nbf.train.batch import BODY_LABELS, Batch, Source, concatenate, mixed_seed
 from nbf.train.blend import train_blended
+from nbf.train.body_task import BodyWeights, body_residuals, true_joints
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig, corrupt, noisy_joints, noisy_keypoints
 from nbf.train.loop import train
@@ -53,19 +55,9 @@ CHUNK = 128
 
 
 @dataclass(frozen=True)
-class FitterWeights:
+class FitterWeights(BodyWeights):
     """Weights of the fitter's losses."""
 
-    rotations: float = 3.0
-    """L_lat, rotations: L1 of matrix entries in the camera frame, in which the network predicts them."""
-    betas: float = 0.1
-    """L_lat, shape: L1 in standard deviations."""
-    joints: float = 3.0
-    """L_3D: joints relative to the pelvis, metres."""
-    projection: float = 3.0
-    """L_2D: projected joints, crop sides."""
-    camera: float = 0.5
-    """L1 of log scale and offset of the crop camera."""
     maps: float = 0.05
     """Cross entropy of the joint maps."""
     places: float = 1.0
@@ -123,10 +115,9 @@ class FitterTask:
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.residuals(output, batch, truth) | self.map_residuals(maps, batch, truth)
 
-    @torch.no_grad()
     def truth(self, batch: Batch) -> Float[Tensor, "b 24 3"]:
         """The true joints, camera metres."""
-        return pose_joints(self.body.rest_joints(batch["betas"]), batch["rotations"], batch["translation"])[1]
+        return true_joints(self.body, batch)
 
     def completed(self, output: FitterOutput, batch: Batch, truth: Tensor) -> FitterOutput:
         """The answers for the first rows of a batch, and after them those for people whose map is not shown."""
@@ -144,25 +135,8 @@ class FitterTask:
 
     def residuals(self, output: FitterOutput, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
         """The weighted losses of an estimate."""
-        weights = self.weights
-        camera = Camera(batch["focal"], batch["center"])
-        translation = body_translation(self.body, output, camera, INPUT_SIZE)
-        _, joints = pose_joints(self.body.rest_joints(output.betas), output.rotations, translation)
-        turns = world_rotations(output.rotations), world_rotations(batch["rotations"])
-        pixels = camera.project(losses.in_front(joints))
-        true_pixels = camera.project(losses.in_front(truth))
-        scale, offset = crop_camera_from_translation(truth[:, 0], camera, INPUT_SIZE)
-        camera_residual = torch.cat(
-            [losses.latent(output.scale.log(), scale.log())[:, None], losses.latent(output.offset, offset)], dim=1
-        )
-        spread = losses.points_3d(joints, truth, joints[:, 0], truth[:, 0])
-        return {
-            "rotations": weights.rotations * losses.latent(*turns).mean(),
-            "betas": weights.betas * losses.latent(output.betas, batch["betas"]).mean(),
-            "joints": weights.joints * spread.mean(),
-            "projection": weights.projection * losses.points_2d(pixels, true_pixels, INPUT_SIZE).mean(),
-            "camera": weights.camera * camera_residual.mean(),
-        }
+        residuals = body_residuals(self.body, output, batch, truth)
+        return {name: getattr(self.weights, name) * value.mean() for name, value in residuals.items()}
 
     def map_residuals(self, maps: JointMaps, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
         """The weighted losses of the joint maps."""

@@ -24,7 +24,7 @@ from nbf.data.pack import Photos
 from nbf.errors import DataError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.geometry.window import clip, pixel_grid
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 from nbf.proxy.proxy import Crops
 from nbf.raster import rasterize
 from nbf.solve.evidence_problem import BodyProblem, Evidence

@@ -14,8 +14,8 @@ from nbf.errors import DataError, ModelFileError
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.rotations import project_to_rotation
 from nbf.nets import Fitter, Locator, Segmenter, load_network
-from nbf.nets.fitter import FitterOutput
 from nbf.nets.locator import LocatorOutput, decode
+from nbf.nets.mean_body import FitterOutput
 from nbf.train.batch import Batch, Source, concatenate
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
