@@ -1,4 +1,4 @@
-"""Train one of the networks: segmenter, fitter (or its lifter alone), locator or doubt."""
+"""Train one of the networks: segmenter, fitter (or its lifter alone), locator, doubt, or that of a baseline."""
 
 import logging
 import sys
@@ -10,11 +10,11 @@ import tyro
 from nbf.errors import InputError
 
 # Each of them has a module of its own, but for the lifter, which is the second half of the fitter.
-VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt")
+VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt", "hmr", "pavlakos", "selfsup")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`nbf train segmenter|fitter|lifter|locator|doubt [options]`; 0 when the weights are written."""
+    """`nbf train NETWORK [options]`; 0 when the weights are written."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: nbf train {{{','.join(VERBS)}}} [options]\n\nnbf train NETWORK --help lists the options.")
         return 0

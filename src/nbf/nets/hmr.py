@@ -7,18 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.nets.blocks import ConvNorm
-from nbf.nets.mean_body import FitterOutput, MeanBody
+from nbf.nets.mean_body import Baseline, FitterOutput
 
+INPUT_SIZE = 128
 PASSES = 3
 FEATURES = 320
 """Channels of the last features of `nbf.nets.trunk.Trunk`."""
 
 
-class Hmr(MeanBody):
+class Hmr(Baseline):
     """From features of a picture and the answer so far, residuals to that answer, three times from the mean body.
 
-    The features are those of a trunk that stays as it is, at a quarter of the picture's resolution in HMR: 4 x 4 cells
-    of 32 pixels of a 128 px crop. HMR trains a ResNet-50 with the rest, for days on GPUs.
+    The features are those that `nbf.nets.trunk.Trunk`, which stays as it is, has of a picture of 128 px. HMR trains a
+    ResNet-50 with the rest, for days on a GPU.
     """
 
     def __init__(self, shapes: int, width: int = 512, thin: int = 96) -> None:

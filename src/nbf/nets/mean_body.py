@@ -91,3 +91,23 @@ class MeanBody(nn.Module):
             scale=(self.mean_log_scale + log_scale).exp(),
             offset=self.mean_offset + offset,
         )
+
+
+class Baseline(MeanBody):
+    """A network that knows how wrong it is on average, and not in whom: as it was for people it had never seen."""
+
+    joint_error: Tensor
+    """(24,) metres, relative to the pelvis."""
+    shape_error: Tensor
+    """(s,) standard deviations of the errors of betas."""
+
+    def __init__(self, shapes: int) -> None:
+        super().__init__(shapes)
+        self.register_buffer("joint_error", torch.zeros(JOINTS))
+        self.register_buffer("shape_error", torch.ones(shapes))
+
+    @torch.no_grad()
+    def set_errors(self, joints: Float[Tensor, " 24"], shape: Float[Tensor, " s"]) -> None:
+        """Store how wrong it was."""
+        self.joint_error.copy_(joints)
+        self.shape_error.copy_(shape)

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from nbf.nets.blocks import ConvNorm
 from nbf.nets.fitter import KEYPOINTS, PerceptronBlock
-from nbf.nets.mean_body import FitterOutput, MeanBody
+from nbf.nets.mean_body import Baseline, FitterOutput
 
 WIDTHS = (16, 32, 64, 96, 128)
 
 
-class Pavlakos(MeanBody):
+class Pavlakos(Baseline):
     """PosePrior and ShapePrior of the paper.
 
     Pose, and the camera, come from the places of the joints and how sure they are, by a perceptron of residual blocks;

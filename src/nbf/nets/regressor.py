@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.nets.blocks import ConvNorm, ResidualBlock
-from nbf.nets.mean_body import FitterOutput, MeanBody
+from nbf.nets.mean_body import Baseline, FitterOutput
 
 HIDDEN = 256
 
 
-class Regressor(MeanBody):
+class Regressor(Baseline):
     """Residual network, pooling, residuals to the mean body (Omran et al. 2018, section 3.1), at 64 px.
 
     Whatever is to be compared as evidence, a picture, parts, joints drawn as heat maps, comes as channels of one map,

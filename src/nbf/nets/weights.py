@@ -17,12 +17,15 @@ from nbf.errors import ModelFileError
 from nbf.files import replacing
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
+from nbf.nets.hmr import Hmr
 from nbf.nets.locator import Locator
+from nbf.nets.pavlakos import Pavlakos
+from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
 
-Network = Segmenter | Locator | Fitter | Doubt
+Network = Segmenter | Locator | Fitter | Doubt | Hmr | Pavlakos | Regressor
 N = TypeVar("N", bound=Network)
-CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt)
+CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt, Hmr, Pavlakos, Regressor)
 ASSETS = Path(__file__).parent.parent / "assets"
 SCALE = ":scale"
 """Ending of the name under which the scales of an int8 tensor are stored."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nbf.errors import InputError
 from nbf.geometry import Camera, Crop
+from nbf.nets.mirror import from_sides, in_sides, mirror_keypoints, mirror_parts
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,28 @@ class Truth:
                 f"crops: expected some whose true {self.kind} are known, as the benchmark's; photos have none"
             )
         return Proxy(crops.camera, **{self.kind: known})
+
+
+def mirrored(proxy: Proxy) -> Proxy:
+    """The evidence of the mirrored picture: left is right."""
+
+    def points(seen: Tensor) -> Tensor:
+        return in_sides(mirror_keypoints(from_sides(seen)))
+
+    def coordinates(surface: Tensor) -> Tensor:
+        # The template's left is its right in the mirror; where nobody is, nobody is seen.
+        across, *others = surface.flip(-1).unbind(1)
+        return torch.stack([torch.where(surface.flip(-1).sum(1) > 0, 1 - across, 0), *others], 1)
+
+    def columns(picture: Tensor) -> Tensor:
+        return picture.flip(-1)
+
+    how = {"parts": mirror_parts, "joints": points, "marked": points, "silhouette": columns, "surface": coordinates}
+    how |= {"image": columns}
+    seen = {name: getattr(proxy, name) for name in how}
+    flip = proxy.camera.center.new_tensor([-1.0, 1.0])
+    camera = Camera(proxy.camera.focal, proxy.camera.center * flip + flip.new_tensor([1.0, 0.0]))
+    return Proxy(camera, **{name: how[name](value) for name, value in seen.items() if value is not None})
 
 
 def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:

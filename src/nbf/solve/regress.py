@@ -17,6 +17,9 @@ from nbf.nets.mirror import from_sides, mirror_keypoints, mirror_parts
 from nbf.proxy.proxy import Proxy
 from nbf.solve.fit import Fit, Reading
 
+FLIP = (-1.0, 1.0)
+"""What the mirror makes of x and y in the crop, from -1 to 1."""
+
 
 class Regress:
     """Bodies straight from a fitter; what is known of the people does not reach it."""
@@ -44,22 +47,13 @@ class Regress:
 def read_both_ways(
     fitter: Callable[[FitterInput], tuple[FitterOutput, JointMaps]], seen: FitterInput
 ) -> tuple[FitterOutput, Reading]:
-    """A fitter's answers for what is seen and for its mirror image: their mean, and how far they are apart.
-
-    Of rotations in the camera frame the chordal mean, the rotation nearest to the sum (Hartley et al. 2013, "Rotation
-    averaging", section 5.3).
-    """
+    """A fitter's answers for what is seen and for its mirror image: their mean, and how far they are apart."""
     mirrored = FitterInput(mirror_parts(seen.parts), mirror_keypoints(seen.keypoints))
     both, maps = fitter(FitterInput(*(torch.cat(pair) for pair in zip(seen, mirrored))))
     direct, back = (FitterOutput(*answers) for answers in zip(*(value.chunk(2) for value in both)))
-    flip = back.offset.new_tensor([-1.0, 1.0])
+    body = mean_of_both(direct, back)
     here, there = world_rotations(direct.rotations), world_rotations(mirror_rotations(back.rotations))
-    body = FitterOutput(
-        betas=(direct.betas + back.betas) / 2,
-        rotations=local_rotations(project_to_rotation(here + there)),
-        scale=(direct.scale * back.scale).sqrt(),
-        offset=(direct.offset + back.offset * flip) / 2,
-    )
+    flip = back.offset.new_tensor(FLIP)
     places, other_places = maps.places.chunk(2)
     other_places = other_places[:, list(MIRROR_SMPL24)] * flip
     spreads, other_spreads = maps.spreads.chunk(2)
@@ -72,3 +66,18 @@ def read_both_ways(
         scale=(direct.scale / back.scale).log(),
     )
     return body, reading
+
+
+def mean_of_both(direct: FitterOutput, back: FitterOutput) -> FitterOutput:
+    """The mean of the answers for a picture and for its mirror image.
+
+    Of rotations in the camera frame the chordal mean, the rotation nearest to the sum (Hartley et al. 2013, "Rotation
+    averaging", section 5.3).
+    """
+    here, there = world_rotations(direct.rotations), world_rotations(mirror_rotations(back.rotations))
+    return FitterOutput(
+        betas=(direct.betas + back.betas) / 2,
+        rotations=local_rotations(project_to_rotation(here + there)),
+        scale=(direct.scale * back.scale).sqrt(),
+        offset=(direct.offset + back.offset * back.offset.new_tensor(FLIP)) / 2,
+    )

@@ -1,6 +1,6 @@
 """What all fitters are trained for: bodies like the true ones (Omran et al. 2018, section 3.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,11 +10,15 @@ from torch import Tensor
 
 from nbf import losses
 from nbf.body.joints import world_rotations
-from nbf.body.model import BodyModel, pose_joints
+from nbf.body.model import BodyModel, BodyOutput, pose_joints
 from nbf.geometry.camera import Camera, crop_camera_from_translation
+from nbf.geometry.procrustes import align
 from nbf.nets.mean_body import FitterOutput, MeanBody, body_translation
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
+
+MEAN_BATCHES = 8
+"""Batches of which an untrained network is told the mean body."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,16 @@ class BodyTask(Generic[NetworkT]):
         output = network(*self.show(batch))
         known = batch.get("has_body")
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
-            residuals = body_residuals(self.body, output, batch, true_joints(self.body, batch))
+            residuals = self.residuals(output, batch)
             return {
                 name: weight * losses.weighted_mean(residuals[name], None if name == "projection" else known)
                 for name, weight in vars(self.weights).items()
                 if weight
             }
+
+    def residuals(self, output: FitterOutput, batch: Batch) -> dict[str, Float[Tensor, " b"]]:
+        """Under the names of the weights."""
+        return body_residuals(self.body, output, batch, true_joints(self.body, batch))
 
 
 @torch.no_grad()
@@ -89,3 +97,52 @@ def body_residuals(
         "projection": losses.points_2d(pixels, true_pixels, INPUT_SIZE).mean(1),
         "camera": camera_residual.mean(1),
     }
+
+
+@torch.no_grad()
+def set_mean(network: MeanBody, body: BodyModel, batches: Iterable[Batch]) -> None:
+    """Store the mean body of some batches in a network that has not been trained yet."""
+    betas, rotations, log_scales, offsets = [], [], [], []
+    for batch in batches:
+        camera = Camera(batch["focal"], batch["center"])
+        scale, offset = crop_camera_from_translation(true_joints(body, batch)[:, 0], camera, INPUT_SIZE)
+        betas.append(batch["betas"])
+        rotations.append(batch["rotations"][:, 1:])
+        log_scales.append(scale.log())
+        offsets.append(offset)
+    network.set_mean(
+        torch.cat(betas).mean(0), torch.cat(rotations).mean(0), torch.cat(log_scales).mean(), torch.cat(offsets).mean(0)
+    )
+
+
+def place(body: BodyModel, output: FitterOutput, camera: Camera) -> BodyOutput:
+    """The estimated body in camera metres; `camera` is that of the crop at the segmenter's input size."""
+    return body(output.betas, output.rotations, body_translation(body, output, camera, INPUT_SIZE))
+
+
+@torch.no_grad()
+def validate_bodies(
+    answer: Callable[[Batch], FitterOutput], batches: Iterable[Batch], body: BodyModel
+) -> dict[str, float]:
+    """Errors over the 24 joints: `mpjpe` (root-aligned), `pa_mpjpe` and `pa_mpjpe_median` after Procrustes, mm;
+    `pixels`, the mean 2D error in a 256 px crop; `betas`, the mean absolute shape error."""
+    errors, aligned, pixels, betas = [], [], [], []
+    for batch in batches:
+        camera = Camera(batch["focal"], batch["center"])
+        output = answer(batch)
+        joints, true = place(body, output, camera).joints, true_joints(body, batch)
+        errors.append((joints - joints[:, :1] - true + true[:, :1]).norm(dim=-1))
+        aligned.append((align(joints, true) - true).norm(dim=-1).mean(-1))
+        pixels.append((camera.project(joints) - camera.project(true)).norm(dim=-1))
+        betas.append((output.betas - batch["betas"]).abs())
+    return {
+        "mpjpe_mm": _mean(errors, 1000.0),
+        "pa_mpjpe_mm": _mean(aligned, 1000.0),
+        "pa_mpjpe_median_mm": round(torch.cat(aligned).median().item() * 1000.0, 2),
+        "pixels": _mean(pixels),
+        "betas": _mean(betas),
+    }
+
+
+def _mean(values: list[Tensor], factor: float = 1.0) -> float:
+    return round(torch.cat([value.flatten() for value in values]).mean().item() * factor, 2)

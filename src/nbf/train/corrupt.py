@@ -58,15 +58,19 @@ def noisy_joints(
 
 def noisy_keypoints(keypoints: Float[Tensor, "b 17 3"]) -> Float[Tensor, "b 17 3"]:
     """True keypoints (-1 to 1 and weight) as a segmenter would give them; for half of the people none at all."""
-    count, device = len(keypoints), keypoints.device
-    person = torch.rand(count, 1, device=device)
-    error = 10.0 ** (-2.3 + 0.8 * person + 0.4 * torch.rand(keypoints.shape[:2], device=device))
-    lost = torch.rand(keypoints.shape[:2], device=device) < 0.3 * person
+    given = torch.rand(len(keypoints), 1, 1, device=keypoints.device) < 0.5
+    return wrong_keypoints(keypoints) * given
+
+
+def wrong_keypoints(keypoints: Float[Tensor, "b 17 3"]) -> Float[Tensor, "b 17 3"]:
+    """True keypoints (-1 to 1 and weight) as a segmenter would give them."""
+    person = torch.rand(len(keypoints), 1, device=keypoints.device)
+    error = 10.0 ** (-2.3 + 0.8 * person + 0.4 * torch.rand(keypoints.shape[:2], device=keypoints.device))
+    lost = torch.rand(keypoints.shape[:2], device=keypoints.device) < 0.3 * person
     error = torch.where(lost, 5 * error, error)
     places = keypoints[..., :2].clamp(-1, 1) + error[..., None] * torch.randn_like(keypoints[..., :2])
-    score = torch.exp(-5 * error) * (0.8 + 0.2 * torch.rand(keypoints.shape[:2], device=device))
-    given = torch.rand(count, 1, 1, device=device) < 0.5
-    return torch.cat([places.clamp(-1, 1), score[..., None]], -1) * given
+    score = torch.exp(-5 * error) * (0.8 + 0.2 * torch.rand(keypoints.shape[:2], device=keypoints.device))
+    return torch.cat([places.clamp(-1, 1), score[..., None]], -1)
 
 
 def drop_parts(parts: Float[Tensor, "b c h w"], probability: float) -> Float[Tensor, "b c h w"]:

@@ -3,7 +3,7 @@ predicted, and from joints alone; then its second half, the lifter, alone, on wh
 once and for all."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from pathlib import Path
@@ -16,19 +16,17 @@ from torch.nn import functional as F
 from nbf import losses
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
-from nbf.body.model import BodyModel, BodyOutput
-from nbf.geometry.camera import Camera, crop_camera_from_translation
-from nbf.geometry.procrustes import align
+from nbf.body.model import BodyModel
+from nbf.geometry.camera import Camera
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import Findings, Fitter, FitterInput, JointMaps
-from nbf.nets.mean_body import FitterOutput, body_translation
+from nbf.nets.mean_body import FitterOutput
 from nbf.nets.mirror import in_crop, in_pixels
-from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import load_kind
 from nbf.train.augment import move_people, random_moves
 from nbf.train.batch import BODY_LABELS, Batch, Source, concatenate, mixed_seed
 from nbf.train.blend import train_blended
-from nbf.train.body_task import BodyWeights, body_residuals, true_joints
+from nbf.train.body_task import MEAN_BATCHES, BodyWeights, body_residuals, set_mean, true_joints, validate_bodies
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig, corrupt, noisy_joints, noisy_keypoints
 from nbf.train.loop import train
@@ -48,8 +46,6 @@ logger = logging.getLogger(__name__)
 # Side of a cell of the joint maps in pixels of the crop.
 JOINT_STRIDE = 8
 JOINT_SIGMA = 1.0
-# Batches of which an untrained network is told the mean body.
-MEAN_BATCHES = 8
 # Maps that are read at a time for the lifter.
 CHUNK = 128
 
@@ -85,7 +81,7 @@ def train_fitter(config: FitterConfig) -> Fitter:
     source = people_source(config.data, config.loop.seed, device)
     task = FitterTask(network, body, config.weights, config.corruption)
     if config.start is None:
-        set_mean(task, islice(source(0), MEAN_BATCHES))
+        set_mean(network, body, islice(source(0), MEAN_BATCHES))
     return train(task, source, config.loop, fitter_validation(config.data, task, device))
 
 
@@ -166,27 +162,6 @@ class FitterTask:
         return FitterInput(parts.contiguous(memory_format=torch.channels_last), keypoints)
 
 
-def place(body: BodyModel, output: FitterOutput, camera: Camera) -> BodyOutput:
-    """The estimated body in camera metres; `camera` is that of the crop at the segmenter's input size."""
-    return body(output.betas, output.rotations, body_translation(body, output, camera, INPUT_SIZE))
-
-
-@torch.no_grad()
-def set_mean(task: FitterTask, batches: Iterable[Batch]) -> None:
-    """Store the mean body of some batches in a task's network, which has not been trained yet."""
-    betas, rotations, log_scales, offsets = [], [], [], []
-    for batch in batches:
-        camera = Camera(batch["focal"], batch["center"])
-        scale, offset = crop_camera_from_translation(task.truth(batch)[:, 0], camera, INPUT_SIZE)
-        betas.append(batch["betas"])
-        rotations.append(batch["rotations"][:, 1:])
-        log_scales.append(scale.log())
-        offsets.append(offset)
-    task.network.set_mean(
-        torch.cat(betas).mean(0), torch.cat(rotations).mean(0), torch.cat(log_scales).mean(), torch.cat(offsets).mean(0)
-    )
-
-
 def fitter_validation(
     data: PeopleConfig, task: FitterTask, device: torch.device
 ) -> Callable[[Fitter], dict[str, float]]:
@@ -204,33 +179,9 @@ def fitter_validation(
     return validate
 
 
-@torch.no_grad()
 def validate_fitter(network: Fitter, batches: Sequence[Batch], task: FitterTask) -> dict[str, float]:
-    """Errors over the 24 joints: `mpjpe` (root-aligned), `pa_mpjpe` and `pa_mpjpe_median` after Procrustes, mm;
-    `pixels`, the mean 2D error in a 256 px crop; `betas`, the mean absolute shape error.
-
-    Proxies are made as in training: give a `task` without corruption.
-    """
-    errors, aligned, pixels, betas = [], [], [], []
-    for batch in batches:
-        camera = Camera(batch["focal"], batch["center"])
-        output = network(task.proxy(batch))[0]
-        joints, true = place(task.body, output, camera).joints, task.truth(batch)
-        errors.append((joints - joints[:, :1] - true + true[:, :1]).norm(dim=-1))
-        aligned.append((align(joints, true) - true).norm(dim=-1).mean(-1))
-        pixels.append((camera.project(joints) - camera.project(true)).norm(dim=-1))
-        betas.append((output.betas - batch["betas"]).abs())
-    return {
-        "mpjpe_mm": _mean(errors, 1000.0),
-        "pa_mpjpe_mm": _mean(aligned, 1000.0),
-        "pa_mpjpe_median_mm": round(torch.cat(aligned).median().item() * 1000.0, 2),
-        "pixels": _mean(pixels),
-        "betas": _mean(betas),
-    }
-
-
-def _mean(values: list[Tensor], factor: float = 1.0) -> float:
-    return round(torch.cat([value.flatten() for value in values]).mean().item() * factor, 2)
+    """Scores of `validate_bodies`. Proxies are made as in training: give a `task` without corruption."""
+    return validate_bodies(lambda batch: network(task.proxy(batch))[0], batches, task.body)
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,16 @@ def mirror_people(batch: Batch, mirrored: Tensor) -> Batch:
     if "parts" in batch:
         labels, shares = batch["parts"].flip(-1).unbind(1)
         other["parts"] = torch.stack([torch.tensor(MIRROR24, dtype=torch.uint8)[labels.long()], shares], 1)
+    if "seen_keypoints" in batch:
         other["seen_keypoints"] = _mirror_pixels(batch["seen_keypoints"])
         other["predicted"] = batch["predicted"]
+    if "image" in batch:
+        other["image"] = batch["image"].flip(-1)
+    if "surface" in batch:
+        surface = batch["surface"].flip(-1)
+        # Bytes; the template's left is its right in the mirror, and nothing is still nothing.
+        across = torch.where((surface > 0).any(1), 255 - surface[:, 0], 0)
+        other["surface"] = torch.cat([across[:, None], surface[:, 1:]], 1)
     return {
         name: torch.where(mirrored.view(-1, *[1] * (value.ndim - 1)), other[name], value)
         for name, value in batch.items()

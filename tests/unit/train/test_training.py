@@ -17,9 +17,10 @@ from nbf.nets import Fitter, Locator, Segmenter, load_network
 from nbf.nets.locator import LocatorOutput, decode
 from nbf.nets.mean_body import FitterOutput
 from nbf.train.batch import Batch, Source, concatenate
+from nbf.train.body_task import set_mean
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.fitter import FitterTask, FitterWeights, set_mean, validate_fitter
+from nbf.train.fitter import FitterTask, FitterWeights, validate_fitter
 from nbf.train.locator import LocatorTask, LocatorWeights, center_targets, validate_locator
 from nbf.train.loop import Schedule, train
 from nbf.train.segmenter import TRUSTED_PARTS, SegmenterTask, SegmenterWeights, validate_segmenter
@@ -92,7 +93,7 @@ def fitter_task(**options) -> FitterTask:
 @pytest.mark.slow
 def test_fitter_learns_16_people_by_heart(tmp_path: Path) -> None:
     batch, task = people(16), fitter_task()
-    set_mean(task, [batch])
+    set_mean(task.network, task.body, [batch])
     task.network.eval()
     before = validate_fitter(task.network, [batch], task)
     network = train(task, repeat(batch), config(tmp_path, steps=140, warmup=10, rate=4e-3))

@@ -1,0 +1,134 @@
+"""Batches for baselines and experiments: drawn people with their pictures and all that is known of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Generator, Tensor
+
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel
+from nbf.errors import DataError
+from nbf.geometry import Camera
+from nbf.nets.mean_body import Baseline, FitterOutput
+from nbf.nets.mirror import in_crop, in_sides
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.nets.weights import read_card, save_network
+from nbf.proxy.proxy import Proxy
+from nbf.train.batch import Batch, Source, mixed_seed
+from nbf.train.body_task import MEAN_BATCHES, BodyTask, place, set_mean, true_joints, validate_bodies
+from nbf.train.config import LoopConfig
+from nbf.train.loop import train
+from nbf.train.packs import expand, load_packs
+from nbf.train.people import mirror_people
+
+BaselineT = TypeVar("BaselineT", bound=Baseline)
+
+
+@dataclass(frozen=True)
+class PicturesConfig:
+    """What the baselines are trained on: packs of `nbf draw --kind pictures`."""
+
+    people: Path = Path("runs/cache/pictures")
+    """Folder of the packs."""
+    test: Path = Path("runs/cache/pictures_test")
+    """Folder of people of the test split, on which training is validated."""
+    batch: int = 64
+    """People per step."""
+    validation: int = 512
+    """People of the test split that are measured now and then."""
+
+
+def load_pictures(folder: Path) -> Batch:
+    """The people of all packs in a folder, as stored. Raises DataError where there are none."""
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise DataError(f"{folder}: no packs of people with pictures; draw them with `nbf draw --kind pictures`")
+    return load_packs(files)
+
+
+def pictures_source(people: Batch, count: int, seed: int, device: torch.device) -> Source:
+    """Endless batches of `count` of the people, mirrored by chance, each from a seed of its own: the run's seed and the
+    step. `image` (n,3,128,128), `parts` and `surface` are as `nbf.train.batch` has them, but for the smaller picture.
+    """
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            generator = Generator().manual_seed(mixed_seed(seed, step))
+            rows = torch.randint(len(people["betas"]), (count,), generator=generator)
+            mirrored = torch.rand(count, generator=generator) < 0.5
+            yield _expanded(mirror_people({name: value[rows] for name, value in people.items()}, mirrored), device)
+            step += 1
+
+    return source
+
+
+def held_out_pictures(people: Batch, count: int, batch: int, device: torch.device) -> list[Batch]:
+    """The first `count` people, in batches of at most `batch`."""
+    rows = torch.arange(min(count, len(people["betas"])))
+    return [_expanded({name: value[some] for name, value in people.items()}, device) for some in rows.split(batch)]
+
+
+def _expanded(batch: dict[str, Tensor], device: torch.device) -> Batch:
+    """On a device, and there, where it costs least, with pictures and maps as numbers."""
+    batch = {name: value.to(device) for name, value in batch.items()}
+    of_bytes = {name: batch[name].float() / 255 for name in ("image", "surface") if name in batch}
+    return batch | of_bytes | {"parts": expand(batch["parts"])}
+
+
+def proxy_of(batch: Batch) -> Proxy:
+    """What is truly there, of a batch."""
+    return Proxy(
+        Camera(batch["focal"], batch["center"]).scaled(1 / INPUT_SIZE),
+        batch["parts"],
+        in_sides(in_crop(batch["keypoints"])),
+        silhouette=1 - batch["parts"][:, 0],
+        surface=batch["surface"],
+        image=batch["image"],
+    )
+
+
+def train_baseline(
+    task: BodyTask[BaselineT], data: PicturesConfig, loop: LoopConfig, show: Callable[[Batch], tuple[Tensor, ...]]
+) -> BaselineT:
+    """The averaged network, which knows how wrong it was for the people of the test split; so does its file.
+
+    `show` makes a network's inputs when it is measured, where a task's may spoil them. Raises DataError where packs are
+    missing.
+    """
+    device = torch.device(loop.device)
+    source = pictures_source(load_pictures(data.people), data.batch, loop.seed, device)
+    held_out = held_out_pictures(load_pictures(data.test), data.validation, data.batch, device)
+    set_mean(task.network, task.body, islice(source(0), MEAN_BATCHES))
+    task.network.to(device)
+
+    def validate(network: BaselineT) -> dict[str, float]:
+        return validate_bodies(lambda batch: network(*show(batch)), held_out, task.body)
+
+    network = train(task, source, loop, validate)
+    with torch.no_grad():
+        network.set_errors(*errors(((network(*show(batch)), batch) for batch in held_out), task.body))
+    weights = loop.folder / "weights.safetensors"
+    save_network(network, weights, read_card(weights)["record"])
+    return network
+
+
+@torch.no_grad()
+def errors(answers: Iterable[tuple[FitterOutput, Batch]], body: BodyModel) -> tuple[Tensor, Tensor]:
+    """How far answers are from the truth: of each joint (24,) on average, metres relative to the pelvis; of each of the
+    betas (s,), the root of the mean square."""
+    joints, betas = [], []
+    for output, batch in answers:
+        camera = Camera(batch["focal"], batch["center"])
+        found, true = place(body, output, camera).joints, true_joints(body, batch)
+        joints.append((found - found[:, :1] - true + true[:, :1]).norm(dim=-1))
+        betas.append(output.betas - batch["betas"])
+    return torch.cat(joints).mean(0), torch.cat(betas).square().mean(0).sqrt()
+
+
+def small_body(device: str) -> BodyModel:
+    """The body that baselines are trained through."""
+    return load_body("anny24", "small").to(device)
