@@ -167,6 +167,8 @@ def mirror_people(batch: Batch, mirrored: Tensor) -> Batch:
     if "seen_keypoints" in batch:
         other["seen_keypoints"] = _mirror_pixels(batch["seen_keypoints"])
         other["predicted"] = batch["predicted"]
+    if "has_body" in batch:
+        other["has_body"] = batch["has_body"]
     if "image" in batch:
         other["image"] = batch["image"].flip(-1)
     if "surface" in batch:

@@ -13,8 +13,11 @@ from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import DataError
 from nbf.geometry import Camera
-from nbf.nets.mean_body import Baseline, FitterOutput
+from nbf.nets.hmr import Hmr
+from nbf.nets.mean_body import FitterOutput
 from nbf.nets.mirror import in_crop, in_sides
+from nbf.nets.pavlakos import Pavlakos
+from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import read_card, save_network
 from nbf.proxy.proxy import Proxy
@@ -25,7 +28,7 @@ from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs
 from nbf.train.people import mirror_people
 
-BaselineT = TypeVar("BaselineT", bound=Baseline)
+BaselineT = TypeVar("BaselineT", Hmr, Pavlakos, Regressor)
 
 
 @dataclass(frozen=True)
