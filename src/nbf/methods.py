@@ -5,13 +5,22 @@
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
 | `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
+| `hmr` | the picture | regress, correcting the answer twice (Kanazawa et al. 2018) |
+| `pavlakos` | joints and silhouette | regress pose from the one, shape from the other (Pavlakos et al. 2018) |
+| `selfsup` | joints and silhouette | regress, then adapt the network to what is seen (Tung et al. 2017) |
 """
 
 from collections.abc import Callable
 
+from nbf.body.files import load_body
 from nbf.errors import InputError
-from nbf.networks import Networks
+from nbf.nets.blocks import for_inference
+from nbf.networks import BODY, Networks
+from nbf.proxy.proxy import Rgb
 from nbf.proxy.segmented import Segmented
+from nbf.proxy.shown import PictureFeatures, joints_and_silhouette
+from nbf.solve.adapt import Adapt
+from nbf.solve.answer import Answer
 from nbf.solve.doubted import Doubted
 from nbf.solve.fit import Method, Solve
 from nbf.solve.optimise import STEPS, Optimise
@@ -22,6 +31,11 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
+    "hmr": lambda networks: Method(Rgb(), Answer(networks.hmr, picture_features(networks), networks.device)),
+    "pavlakos": lambda networks: Method(
+        segmented(networks), Answer(networks.pavlakos, joints_and_silhouette, networks.device)
+    ),
+    "selfsup": lambda networks: Method(segmented(networks), Adapt(networks.regressor, load_body(BODY, "small"))),
 }
 
 
@@ -41,3 +55,8 @@ def refined(networks: Networks, steps: int = STEPS) -> Solve:
     """The fitter's bodies, refined."""
     regress = Regress(networks.fitter, networks.device)
     return Optimise(networks.body, regress, Doubted(networks.body, networks.doubt), steps=steps)
+
+
+def picture_features(networks: Networks) -> PictureFeatures:
+    """What the segmenter's trunk makes of a picture."""
+    return PictureFeatures(for_inference(networks.segmenter.trunk).to(networks.device), networks.device)

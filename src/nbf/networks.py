@@ -10,7 +10,10 @@ from nbf.body.model import BodyModel
 from nbf.errors import InputError, ModelFileError
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
+from nbf.nets.hmr import Hmr
 from nbf.nets.locator import Locator
+from nbf.nets.pavlakos import Pavlakos
+from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import Network, load_kind, load_network
 
@@ -26,6 +29,11 @@ class Networks:
     segmenter: Segmenter
     fitter: Fitter
     doubt: Doubt
+    hmr: Hmr
+    """For the trunk of the bundled segmenter."""
+    pavlakos: Pavlakos
+    regressor: Regressor
+    """What `selfsup` starts from: joints and silhouette -> body."""
     body: BodyModel
     body_name: str = BODY
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -52,6 +60,9 @@ class Networks:
             load_kind("segmenter", Segmenter),
             load_kind("fitter", Fitter),
             load_kind("doubt", Doubt),
+            load_kind("hmr", Hmr),
+            load_kind("pavlakos", Pavlakos),
+            load_kind("regressor", Regressor),
             load_body(BODY),
             device=_checked(device),
         )

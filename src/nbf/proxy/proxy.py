@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nbf.errors import InputError
 from nbf.geometry import Camera, Crop
-from nbf.nets.mirror import from_sides, in_sides, mirror_keypoints, mirror_parts
+from nbf.nets.mirror import from_sides, in_sides, mirror_keypoints, mirror_parts, mirror_surface
 
 
 @dataclass(frozen=True)
@@ -114,20 +114,23 @@ def mirrored(proxy: Proxy) -> Proxy:
     def points(seen: Tensor) -> Tensor:
         return in_sides(mirror_keypoints(from_sides(seen)))
 
-    def coordinates(surface: Tensor) -> Tensor:
-        # The template's left is its right in the mirror; where nobody is, nobody is seen.
-        across, *others = surface.flip(-1).unbind(1)
-        return torch.stack([torch.where(surface.flip(-1).sum(1) > 0, 1 - across, 0), *others], 1)
-
     def columns(picture: Tensor) -> Tensor:
         return picture.flip(-1)
 
-    how = {"parts": mirror_parts, "joints": points, "marked": points, "silhouette": columns, "surface": coordinates}
+    how = {"parts": mirror_parts, "joints": points, "marked": points, "silhouette": columns, "surface": mirror_surface}
     how |= {"image": columns}
     seen = {name: getattr(proxy, name) for name in how}
     flip = proxy.camera.center.new_tensor([-1.0, 1.0])
     camera = Camera(proxy.camera.focal, proxy.camera.center * flip + flip.new_tensor([1.0, 0.0]))
     return Proxy(camera, **{name: how[name](value) for name, value in seen.items() if value is not None})
+
+
+def stacked(one: Proxy, other: Proxy) -> Proxy:
+    """The people of two proxies with evidence of the same kinds."""
+    kinds = [each.name for each in fields(one) if each.name != "camera" and getattr(one, each.name) is not None]
+    cameras = one.camera, other.camera
+    camera = Camera(torch.cat([each.focal for each in cameras]), torch.cat([each.center for each in cameras]))
+    return Proxy(camera, **{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in kinds})
 
 
 def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:

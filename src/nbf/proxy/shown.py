@@ -18,16 +18,16 @@ SIGMA = 1.5
 """Cells: the spread of a joint in its heat map."""
 
 
-class Picture:
+class PictureFeatures:
     """What a trunk makes of the picture, for `nbf.nets.hmr.Hmr`."""
 
-    def __init__(self, trunk: Trunk) -> None:
-        self.trunk = trunk
+    def __init__(self, trunk: Trunk, device: torch.device | str = "cpu") -> None:
+        self.trunk, self.device = trunk, device
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy) -> tuple[Float[Tensor, "n 320 4 4"]]:
         """Raises InputError where there is no picture."""
-        image = _there(proxy.image, "a picture")
+        image = _there(proxy.image, "a picture").to(self.device)
         small = interpolate(image, (hmr.INPUT_SIZE, hmr.INPUT_SIZE), mode="area")
         return (self.trunk(small.contiguous(memory_format=torch.channels_last))[-1],)
 

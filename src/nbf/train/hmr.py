@@ -1,5 +1,6 @@
 """Training `hmr`: bodies from pictures (Kanazawa et al. 2018)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nbf.nets.hmr import Hmr
 from nbf.nets.mean_body import FitterOutput
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import load_kind
-from nbf.proxy.shown import Picture
+from nbf.proxy.shown import PictureFeatures
 from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights
 from nbf.train.config import LoopConfig
@@ -45,7 +46,7 @@ def train_hmr(config: HmrConfig) -> Hmr:
     torch.manual_seed(config.loop.seed)
     body = small_body(config.loop.device)
     trunk = for_inference(load_kind(config.segmenter or "segmenter", Segmenter).trunk).to(config.loop.device)
-    look = Picture(trunk)
+    look = PictureFeatures(trunk, config.loop.device)
 
     def show(batch: Batch) -> tuple[Tensor, ...]:
         return look(proxy_of(batch))
@@ -57,7 +58,9 @@ def train_hmr(config: HmrConfig) -> Hmr:
 class HmrTask(BodyTask[Hmr]):
     """A body's losses, and how unlikely its pose is."""
 
-    def __init__(self, network: Hmr, show, body: BodyModel, weights: HmrWeights) -> None:
+    def __init__(
+        self, network: Hmr, show: Callable[[Batch], tuple[Tensor, ...]], body: BodyModel, weights: HmrWeights
+    ) -> None:
         super().__init__(network, show, body, weights)
         self.prior = PosePrior.load()
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nbf.nets.mirror import from_sides, in_sides
 from nbf.nets.pavlakos import Pavlakos
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, silhouette
 from nbf.proxy.shown import joints_and_silhouette
 from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights
@@ -44,4 +44,4 @@ def spoilt(proxy: Proxy, how: CorruptionConfig) -> Proxy:
     assert proxy.joints is not None
     assert proxy.parts is not None
     joints = in_sides(wrong_keypoints(from_sides(proxy.joints)))
-    return replace(proxy, joints=joints, silhouette=1 - corrupt(proxy.parts, how)[:, 0])
+    return replace(proxy, joints=joints, silhouette=silhouette(corrupt(proxy.parts, how)))

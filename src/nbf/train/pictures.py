@@ -20,7 +20,7 @@ from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import read_card, save_network
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, silhouette
 from nbf.train.batch import Batch, Source, mixed_seed
 from nbf.train.body_task import MEAN_BATCHES, BodyTask, place, set_mean, true_joints, validate_bodies
 from nbf.train.config import LoopConfig
@@ -88,7 +88,7 @@ def proxy_of(batch: Batch) -> Proxy:
         Camera(batch["focal"], batch["center"]).scaled(1 / INPUT_SIZE),
         batch["parts"],
         in_sides(in_crop(batch["keypoints"])),
-        silhouette=1 - batch["parts"][:, 0],
+        silhouette=silhouette(batch["parts"]),
         surface=batch["surface"],
         image=batch["image"],
     )
