@@ -3,7 +3,9 @@
 from nbf.experiments.experiment import Experiment
 from nbf.experiments.fraction import Fraction
 from nbf.experiments.representation import Representation
+from nbf.experiments.segmentation import Segmentation
 from nbf.experiments.supervision import Supervision
 
-EXPERIMENTS: dict[str, Experiment] = {each.name: each for each in (Representation(), Supervision(), Fraction())}
+_ALL: tuple[Experiment, ...] = (Representation(), Segmentation(), Supervision(), Fraction())
+EXPERIMENTS = {each.name: each for each in _ALL}
 """By the names that `nbf experiment` takes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from nbf.geometry import Camera, translation_from_crop_camera
 from nbf.nets.mean_body import FitterOutput
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.nets.weights import load_kind, read_card
+from nbf.nets.weights import N, load_kind, read_card
 from nbf.train.batch import Batch
 from nbf.train.body_task import MEAN_BATCHES, BodyTask, BodyWeights, set_mean
 from nbf.train.config import LoopConfig
@@ -35,15 +36,23 @@ def regress(lab: Lab, name: str, people: Crowd, show: Show, seed: int, weights: 
     """A regressor trained on the crowd, or the one that has been trained under this name; what was cut off goes on."""
     torch.manual_seed(seed)
     preset, body, runs = lab.preset, small_body(str(lab.device)), lab.out / "regressors"
-    finished = runs / name / "weights.safetensors"
-    if finished.is_file() and read_card(finished)["record"]["progress"] == 1:
-        return load_kind(finished, Regressor).to(lab.device)
+    done = finished(runs / name, Regressor)
+    if done is not None:
+        return done.to(lab.device)
     source = pictures_source(people.train, preset.batch, seed, torch.device(lab.device))
     channels = show(next(source(0))).shape[1]
     network = Regressor(channels, body.shape_count).to(lab.device)
     set_mean(network, body, islice(source(0), MEAN_BATCHES))
     loop = LoopConfig(name, steps=preset.steps, rate=RATE, warmup=WARMUP, seed=seed, device=str(lab.device), runs=runs)
     return train(BodyTask(network, lambda batch: (show(batch),), body, weights), source, loop)
+
+
+def finished(folder: Path, kind: type[N]) -> N | None:
+    """What a run in a folder has made, if it came to its end."""
+    weights = folder / "weights.safetensors"
+    if not weights.is_file() or read_card(weights)["record"]["progress"] < 1:
+        return None
+    return load_kind(weights, kind)
 
 
 @torch.no_grad()
