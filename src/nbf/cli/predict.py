@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from nbf.people import People
 
 
+DEAF = ("nbf-plain", "hmr", "pavlakos", "selfsup")
+"""Methods that have no use for what is known of people."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arguments(KnownOptions):
     """From photos to 3D body meshes.
@@ -40,7 +44,8 @@ class Arguments(KnownOptions):
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
     method: str = "nbf"
-    """How bodies are found: nbf, nbf-plain, which does not make them agree with the joints seen in 2D, or smplify."""
+    """How bodies are found: nbf; nbf-plain, which does not make them agree with the joints seen in 2D; or one of those
+    that it is compared with, by their names in docs/refinement.md."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
     """Folder with weights that you trained, used in place of the bundled ones."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
@@ -59,10 +64,10 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
     if given.min_score is not None and not 0 < given.min_score <= 1:
         raise InputError(f"--min-score: expected a probability above 0, up to 1, got {given.min_score:g}")
-    if given.method == "nbf-plain" and (given.height or given.age_group or given.same_person or given.keypoints):
+    if given.method in DEAF and (given.height or given.age_group or given.same_person or given.keypoints):
         raise InputError(
-            "--method nbf-plain: expected no --height, --age-group, --same-person or --keypoints beside it, which only "
-            "refinement can use; use nbf"
+            f"--method {given.method}: expected no --height, --age-group, --same-person or --keypoints beside it, "
+            "which only methods that optimise can use; use nbf"
         )
     if given.output.exists() and not given.output.is_dir():
         raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
