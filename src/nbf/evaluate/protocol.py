@@ -109,16 +109,8 @@ def run(
     seconds = 0.0
     for group in groups:
         batch = group.batch
+        crops, true = asked(batch, body)
         camera = Camera(batch["focal"], batch["center"])
-        here = camera.scaled(1 / INPUT_SIZE)
-        true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
-        truth = Proxy(
-            here,
-            parts=batch["parts"],
-            joints=true_joints(body, true, here),
-            silhouette=silhouette(batch["parts"]),
-        )
-        crops = Crops(batch["image"], here, truth=truth)
         known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
         start = time.perf_counter()
         proxy, fit = method(crops, known)
@@ -134,6 +126,19 @@ def run(
             kept += _kept(batch["image"], labels, fit.bodies, true, camera)
     refined = concatenated(before) if before else None
     return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
+
+
+def asked(batch: dict[str, Tensor], body: BodyModel) -> tuple[Crops, Bodies]:
+    """What a method is shown of the people of a `Group`, and the bodies that it should find."""
+    camera = Camera(batch["focal"], batch["center"]).scaled(1 / INPUT_SIZE)
+    true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
+    truth = Proxy(
+        camera,
+        parts=batch["parts"],
+        joints=true_joints(body, true, camera),
+        silhouette=silhouette(batch["parts"]),
+    )
+    return Crops(batch["image"], camera, truth=truth), true
 
 
 def true_joints(body: BodyModel, true: Bodies, camera: Camera) -> Float[Tensor, "n 17 3"]:

@@ -80,19 +80,51 @@ def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> 
     return paper
 
 
+def comparison_sheet(rows: Sequence[dict[str, Entry]], faces: Int64[Tensor, "f 3"], title: str) -> Image.Image:
+    """One picture a row, one way to find the bodies in it a column: mesh over the picture, from the side beneath.
+
+    Rows have entries of the same names, in the same order. The first column is the picture itself.
+    """
+    names = list(rows[0]) if rows else []
+    cell = _TILE + _GAP, 2 * _TILE + _CAPTION
+    size = _GAP + (1 + len(names)) * cell[0], _TITLE + _CAPTION + len(rows) * cell[1] + _GAP
+    paper = Image.new("RGB", size, _PAPER)
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
+    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=ImageFont.load_default(size=_FONT + 4), anchor="lm")
+    for column, name in enumerate(names, 1):
+        pen.text((_GAP + column * cell[0], _TITLE + _CAPTION / 2), name, fill=_INK, font=font, anchor="lm")
+    for row, entries in enumerate(rows):
+        top = _TITLE + _CAPTION + row * cell[1]
+        for column, entry in enumerate(entries.values(), 1):
+            left = _GAP + column * cell[0]
+            picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+            if column == 1:
+                paper.paste(picture, (_GAP, top))
+            paper.paste(_meshed(entry, picture, faces), (left, top))
+            paper.paste(_from_the_side(entry, faces), (left, top + _TILE))
+            pen.text((left, top + 2 * _TILE + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
+    return paper
+
+
 def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
     zoom = _TILE / entry.picture.width
     picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
     pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
     parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
+    return [picture, parted, _meshed(entry, picture, faces), _from_the_side(entry, faces)]
+
+
+def _meshed(entry: Entry, picture: Image.Image, faces: Int64[Tensor, "f 3"]) -> Image.Image:
     if not len(entry.vertices):
-        return [picture, parted, picture, Image.new("RGB", (_TILE, _TILE), _STUDIO)]
-    meshed = over(picture, draw_mesh(entry.vertices, faces, entry.camera.scaled(zoom), _TILE, _TILE))
-    return [picture, parted, meshed, _from_the_side(entry, faces)]
+        return picture
+    camera = entry.camera.scaled(_TILE / entry.picture.width)
+    return over(picture, draw_mesh(entry.vertices, faces, camera, _TILE, _TILE))
 
 
 def _from_the_side(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
     studio = Image.new("RGB", (_TILE, _TILE), _STUDIO)
+    if not len(entry.vertices):
+        return studio
     if entry.true is None:
         turned, camera = side_view(entry.vertices, _TILE, _TILE)
         return over(studio, draw_mesh(turned, faces, camera, _TILE, _TILE))

@@ -1,4 +1,4 @@
-"""What an experiment leaves: one Markdown page with tables, the same numbers as JSON, and a plot."""
+"""What an experiment leaves: one Markdown page with tables, the same numbers as JSON, a plot, and galleries."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Generator, Tensor
 
 from nbf.errors import InputError
 from nbf.files import replacing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -117,16 +118,21 @@ class Report:
     """Draws onto an empty figure of matplotlib's."""
     findings: Sequence[str] = field(default_factory=list)
     """One sentence each, with its numbers: made by the same code, whatever they turn out to say."""
+    galleries: dict[str, Callable[[], Image.Image]] = field(default_factory=dict)
+    """Further pictures, by the names that their files end in: drawn when they are written."""
 
     def write(self, folder: Path, name: str, how: dict[str, Any]) -> list[Path]:
-        """NAME.md, NAME.json and NAME.png in a folder; `how` says by which command it was made.
+        """NAME.md, NAME.json, NAME.png and NAME-GALLERY.png in a folder; `how` says by which command it was made.
 
         Raises InputError where matplotlib is missing.
         """
         page = [f"# {self.title}", "", *(f"- {each}" for each in self.findings), ""]
         for table in self.tables:
             page += [table.markdown(), ""]
-        page += [f"![{self.title}]({name}.png)", "", *(f"{key}: {value}  " for key, value in how.items())]
+        page += [f"![{self.title}]({name}.png)", ""]
+        for gallery in self.galleries:
+            page += [f"![{gallery}]({name}-{gallery}.png)", ""]
+        page += [f"{key}: {value}  " for key, value in how.items()]
         numbers = {"title": self.title, **how, "findings": list(self.findings)}
         numbers |= {"tables": [table.numbers() for table in self.tables]}
         paths = [folder / f"{name}.{kind}" for kind in ("md", "json", "png")]
@@ -141,6 +147,10 @@ class Report:
             figure = new_figure()
             self.plot(figure)
             figure.savefig(draft, dpi=110)
+        for gallery, draw in self.galleries.items():
+            paths.append(folder / f"{name}-{gallery}.png")
+            with replacing(paths[-1]) as draft:
+                draw().save(draft)
         return paths
 
 
@@ -155,10 +165,10 @@ def new_figure() -> "Figure":
     return Figure(figsize=(8, 4.5), layout="constrained")
 
 
-def bars(table: Table, column: int = 0, label: str = "") -> "Callable[[Figure], None]":
+def bars(table: Table, column: int = 0, label: str = "") -> "Callable[[FigureBase], None]":
     """A plot: one bar a line of the table, as long as its column says, with the interval."""
 
-    def plot(figure: "Figure") -> None:
+    def plot(figure: "FigureBase") -> None:
         axes = figure.subplots()
         rows = {name: cells[column] for name, cells in table.rows.items()}
         shown = {name: cell for name, cell in rows.items() if isinstance(cell, Estimate)}
@@ -174,10 +184,10 @@ def bars(table: Table, column: int = 0, label: str = "") -> "Callable[[Figure], 
 
 def lines(
     series: dict[str, list[tuple[float, Estimate]]], across: str, up: str, *, logarithmic: bool = False
-) -> "Callable[[Figure], None]":
+) -> "Callable[[FigureBase], None]":
     """A plot: one line for each name, through estimates at places, with their intervals as bands."""
 
-    def plot(figure: "Figure") -> None:
+    def plot(figure: "FigureBase") -> None:
         axes = figure.subplots()
         for name, points in series.items():
             x, y = [place for place, _ in points], [estimate for _, estimate in points]
@@ -192,5 +202,19 @@ def lines(
         axes.spines[["top", "right"]].set_visible(False)
         if len(series) > 1:
             axes.legend(frameon=False)
+
+    return plot
+
+
+def beside(plots: "dict[str, Callable[[FigureBase], None]]", columns: int) -> "Callable[[Figure], None]":
+    """Several plots with their titles, so many in a row."""
+
+    def plot(figure: "Figure") -> None:
+        rows = -(-len(plots) // columns)
+        figure.set_size_inches(max(8.0, 3.5 * columns), max(4.5, 2.8 * rows))
+        panels = figure.subfigures(rows, columns, squeeze=False)
+        for panel, (title, draw) in zip(panels.flat, plots.items()):
+            draw(panel)
+            panel.suptitle(title, fontsize="medium")
 
     return plot
