@@ -5,21 +5,29 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate, softmax
+from torch.nn.functional import interpolate, one_hot, softmax
 
 from nbf import losses
+from nbf.body.bodies import Bodies
+from nbf.body.files import load_body
 from nbf.evaluate import metrics
+from nbf.evaluate.bench import Benchmark
+from nbf.evaluate.sheet import Entry, sheet
 from nbf.experiments.experiment import Case, Lab, Scores
 from nbf.experiments.people import crowd
 from nbf.experiments.regression import RATE, WARMUP, finished, scored
 from nbf.experiments.report import Column, Estimate, Report, Table
+from nbf.geometry import Camera, Crop, translation_from_crop_camera
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.fitter import Fitter, FitterInput
+from nbf.nets.mean_body import FitterOutput
 from nbf.nets.mirror import segment_both_ways
 from nbf.nets.segmenter import INPUT_SIZE, Segmenter
 from nbf.nets.unet import UNet
 from nbf.nets.weights import load_kind
+from nbf.networks import BODY
 from nbf.solve.regress import read_both_ways
 from nbf.train.batch import Batch
 from nbf.train.config import LoopConfig
@@ -34,11 +42,15 @@ PARTS = 25
 SMALL = {"small-8": (8, 1.0), "small-16-tenth": (16, 0.1), "small-16-third": (16, 1 / 3), "small-16": (16, 1.0)}
 SMALL |= {"small-32": (32, 1.0)}
 """Small segmenters by their width, and by the share of the preset's steps that they are trained for."""
-RESOLUTIONS = (32, 48, 64, 128)
+RESOLUTIONS = (32, 64, 128, 256)
 """Pixels a side of the crops that the bundled segmenter is shown, enlarged to the 256 that it expects."""
 NOISE = (3.0, 1.5)
 """Of true maps that are spoilt: standard deviation of smooth noise on the log probabilities."""
-_DROPPED, _SHARE_SEEN = 0.05, 0.5
+_DROPPED, _BLURRED = 0.05, 0.5
+SMALL_SIDE = 128
+SHOWN = 12
+"""People in each gallery."""
+_KNOWN = ("image", "betas", "rotations", "translation", "focal", "center")
 COLUMNS = (
     Column("F1, %", "f1", factor=100),
     Column("mIoU, %", "miou", factor=100),
@@ -67,7 +79,7 @@ class Segmentation:
         return [Case(name, lambda make=make: measured(lab, make())) for name, make in makers.items()]
 
     def report(self, results: dict[str, Scores]) -> Report:
-        table = Table.of("Drawn people of the test split, the bundled fitter on part maps alone", COLUMNS, results)
+        table = Table.of("bench:wild, the bundled fitter on part maps alone", COLUMNS, results)
         f1, error = (
             torch.tensor([float(scores[key].mean()) for scores in results.values()]) for key in ("f1", "pa_mpjpe")
         )
@@ -80,31 +92,73 @@ class Segmentation:
             f"Correlation of F1 and PA-MPJPE over the {len(results)} segmentations: {among:.2f}.",
             f"Within {best}, of a person's IoU and their error: {within[best]:.2f}.",
         ]
-        return Report("Do better segmentations give better fits?", [table], scatter(results), findings)
+        galleries = {
+            "true": lambda: gallery(results["true"], "The worst fits to true maps"),
+            "predicted": lambda: gallery(results[best], f"The worst fits to maps of {best}"),
+        }
+        return Report("Do better segmentations give better fits?", [table], scatter(results), findings, galleries)
 
 
 @torch.no_grad()
 def measured(lab: Lab, segment: Segment) -> Scores:
-    """Errors of the bodies, person by person; `iou`, of the parts of a person; `f1` and `miou` over all people."""
-    people, fitter = crowd(lab), for_inference(load_kind("fitter", Fitter)).to(lab.device)
+    """Errors of the bodies, person by person; `iou`, of the parts of a person; `f1` and `miou` over all people; and, of
+    the SHOWN worst, what the gallery shows."""
+    fitter = for_inference(load_kind("fitter", Fitter)).to(lab.device)
+    bench = Benchmark.load("wild", lab.benchmark)
+    people = [
+        {name: value.to(lab.device) for name, value in group.batch.items()}
+        for group in bench.groups(min(lab.preset.test, len(bench)))
+    ]
     confusion, ious = torch.zeros(PARTS, PARTS, dtype=torch.long), []
-    maps: list[Tensor] = []
-    for batch in people.test:
-        maps.append(segment(batch))
-        found, true = maps[-1].argmax(1).cpu(), batch["parts"].argmax(1).cpu()
-        for one, other in zip(found, true):
+    labels: list[Tensor] = []
+    outputs: list[FitterOutput] = []
+
+    def answer(batch: Batch) -> FitterOutput:
+        parts = segment(batch)
+        labels.append(parts.argmax(1).cpu())
+        outputs.append(read_both_ways(fitter, FitterInput.of_parts(parts))[0])
+        return outputs[-1]
+
+    scores = scored(answer, people, bench.body.to(lab.device))
+    for batch, found in zip(people, labels):
+        for one, other in zip(found, batch["parts"].argmax(1).cpu()):
             matrix = metrics.confusion(one, other, PARTS, torch.ones_like(one, dtype=torch.bool))
             ious.append(metrics.mean_iou(matrix))
             confusion += matrix
-    shown = iter(maps)
-    scores = scored(
-        lambda batch: read_both_ways(fitter, FitterInput.of_parts(next(shown)))[0], people.test, people.body
-    )
+    worst = scores["pa_mpjpe"].argsort(descending=True)[:SHOWN]
+    known = {name: torch.cat([batch[name] for batch in people]).cpu()[worst] for name in _KNOWN}
+    found = FitterOutput(*(torch.cat(values).cpu()[worst] for values in zip(*outputs)))
+    camera = Camera(known["focal"], known["center"])
+    pelvis = translation_from_crop_camera(found.scale, found.offset, camera, INPUT_SIZE)
     return scores | {
         "iou": torch.tensor(ious),
         "f1": torch.tensor([metrics.mean_f1(confusion)]),
         "miou": torch.tensor([metrics.mean_iou(confusion)]),
+        **{f"shown_{name}": value for name, value in known.items()},
+        "shown_labels": torch.cat(labels)[worst].byte(),
+        "shown_error": scores["pa_mpjpe"][worst],
+        "found_betas": found.betas,
+        "found_rotations": found.rotations,
+        "found_pelvis": pelvis,
     }
+
+
+def gallery(scores: Scores, title: str) -> Image.Image:
+    """The worst fits to one kind of map: picture, map, mesh; from the side, the truth is blue."""
+    body = load_body(BODY)
+    true = body(scores["shown_betas"], scores["shown_rotations"], scores["shown_translation"]).vertices
+    bodies = Bodies(scores["found_betas"], scores["found_rotations"], scores["found_pelvis"])
+    found = bodies.posed(body).vertices
+    entries = []
+    for i, pixels in enumerate(scores["shown_image"]):
+        side = pixels.shape[-1]
+        parts = one_hot(scores["shown_labels"][i].long(), PARTS).permute(2, 0, 1).float()
+        whole = Crop(torch.full((2,), side / 2), torch.tensor(float(side)), side)
+        camera = Camera(scores["shown_focal"][i], scores["shown_center"][i]).scaled(side / INPUT_SIZE)
+        picture = Image.fromarray((pixels * 255).round().byte().permute(1, 2, 0).numpy())
+        caption = f"PA-MPJPE {float(scores['shown_error'][i]):.0f} mm"
+        entries.append(Entry(picture, [(parts, whole)], found[i : i + 1], camera, caption, true[i : i + 1]))
+    return sheet(entries, body.faces, title)
 
 
 def scatter(results: dict[str, Scores]) -> "Callable[[Figure], None]":
@@ -129,6 +183,11 @@ def scatter(results: dict[str, Scores]) -> "Callable[[Figure], None]":
     return plot
 
 
+def small_picture(batch: Batch) -> Float[Tensor, "b 3 128 128"]:
+    """What small segmenters see."""
+    return interpolate(batch["image"], (SMALL_SIDE, SMALL_SIDE), mode="area")
+
+
 class SmallTask:
     """Part cross-entropy of a small segmenter."""
 
@@ -136,7 +195,7 @@ class SmallTask:
         self.network = network
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
-        logits = network(batch["image"])
+        logits = network(small_picture(batch))
         return {"parts": losses.part_cross_entropy(logits, batch["parts"]).mean()}
 
 
@@ -151,7 +210,7 @@ def _small(lab: Lab, name: str) -> Segment:
         loop = LoopConfig(name, steps=steps, rate=RATE, warmup=WARMUP, device=str(lab.device), runs=runs)
         network = train(SmallTask(UNet(3, PARTS, width)), source, loop)
     seen = network.to(lab.device).eval()
-    return lambda batch: softmax(seen(batch["image"]), 1)
+    return lambda batch: softmax(seen(small_picture(batch)), 1)
 
 
 def _bundled(lab: Lab, side: int) -> Segment:
@@ -169,7 +228,7 @@ def _bundled(lab: Lab, side: int) -> Segment:
 def _noisy(noise: float) -> Segment:
     def segment(batch: Batch) -> Tensor:
         torch.manual_seed(0)
-        spoilt = blur(drop_parts(batch["parts"], _DROPPED), _SHARE_SEEN)
+        spoilt = blur(drop_parts(batch["parts"], _DROPPED), _BLURRED)
         return noisy_softmax(spoilt, noise)
 
     return segment
