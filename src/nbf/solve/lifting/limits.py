@@ -1,0 +1,79 @@
+"""Which ways limbs can be held: a limit of the child that depends on how its parent is held.
+
+Akhter & Black 2015, "Pose-conditioned joint angle limits for 3D human pose reconstruction", section 3, gather the
+directions that stretching actors gave to a bone and, for each, those of the bone that hangs on it. Their captures and
+tables are not open; what is here is ours. The directions of the two bones of a limb, as one point in six dimensions,
+are compared with those of the training poses, of which a well spread few stand for all (the k centres of Gonzalez
+1985): a limb is possible where one of these is as near as the most distant training pose is to its own. A forearm is
+so judged together with its upper arm. The poses obey the house's own limits (`nbf.body.anatomy`) already.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.solve.lifting.basis import mirrored, point
+
+KINDS = ("arm", "leg", "trunk", "head")
+OF_CHAINS = (0, 0, 1, 1, 2, 3)
+"""Kinds of the six pairs of bones: left arm, right arm, left leg, right leg, trunk, head."""
+
+
+def held(points: Float[Tensor, "*b 41 3"]) -> Float[Tensor, "*b 6 6"]:
+    """How the limbs of a pose are held: unit directions of upper and lower arms in the chest's frame, of thighs and shins
+    in the pelvis' frame, of the chest's two axes in the pelvis' frame, of neck and face in the chest's frame.
+
+    Those of the right are mirrored, so that they compare with the left.
+    """
+    chest = _frame(points, "left_shoulder", "right_shoulder", "spine3", "neck")
+    pelvis = _frame(points, "left_hip", "right_hip", "pelvis", "spine1")
+    back = mirrored(points)
+    chest_back = _frame(back, "left_shoulder", "right_shoulder", "spine3", "neck")
+    pelvis_back = _frame(back, "left_hip", "right_hip", "pelvis", "spine1")
+    chains = [
+        _pair(points, chest, "left_shoulder", "left_elbow", "left_wrist"),
+        _pair(back, chest_back, "left_shoulder", "left_elbow", "left_wrist"),
+        _pair(points, pelvis, "left_hip", "left_knee", "left_ankle"),
+        _pair(back, pelvis_back, "left_hip", "left_knee", "left_ankle"),
+        (pelvis.mT @ chest)[..., :2].mT.flatten(-2),
+        _pair(points, chest, "neck", "head", "nose"),
+    ]
+    return torch.stack(chains, -2)
+
+
+def beyond(
+    held: Float[Tensor, "*b 6 6"], limbs: Float[Tensor, "4 n 6"], reach: Float[Tensor, "4"]
+) -> Float[Tensor, "*b 6"]:
+    """How far each is from what training poses do; 0 within. `limbs` and `reach` are those of a `PoseBasis`."""
+    kinds = list(OF_CHAINS)
+    apart = (held[..., None, :] - limbs[kinds]).square().sum(-1).amin(-1)
+    return (apart.clamp_min(1e-12).sqrt() - reach[kinds]).clamp_min(0)
+
+
+def spread_out(samples: Float[Tensor, "m 6"], count: int) -> tuple[Float[Tensor, "{count} 6"], Float[Tensor, ""]]:
+    """So many of the samples that every other is near to one of them, and how near (Gonzalez 1985, "Clustering to
+    minimize the maximum intercluster distance")."""
+    picked = [samples[0]]
+    apart = (samples - picked[0]).norm(dim=-1)
+    while len(picked) < count:
+        picked.append(samples[apart.argmax()])
+        apart = torch.minimum(apart, (samples - picked[-1]).norm(dim=-1))
+    return torch.stack(picked), apart.max()
+
+
+def _frame(points: Tensor, left: str, right: str, below: str, above: str) -> Tensor:
+    """Axes as columns: to the left, up, ahead."""
+    across = _unit(points[..., point(left), :] - points[..., point(right), :])
+    up = points[..., point(above), :] - points[..., point(below), :]
+    up = _unit(up - (up * across).sum(-1, keepdim=True) * across)
+    return torch.stack([across, up, torch.linalg.cross(across, up)], -1)
+
+
+def _pair(points: Tensor, frame: Tensor, root: str, middle: str, end: str) -> Tensor:
+    upper = _unit(points[..., point(middle), :] - points[..., point(root), :])
+    lower = _unit(points[..., point(end), :] - points[..., point(middle), :])
+    return (frame.mT @ torch.stack([upper, lower], -1)).mT.flatten(-2)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vectors.square().sum(-1, keepdim=True).clamp_min(1e-12).sqrt()
