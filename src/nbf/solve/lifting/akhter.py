@@ -17,7 +17,7 @@ from nbf.geometry import matrix_from_axis_angle
 from nbf.solve.levenberg import Block, cost, solve
 from nbf.solve.lifting.basis import PoseBasis, bones
 from nbf.solve.lifting.camera import Lifted, Seen
-from nbf.solve.lifting.limits import beyond, held
+from nbf.solve.lifting.limits import beyond, held, nearest
 from nbf.solve.lifting.pursuit import Guess, pursuit
 
 MEMBERS = 10
@@ -74,27 +74,30 @@ class LimitedProblem:
         shown = self.seen.about(points) @ state.rotations.mT * state.scale[:, None, None]
         root = self.seen.weights.sqrt() * self.seen.weights.gt(0).sum(1, keepdim=True).sqrt() / _JOINT
         joints = (shown[..., :2] - self.seen.points) * root[..., None]
-        form = torch.cat([self._form(points), state.factors / _FACTOR], 1)
+        likeness = nearest(held(points), self.basis.limbs)
+        members = self.basis.deviations[self.guess.chosen]
+        form = self._form(state.factors, members, likeness)
         if not jacobian:
             return [Block(joints, None), Block(form[..., None], None)]
-        members = self.basis.deviations[self.guess.chosen]
         moves = torch.stack([self.seen.about(members[:, j]) for j in range(members.shape[1])], 1)
         moves = moves @ state.rotations.mT[:, None] * state.scale[:, None, None, None]
         turns = torch.linalg.cross(torch.eye(3).to(shown)[:, None, None], shown[None], dim=-1)
         columns = torch.cat([turns.permute(1, 2, 3, 0), shown[..., None], moves.permute(0, 2, 3, 1)], -1)
-        slopes = vmap(jacfwd(lambda p: self._form(p[None])[0]))(points)
-        by_factors = torch.einsum("brpi,bjpi->brj", slopes, members)
-        eye = torch.eye(members.shape[1]).to(shown).expand(len(shown), -1, -1) / _FACTOR
-        lower = torch.cat([by_factors, eye], 1)
-        lower = torch.cat([lower.new_zeros(*lower.shape[:2], 4), lower], 2)
+        slopes = vmap(jacfwd(self._form))(state.factors, members, likeness)
+        slopes = torch.cat([slopes.new_zeros(*slopes.shape[:2], 4), slopes], 2)
         return [
             Block(joints, columns[:, :, :2] * root[..., None, None]),
-            Block(form[..., None], lower[:, :, None]),
+            Block(form[..., None], slopes[:, :, None]),
         ]
 
-    def _form(self, points: Float[Tensor, "b 41 3"]) -> Float[Tensor, "b 29"]:
+    def _form(
+        self, factors: Float[Tensor, "*b j"], members: Float[Tensor, "*b j 41 3"], likeness: Float[Tensor, "*b 6 6"]
+    ) -> Float[Tensor, "*b 29+j"]:
+        """Residuals that no picture has a part in."""
+        points = self.basis.mean + torch.einsum("...j,...jpi->...pi", factors, members)
         long = bones(points).square().sum(-1).clamp_min(1e-8).sqrt() - self.basis.lengths
-        return torch.cat([long / _BONE, beyond(held(points), self.basis.limbs, self.basis.reach) / _LIMB], 1)
+        outside = beyond(held(points), likeness, self.basis.reach)
+        return torch.cat([long / _BONE, outside / _LIMB, factors / _FACTOR], -1)
 
 
 def _improve(seen: Seen, basis: PoseBasis, guess: Guess) -> Guess:

@@ -41,13 +41,19 @@ def held(points: Float[Tensor, "*b 41 3"]) -> Float[Tensor, "*b 6 6"]:
     return torch.stack(chains, -2)
 
 
+def nearest(held: Float[Tensor, "*b 6 6"], limbs: Float[Tensor, "4 n 6"]) -> Float[Tensor, "*b 6 6"]:
+    """Of the ways to hold limbs that a `PoseBasis` knows, the nearest to each."""
+    known = limbs[list(OF_CHAINS)]
+    rows = torch.cdist(held.flatten(0, -3).transpose(0, 1).contiguous(), known).argmin(-1)
+    return known.gather(1, rows[..., None].expand(-1, -1, 6)).transpose(0, 1).unflatten(0, held.shape[:-2])
+
+
 def beyond(
-    held: Float[Tensor, "*b 6 6"], limbs: Float[Tensor, "4 n 6"], reach: Float[Tensor, "4"]
+    held: Float[Tensor, "*b 6 6"], nearest: Float[Tensor, "*b 6 6"], reach: Float[Tensor, "4"]
 ) -> Float[Tensor, "*b 6"]:
-    """How far each is from what training poses do; 0 within. `limbs` and `reach` are those of a `PoseBasis`."""
-    kinds = list(OF_CHAINS)
-    apart = (held[..., None, :] - limbs[kinds]).square().sum(-1).amin(-1)
-    return (apart.clamp_min(1e-12).sqrt() - reach[kinds]).clamp_min(0)
+    """How far each is from what training poses do; 0 within."""
+    apart = (held - nearest).square().sum(-1).clamp_min(1e-12).sqrt()
+    return (apart - reach[list(OF_CHAINS)]).clamp_min(0)
 
 
 def spread_out(samples: Float[Tensor, "m 6"], count: int) -> tuple[Float[Tensor, "{count} 6"], Float[Tensor, ""]]:

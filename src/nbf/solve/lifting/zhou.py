@@ -15,7 +15,7 @@ from nbf.solve.lifting.basis import PoseBasis
 from nbf.solve.lifting.camera import Lifted, Seen, reversed_depth, turned
 from nbf.solve.lifting.sparse import sparse_codes
 
-PENALTY = 0.02
+PENALTY = 0.002
 """Of the factors' sum, against half of the weighted mean square residual."""
 _ITERATIONS, _ROUNDS, _CODE_STEPS = 200, 15, 40
 _STIFFNESS = 0.1
