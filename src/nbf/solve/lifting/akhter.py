@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.func import jacfwd, vmap
 
 from nbf.geometry import matrix_from_axis_angle
+from nbf.geometry.quaternions import skew
 from nbf.solve.levenberg import Block, cost, solve
 from nbf.solve.lifting.basis import PoseBasis, bones
 from nbf.solve.lifting.camera import Lifted, Seen
-from nbf.solve.lifting.limits import beyond, held, nearest
+from nbf.solve.lifting.limits import OF_CHAINS, held, held_slopes, nearest
 from nbf.solve.lifting.pursuit import Guess, pursuit
 
 MEMBERS = 10
 _STEPS = 4
 # Standard deviations: of joints, shares of the person's spread in the picture; of bones, metres; of limbs, as the
 # distance of their unit vectors; of factors, metres.
-_JOINT, _BONE, _LIMB, _FACTOR = 0.03, 0.03, 0.1, 0.5
+_JOINT, _BONE, _LIMB, _FACTOR = 0.05, 0.03, 0.05, 0.3
 
 
 def lift_akhter(seen: Seen, basis: PoseBasis, members: int = MEMBERS) -> Lifted:
@@ -37,7 +37,7 @@ def lift_akhter(seen: Seen, basis: PoseBasis, members: int = MEMBERS) -> Lifted:
 
 @dataclass(frozen=True)
 class Unknowns:
-    """Cameras and factors of b people, a point of a manifold: a step is a turn, a change of log scale and of factors."""
+    """Cameras and factors of b people, a point of a manifold: a step is a turn and changes of log scale and factors."""
 
     rotations: Float[Tensor, "b 3 3"]
     scale: Float[Tensor, " b"]
@@ -70,34 +70,32 @@ class LimitedProblem:
 
     def blocks(self, state: Unknowns, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
-        points = replace(self.guess, factors=state.factors).points(self.basis)
-        shown = self.seen.about(points) @ state.rotations.mT * state.scale[:, None, None]
-        root = self.seen.weights.sqrt() * self.seen.weights.gt(0).sum(1, keepdim=True).sqrt() / _JOINT
-        joints = (shown[..., :2] - self.seen.points) * root[..., None]
-        likeness = nearest(held(points), self.basis.limbs)
-        members = self.basis.deviations[self.guess.chosen]
-        form = self._form(state.factors, members, likeness)
+        basis, seen = self.basis, self.seen
+        points = replace(self.guess, factors=state.factors).points(basis)
+        shown = seen.about(points) @ state.rotations.mT * state.scale[:, None, None]
+        # As large as if all that are seen were seen alike.
+        sure = (seen.weights * seen.weights.gt(0).sum(1, keepdim=True)).sqrt() / _JOINT
+        joints = (shown[..., :2] - seen.points) * sure[..., None]
+        lines, ways = bones(points), held(points)
+        long = lines.norm(dim=-1).clamp_min(1e-6)
+        away = ways - nearest(ways, basis.limbs)
+        apart = away.norm(dim=-1).clamp_min(1e-6)
+        beyond = (apart - basis.reach[list(OF_CHAINS)]).clamp_min(0)
+        values = [joints, ((long - basis.lengths) / _BONE)[..., None], (beyond / _LIMB)[..., None]]
+        values.append((state.factors / _FACTOR)[..., None])
         if not jacobian:
-            return [Block(joints, None), Block(form[..., None], None)]
-        moves = torch.stack([self.seen.about(members[:, j]) for j in range(members.shape[1])], 1)
-        moves = moves @ state.rotations.mT[:, None] * state.scale[:, None, None, None]
-        turns = torch.linalg.cross(torch.eye(3).to(shown)[:, None, None], shown[None], dim=-1)
-        columns = torch.cat([turns.permute(1, 2, 3, 0), shown[..., None], moves.permute(0, 2, 3, 1)], -1)
-        slopes = vmap(jacfwd(self._form))(state.factors, members, likeness)
-        slopes = torch.cat([slopes.new_zeros(*slopes.shape[:2], 4), slopes], 2)
-        return [
-            Block(joints, columns[:, :, :2] * root[..., None, None]),
-            Block(form[..., None], slopes[:, :, None]),
-        ]
-
-    def _form(
-        self, factors: Float[Tensor, "*b j"], members: Float[Tensor, "*b j 41 3"], likeness: Float[Tensor, "*b 6 6"]
-    ) -> Float[Tensor, "*b 29+j"]:
-        """Residuals that no picture has a part in."""
-        points = self.basis.mean + torch.einsum("...j,...jpi->...pi", factors, members)
-        long = bones(points).square().sum(-1).clamp_min(1e-8).sqrt() - self.basis.lengths
-        outside = beyond(held(points), likeness, self.basis.reach)
-        return torch.cat([long / _BONE, outside / _LIMB, factors / _FACTOR], -1)
+            return [Block(value, None) for value in values]
+        members = basis.deviations[self.guess.chosen]
+        moves = torch.stack([seen.about(members[:, j]) for j in range(members.shape[1])], -1)
+        moves = torch.einsum("bqi,bpij->bpqj", state.rotations * state.scale[:, None, None], moves)
+        turns = -skew(shown)
+        of_joints = torch.cat([turns, shown[..., None], moves], -1)[:, :, :2] * sure[..., None, None]
+        of_bones = torch.einsum("bri,bjri->brj", lines / long[..., None], bones(members)) / _BONE
+        of_ways = torch.einsum("bci,bjci->bcj", away / apart[..., None], held_slopes(points, members))
+        of_ways = of_ways * (beyond > 0)[..., None] / _LIMB
+        of_factors = torch.eye(members.shape[1]).to(shown).expand(len(shown), -1, -1) / _FACTOR
+        slopes = [torch.nn.functional.pad(slope, (4, 0))[:, :, None] for slope in (of_bones, of_ways, of_factors)]
+        return [Block(value, slope) for value, slope in zip(values, [of_joints, *slopes])]
 
 
 def _improve(seen: Seen, basis: PoseBasis, guess: Guess) -> Guess:

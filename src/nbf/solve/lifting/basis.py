@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -70,9 +69,9 @@ def bones(points: Float[Tensor, "*b 41 3"]) -> Float[Tensor, "*b 23 3"]:
     return points[..., end, :] - points[..., start, :]
 
 
-def mirrored(points: Float[Tensor, "*b 41 3"]) -> Float[Tensor, "*b 41 3"]:
+def mirrored(points: Inexact[Tensor, "*b 41 3"]) -> Inexact[Tensor, "*b 41 3"]:
     """Mirror images of poses, or of parts of a basis."""
-    return points[..., list(MIRROR_POINTS), :] * points.new_tensor([-1.0, 1.0, 1.0])
+    return points[..., list(MIRROR_POINTS), :] * points.real.new_tensor([-1.0, 1.0, 1.0])
 
 
 def turned_onto(points: Float[Tensor, "*b 41 3"], target: Float[Tensor, "41 3"]) -> Float[Tensor, "*b 41 3"]:

@@ -59,7 +59,9 @@ class Lifting:
         targets, bodies = self.lifted(proxy, known)
         fit = Fit(bodies)
         for like, stage in zip(self.terms, STAGES):
-            fit = Optimise(self.body, Given(fit), LiftedTerms(like, self.points, targets), steps=stage.steps)(proxy, known)
+            fit = Optimise(self.body, Given(fit), LiftedTerms(like, self.points, targets), steps=stage.steps)(
+                proxy, known
+            )
         return fit
 
     def lifted(self, proxy: Proxy, known: Known) -> tuple[Float[Tensor, "n 41 3"], Bodies]:
@@ -144,9 +146,7 @@ class LiftedProblem:
         return [*self.like.blocks(state, jacobian), terms.points_3d(placed, about @ self.targets, weights)]
 
 
-def _ahead(
-    joints: Float[Tensor, "n 17 3"], camera: Camera
-) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 17 2"]]:
+def _ahead(joints: Float[Tensor, "n 17 3"], camera: Camera) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 17 2"]]:
     """Turn the camera to look at the person: ahead_from_camera, and the joints in focal lengths as it then sees them.
 
     A weak perspective is one only about the middle of a picture.
@@ -173,7 +173,7 @@ def _few(joints: Float[Tensor, "n 17 3"], lifted: Lifted) -> Bool[Tensor, " n"]:
 
 
 def _pointed(rest: Float[Tensor, "n 24 3"], joints: Float[Tensor, "n 24 3"]) -> Float[Tensor, "n 24 3 3"]:
-    """Local rotations of a body whose trunk lies and whose limbs point as those of joints do, without a twist of limbs."""
+    """Local rotations of a body whose trunk lies and whose limbs point as those of joints do, without a twist."""
     world: list[Tensor] = []
     local: list[Tensor] = []
     for joint, parent in enumerate(PARENTS):

@@ -145,8 +145,10 @@ def placed(
 
 
 def reversed_depth(points: Float[Tensor, "b 17 3"], rotations: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b 3 3"]:
-    """Rotations by which points look most as they do now, but that near is far (Necker's reversal): the other answer of a
-    camera that does not tell depth."""
+    """Rotations by which points look most as they do now, but that near is far (Necker's reversal).
+
+    A camera that does not tell depth leaves both open.
+    """
     shown = points @ rotations.mT
     flipped = shown * shown.new_tensor([1.0, 1.0, -1.0])
     return project_to_rotation(flipped.mT @ points)

@@ -9,7 +9,7 @@ so judged together with its upper arm. The poses obey the house's own limits (`n
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from nbf.solve.lifting.basis import mirrored, point
@@ -17,13 +17,15 @@ from nbf.solve.lifting.basis import mirrored, point
 KINDS = ("arm", "leg", "trunk", "head")
 OF_CHAINS = (0, 0, 1, 1, 2, 3)
 """Kinds of the six pairs of bones: left arm, right arm, left leg, right leg, trunk, head."""
+_STEP = 1e-12
 
 
-def held(points: Float[Tensor, "*b 41 3"]) -> Float[Tensor, "*b 6 6"]:
-    """How the limbs of a pose are held: unit directions of upper and lower arms in the chest's frame, of thighs and shins
-    in the pelvis' frame, of the chest's two axes in the pelvis' frame, of neck and face in the chest's frame.
+def held(points: Inexact[Tensor, "*b 41 3"]) -> Inexact[Tensor, "*b 6 6"]:
+    """How the limbs of a pose are held, each as two unit directions.
 
-    Those of the right are mirrored, so that they compare with the left.
+    Of upper arm and forearm in the chest's frame, of thigh and shin in the pelvis' frame, of the chest's axes to the
+    left and up in the pelvis' frame, of neck and face in the chest's frame. Those of the right are mirrored, so that
+    they compare with the left.
     """
     chest = _frame(points, "left_shoulder", "right_shoulder", "spine3", "neck")
     pelvis = _frame(points, "left_hip", "right_hip", "pelvis", "spine1")
@@ -48,12 +50,13 @@ def nearest(held: Float[Tensor, "*b 6 6"], limbs: Float[Tensor, "4 n 6"]) -> Flo
     return known.gather(1, rows[..., None].expand(-1, -1, 6)).transpose(0, 1).unflatten(0, held.shape[:-2])
 
 
-def beyond(
-    held: Float[Tensor, "*b 6 6"], nearest: Float[Tensor, "*b 6 6"], reach: Float[Tensor, "4"]
-) -> Float[Tensor, "*b 6"]:
-    """How far each is from what training poses do; 0 within."""
-    apart = (held - nearest).square().sum(-1).clamp_min(1e-12).sqrt()
-    return (apart - reach[list(OF_CHAINS)]).clamp_min(0)
+def held_slopes(points: Float[Tensor, "*b 41 3"], moves: Float[Tensor, "*b j 41 3"]) -> Float[Tensor, "*b j 6 6"]:
+    """Derivatives of `held` as the points move along each of some directions.
+
+    By complex steps, which are exact to rounding (Squire & Trapp 1998, "Using complex variables to estimate derivatives
+    of real functions").
+    """
+    return held(torch.complex(points[..., None, :, :].expand_as(moves), _STEP * moves)).imag / _STEP
 
 
 def spread_out(samples: Float[Tensor, "m 6"], count: int) -> tuple[Float[Tensor, "{count} 6"], Float[Tensor, ""]]:
@@ -82,4 +85,4 @@ def _pair(points: Tensor, frame: Tensor, root: str, middle: str, end: str) -> Te
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vectors.square().sum(-1, keepdim=True).clamp_min(1e-12).sqrt()
+    return vectors / (vectors.square().sum(-1, keepdim=True) + 1e-12).sqrt()

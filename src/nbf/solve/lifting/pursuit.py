@@ -33,8 +33,10 @@ Improve = Callable[[Seen, PoseBasis, Guess], Guess]
 
 
 def pursuit(seen: Seen, basis: PoseBasis, members: int, improve: Improve) -> Guess:
-    """From the mean pose, add the member whose picture is most like what is left over, and solve again; from four ways to
-    face for each person, four guesses in a row."""
+    """From the mean pose, add the member whose picture is most like what is left over, and solve again.
+
+    From four ways to face for each person: four guesses in a row.
+    """
     starts = facing(len(seen.points), seen.points)
     seen = seen.repeated(4)
     rotations, scale = placed(seen, seen.about(basis.mean.expand(len(starts), -1, -1)), starts, 10)

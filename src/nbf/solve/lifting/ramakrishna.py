@@ -27,7 +27,9 @@ def lift_ramakrishna(seen: Seen, basis: PoseBasis, members: int = MEMBERS) -> Li
     points = guess.points(basis)
     every = seen.repeated(4)
     drawn = (every.about(points) @ guess.rotations.mT)[..., :2] * guess.scale[:, None, None]
-    return Lifted(points, guess.rotations, guess.scale, every.missed(drawn) + _RIDGE * guess.factors.square().sum(1)).best(4)
+    return Lifted(
+        points, guess.rotations, guess.scale, every.missed(drawn) + _RIDGE * guess.factors.square().sum(1)
+    ).best(4)
 
 
 def _improve(seen: Seen, basis: PoseBasis, guess: Guess) -> Guess:
@@ -45,7 +47,7 @@ def _improve(seen: Seen, basis: PoseBasis, guess: Guess) -> Guess:
     for _ in range(_ROUNDS):
         scale = guess.scale[:, None, None]
         shown = ((around @ guess.rotations.mT[:, None])[..., :2] * scale[:, None] * root[:, None]).flatten(2)
-        left = (((seen.points - (mean @ guess.rotations.mT)[..., :2] * scale)) * root).flatten(1)
+        left = ((seen.points - (mean @ guess.rotations.mT)[..., :2] * scale) * root).flatten(1)
         matrix = shown @ shown.mT + _RIDGE * eye
         factors = on_ellipsoid(matrix, (shown @ left[..., None])[..., 0], gram, pull, length - of_mean.square().sum())
         guess = replace(guess, factors=factors)

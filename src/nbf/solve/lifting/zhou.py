@@ -1,4 +1,5 @@
-"""Zhou, Zhu, Leonardos & Daniilidis 2016, "Sparse representation for 3D shape estimation: a convex relaxation approach".
+"""Zhou, Zhu, Leonardos & Daniilidis 2016, "Sparse representation for 3D shape estimation: a convex relaxation approach"
+(PAMI).
 
 A pose is a few members of a basis times positive factors. Let each have a rotation of its own, and a factor times the
 two rows of a rotation that a picture shows be any 2x3 matrix, whose largest singular value then counts as the factor:
@@ -15,9 +16,9 @@ from nbf.solve.lifting.basis import PoseBasis
 from nbf.solve.lifting.camera import Lifted, Seen, reversed_depth, turned
 from nbf.solve.lifting.sparse import sparse_codes
 
-PENALTY = 0.002
+PENALTY = 0.001
 """Of the factors' sum, against half of the weighted mean square residual."""
-_ITERATIONS, _ROUNDS, _CODE_STEPS = 200, 15, 40
+_ITERATIONS, _ROUNDS, _CODE_STEPS = 100, 15, 40
 _STIFFNESS = 0.1
 
 
@@ -46,7 +47,7 @@ def relaxed(seen: Seen, around: Float[Tensor, "b k 17 3"], penalty: float) -> Fl
 
     The alternating direction method of multipliers (algorithm 1), in its scaled form (Boyd et al. 2011, section 3.1.1).
     """
-    b, k = around.shape[:2]
+    k = around.shape[1]
     root = seen.weights.sqrt()
     members = (around * root[:, None, :, None]).transpose(2, 3).flatten(1, 2)  # (b, 3k, 17)
     values = (seen.points * root[..., None]).mT
@@ -63,11 +64,12 @@ def relaxed(seen: Seen, around: Float[Tensor, "b k 17 3"], penalty: float) -> Fl
 
 
 def shrunk(matrices: Float[Tensor, "*b 2 3"], amount: float) -> Float[Tensor, "*b 2 3"]:
-    """Proximal operator of `amount` times the largest singular value (section 3.3): singular values less their projection
-    onto the L1 ball of that radius. For two of them there is a closed form, by the 2x2 matrix M M'."""
-    a, b, d = (
-        (matrices[..., i, :] * matrices[..., j, :]).sum(-1) for i, j in ((0, 0), (0, 1), (1, 1))
-    )
+    """Proximal operator of `amount` times the largest singular value (section 3.3).
+
+    Singular values less their projection onto the L1 ball of that radius; for two of them there is a closed form, by
+    the 2x2 matrix M M'.
+    """
+    a, b, d = ((matrices[..., i, :] * matrices[..., j, :]).sum(-1) for i, j in ((0, 0), (0, 1), (1, 1)))
     middle, away = (a + d) / 2, torch.hypot((a - d) / 2, b)
     large, small = (middle + away).clamp_min(0).sqrt(), (middle - away).clamp_min(0).sqrt()
     both = ((large + small - amount) / 2).clamp_min(0)
