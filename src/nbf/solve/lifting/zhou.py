@@ -18,8 +18,9 @@ from nbf.solve.lifting.sparse import sparse_codes
 
 PENALTY = 0.001
 """Of the factors' sum, against half of the weighted mean square residual."""
-_ITERATIONS, _ROUNDS, _CODE_STEPS = 100, 15, 40
-_STIFFNESS = 0.1
+_ITERATIONS, _ROUNDS, _CODE_STEPS = 200, 15, 40
+# By how much the iterations shrink a matrix's norm each time; factors are a few of these.
+_SHRINK = 1.0
 
 
 def lift_zhou(seen: Seen, basis: PoseBasis, penalty: float = PENALTY) -> Lifted:
@@ -48,17 +49,18 @@ def relaxed(seen: Seen, around: Float[Tensor, "b k 17 3"], penalty: float) -> Fl
     The alternating direction method of multipliers (algorithm 1), in its scaled form (Boyd et al. 2011, section 3.1.1).
     """
     k = around.shape[1]
+    stiffness = penalty / _SHRINK
     root = seen.weights.sqrt()
     members = (around * root[:, None, :, None]).transpose(2, 3).flatten(1, 2)  # (b, 3k, 17)
     values = (seen.points * root[..., None]).mT
     # (B B' + mu)^-1 by way of the 17 x 17 matrix B' B + mu (Woodbury).
-    inner = torch.linalg.inv(members.mT @ members + _STIFFNESS * torch.eye(17).to(members))
+    inner = torch.linalg.inv(members.mT @ members + stiffness * torch.eye(17).to(members))
     fixed = values @ members.mT
     m = dual = torch.zeros_like(fixed)
     for _ in range(_ITERATIONS):
-        wanted = fixed + _STIFFNESS * (m - dual)
-        z = (wanted - wanted @ members @ inner @ members.mT) / _STIFFNESS
-        m = shrunk((z + dual).unflatten(2, (k, 3)).transpose(1, 2), penalty / _STIFFNESS).transpose(1, 2).flatten(2)
+        wanted = fixed + stiffness * (m - dual)
+        z = (wanted - wanted @ members @ inner @ members.mT) / stiffness
+        m = shrunk((z + dual).unflatten(2, (k, 3)).transpose(1, 2), _SHRINK).transpose(1, 2).flatten(2)
         dual = dual + z - m
     return m.unflatten(2, (k, 3)).transpose(1, 2)
 
