@@ -18,7 +18,7 @@ from nbf.proxy.segmented import Segmented
 from nbf.solve.doubted import Doubted
 from nbf.solve.fit import Method, Solve
 from nbf.solve.lifting.akhter import lift_akhter
-from nbf.solve.lifting.body import lifting
+from nbf.solve.lifting.body import Lifting
 from nbf.solve.lifting.ramakrishna import lift_ramakrishna
 from nbf.solve.lifting.zhou import lift_zhou
 from nbf.solve.optimise import STEPS, Optimise
@@ -29,9 +29,9 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
-    "lifting-ramakrishna": lambda networks: Method(segmented(networks), lifting(networks.body, lift_ramakrishna)),
-    "lifting-akhter": lambda networks: Method(segmented(networks), lifting(networks.body, lift_akhter)),
-    "lifting-zhou": lambda networks: Method(segmented(networks), lifting(networks.body, lift_zhou)),
+    "lifting-ramakrishna": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_ramakrishna)),
+    "lifting-akhter": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_akhter)),
+    "lifting-zhou": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_zhou)),
 }
 
 

@@ -223,7 +223,7 @@ def test_located_people_are_left_out_where_they_are_somebody_already_found(predi
 def test_unknown_devices_and_methods_are_refused(networks):
     with pytest.raises(InputError, match="use 'cpu'"):
         nbf.load(device="toaster")
-    with pytest.raises(InputError, match="expected one of nbf, nbf-plain, smplify, got 'smpl'"):
+    with pytest.raises(InputError, match=r"expected one of nbf, nbf-plain, smplify, .*, got 'smpl'"):
         method("smpl", networks)
 
 

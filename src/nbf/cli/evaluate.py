@@ -35,8 +35,8 @@ class Arguments:
     proxy: Literal["rgb", "true-parts", "true-joints"] = "rgb"
     """Fit to what the method sees in the picture, or to true parts or joints (benchmark only)."""
     method: str = "nbf"
-    """How bodies are found: nbf, nbf-plain, which does not refine, or smplify. On the benchmark, what optimises is
-    scored before and after it."""
+    """How bodies are found: nbf, nbf-plain, which does not refine, smplify, lifting-ramakrishna, lifting-akhter or
+    lifting-zhou. On the benchmark, what optimises is scored before and after it."""
     known_height: bool = False
     """Tell the refinement everybody's true height (benchmark only)."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None

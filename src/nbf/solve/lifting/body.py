@@ -17,7 +17,7 @@ from nbf.geometry import Camera, matrix_from_axis_angle, project_to_rotation
 from nbf.known import Known
 from nbf.proxy.proxy import Proxy, joints_of
 from nbf.solve import terms
-from nbf.solve.fit import Fit, Solve
+from nbf.solve.fit import Fit
 from nbf.solve.levenberg import Block
 from nbf.solve.lifting.basis import JOINTS, SEEN, PoseBasis, bones
 from nbf.solve.lifting.camera import Lifted, Seen
@@ -39,13 +39,8 @@ Lift = Callable[[Seen, PoseBasis], Lifted]
 """One of the methods: `lift_ramakrishna`, `lift_akhter`, `lift_zhou`."""
 
 
-def lifting(body: BodyModel, lift: Lift) -> Solve:
-    """The solver, for proxies with joints."""
-    return Lifting(body, lift)
-
-
 class Lifting:
-    """Lifts, then optimises from the body whose bones point as the lifted ones."""
+    """The solver, for proxies with joints: lifts them, then optimises from a body whose bones point as the lifted ones."""
 
     def __init__(self, body: BodyModel, lift: Lift) -> None:
         self.body, self.lift = body, lift
