@@ -89,7 +89,7 @@ def test_a_pose_of_one_shape_comes_back() -> None:
     seen = Seen.of(shown(points, cameras(3)), torch.ones(3, 17).double())
     found = lift_zhou(seen, basis())
     assert missed(found.points, points).max() < 1e-3
-    assert torch.allclose(found.rotations, cameras(3), atol=1e-3)
+    assert torch.allclose(found.rotations, cameras(3), atol=0.02)
 
 
 def test_a_pose_of_one_deviation_comes_back() -> None:

@@ -40,7 +40,7 @@ Lift = Callable[[Seen, PoseBasis], Lifted]
 
 
 class Lifting:
-    """The solver, for proxies with joints: lifts them, then optimises from a body whose bones point as the lifted ones."""
+    """The solver, for proxies with joints: lifts them, then optimises from bones that point as lifted."""
 
     def __init__(self, body: BodyModel, lift: Lift) -> None:
         self.body, self.lift = body, lift
