@@ -294,13 +294,14 @@ def test_bodies_of_the_benchmark_beat_the_mean_pose() -> None:
         assert missed(Lifting(body, lift)(proxy, NOTHING).bodies.posed(body).joints, joints).mean() < 0.9 * mean
 
 
-def test_nothing_seen_is_a_body_that_stands() -> None:
+@pytest.mark.parametrize("lift", QUICK)
+def test_nothing_seen_is_a_body_that_stands(lift: Lift) -> None:
     _, proxy = proxy_of(2)
     assert proxy.joints is not None
     blind = proxy.joints.clone()
     blind[0, :, 2] = 0
     blind[1, 3:, 2] = 0
-    fit = Lifting(small(), lift_ramakrishna)(replace(proxy, joints=blind), NOTHING)
+    fit = Lifting(small(), lift)(replace(proxy, joints=blind), NOTHING)
     for value in (fit.bodies.betas, fit.bodies.rotations, fit.bodies.pelvis, fit.covariance):
         assert value is not None
         assert value.isfinite().all()

@@ -46,12 +46,12 @@ class Seen:
         """Each person so many times in a row."""
         return Seen(*(value.repeat_interleave(times, 0) for value in vars(self).values()))
 
-    def about(self, points: Float[Tensor, "*b p n"]) -> Float[Tensor, "*b 17 n"]:
-        """The seen ones of a pose's points, or of a basis' (then b is k, of everybody), about their weighted mean."""
+    def about(self, points: Float[Tensor, "b 41 3"]) -> Float[Tensor, "b 17 3"]:
+        """The seen ones of the points of poses, about their weighted mean."""
         points = points[..., SEEN, :]
         return points - (self.weights[..., None] * points).sum(-2, keepdim=True)
 
-    def about_each(self, basis: Float[Tensor, "k p n"]) -> Float[Tensor, "b k 17 n"]:
+    def about_each(self, basis: Float[Tensor, "k 41 3"]) -> Float[Tensor, "b k 17 3"]:
         """The same of the members of a basis, for each person."""
         points = basis[:, SEEN]
         return points - torch.einsum("bp,kpn->bkn", self.weights, points)[:, :, None]
