@@ -5,6 +5,9 @@
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
 | `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
+| `lifting-ramakrishna` | joints | lift by matching pursuit over a pose basis, fit a body (Ramakrishna et al. 2012) |
+| `lifting-akhter` | joints | the same under pose-conditioned joint limits (Akhter & Black 2015) |
+| `lifting-zhou` | joints | lift from a convex start, fit a body (Zhou et al. 2016) |
 | `hmr` | the picture | regress, correcting the answer twice (Kanazawa et al. 2018) |
 | `pavlakos` | joints and silhouette | regress pose from the one, shape from the other (Pavlakos et al. 2018) |
 | `selfsup` | joints and silhouette | regress, then adapt the network to what is seen (Tung et al. 2017) |
@@ -23,6 +26,10 @@ from nbf.solve.adapt import Adapt
 from nbf.solve.answer import Answer
 from nbf.solve.doubted import Doubted
 from nbf.solve.fit import Method, Solve
+from nbf.solve.lifting.akhter import lift_akhter
+from nbf.solve.lifting.body import Lifting
+from nbf.solve.lifting.ramakrishna import lift_ramakrishna
+from nbf.solve.lifting.zhou import lift_zhou
 from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
 from nbf.solve.smplify import smplify
@@ -31,6 +38,9 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
+    "lifting-ramakrishna": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_ramakrishna)),
+    "lifting-akhter": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_akhter)),
+    "lifting-zhou": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_zhou)),
     "hmr": lambda networks: Method(Rgb(), Answer(networks.hmr, picture_features(networks), networks.device)),
     "pavlakos": lambda networks: Method(
         segmented(networks), Answer(networks.pavlakos, joints_and_silhouette, networks.device)

@@ -138,6 +138,15 @@ def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
     return proxy.camera.center.new_zeros(len(proxy), 17, 3) if proxy.joints is None else proxy.joints
 
 
+def joints_of(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
+    """COCO-17 in crop sides, with weights: as marked, the others as seen. Raises InputError where there are none."""
+    if proxy.marked is not None:
+        return torch.where(proxy.marked[..., 2:] > 0, proxy.marked, seen_joints(proxy))
+    if proxy.joints is None:
+        raise InputError("proxy: expected joints, to which this method fits bodies, got none; see them, or mark them")
+    return proxy.joints
+
+
 def in_picture(joints: Float[Tensor, "n k 3"], crops: Crop) -> Float[Tensor, "n k 3"]:
     """Points of crops (x, y in crop sides, and something else) -> the same, x and y in pixels of the picture."""
     return torch.cat([crops.to_image(joints[..., :2] * crops.resolution), joints[..., 2:]], dim=-1)

@@ -14,11 +14,10 @@ from nbf.body.joints import COCO17, SMPL24
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
-from nbf.errors import InputError
 from nbf.geometry import Camera, matrix_from_axis_angle
 from nbf.known import Gaussian, Known
 from nbf.nets.mean_body import UPRIGHT
-from nbf.proxy.proxy import Proxy, seen_joints
+from nbf.proxy.proxy import Proxy, joints_of
 from nbf.solve import terms
 from nbf.solve.fit import Fit, Solve
 from nbf.solve.levenberg import Block, Report
@@ -35,6 +34,7 @@ _ROBUST = 3.0
 # Standard deviation of a joint's turn from the start, radians, where only the whole body is to move; of hands always,
 # which neither joints nor prior know.
 _STIFF = 0.02
+_AWAY = 2.0  # metres that a crop's side spans at a person of whom the joints do not say how large they are
 _HANDS = [SMPL24.index("left_hand"), SMPL24.index("right_hand")]
 
 
@@ -65,15 +65,6 @@ def smplify(body: BodyModel, stages: Sequence[Stage] = STAGES) -> Solve:
     return Likeliest(searches)
 
 
-def joints_of(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
-    """COCO-17 in crop sides, with weights: as marked, the others as seen. Raises InputError where there are none."""
-    if proxy.marked is not None:
-        return torch.where(proxy.marked[..., 2:] > 0, proxy.marked, seen_joints(proxy))
-    if proxy.joints is None:
-        raise InputError("proxy: expected joints, to which this method fits bodies, got none; see them, or mark them")
-    return proxy.joints
-
-
 class Standing:
     """An average body that stands before the camera, leans as the joints' trunk does, and is as large as they are."""
 
@@ -98,7 +89,9 @@ class Standing:
             (share[..., 0] * (at - middle[:, None]).square().sum(-1)).sum(1).sqrt()
             for at, middle in ((joints[..., :2], seen_at), (points[..., :2], here_at))
         )
-        depth = proxy.camera.focal * here / seen.clamp_min(1e-3)
+        # Where next to nothing is seen: in the middle of the crop, which an adult then fills.
+        depth = torch.where(seen > 1e-3, here / seen.clamp_min(1e-3), _AWAY) * proxy.camera.focal
+        seen_at = torch.where(weight.sum(1) > 0, seen_at, 0.5)
         middle = proxy.camera.unproject(seen_at[:, None], depth[:, None])[:, 0]
         pelvis = middle - torch.cat([here_at, torch.zeros_like(here_at[:, :1])], 1)
         return Fit(Bodies(betas, rotations, pelvis))

@@ -14,10 +14,10 @@ from nbf.errors import InputError
 from nbf.geometry import align
 from nbf.known import NOTHING, Known
 from nbf.nets.fitter import Fitter
-from nbf.proxy.proxy import Crops, Proxy, Truth
+from nbf.proxy.proxy import Crops, Proxy, Truth, joints_of
 from nbf.solve.fit import Method
 from nbf.solve.regress import Regress
-from nbf.solve.smplify import Stage, joints_of, smplify
+from nbf.solve.smplify import Stage, smplify
 
 
 def crops_of(true: Bodies) -> Crops:
