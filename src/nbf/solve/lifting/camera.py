@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nbf.geometry import matrix_from_axis_angle, project_to_rotation
 from nbf.geometry.quaternions import skew
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 from nbf.solve.lifting.basis import SEEN
 
 HEADINGS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
