@@ -18,13 +18,14 @@ class Certainty:
     """Of one person; what is learnt about it is in docs/refinement.md.
 
     Attributes:
-        joint_error: (24,) metres by which each joint is off on average, relative to the pelvis.
+        joint_error: (24,) metres by which each joint is off on average, relative to the pelvis; nan where the method
+            does not say.
         cells: (14,) cells of the part map (64 x 64) on which the mesh shows each part; 0 where the body hides it.
         seen: (14,) probability of the part there, 0 to 1; nan without cells.
         cut: (14,) share of them beyond the edge of the photo; nan without cells.
         entropy: (14,) how unsure the map is there, nats; nan without cells.
         guessed: (14,) the picture shows so little of the part that its place is a guess.
-        shape_covariance: (S, S) of the betas.
+        shape_covariance: (S, S) of the betas; nan where the method does not say.
     """
 
     joint_error: Float[Tensor, "24"]
@@ -36,7 +37,7 @@ class Certainty:
     shape_covariance: Float[Tensor, "s s"]
 
     def record(self) -> dict[str, Any]:
-        """For JSON: millimetres by joint, and what is seen, cut off and hidden (shares) by part."""
+        """For JSON: millimetres by joint (None if unknown), and what is seen, cut off and hidden (shares) by part."""
         parts = {}
         for name, *values in zip(PARTS14, self.cells, self.seen, self.cut, self.entropy, self.guessed):
             cells, seen, cut, entropy, guessed = (float(value) for value in values)
@@ -51,5 +52,7 @@ class Certainty:
                 "entropy": round(entropy, 3),
                 "guessed": bool(guessed),
             }
-        joints = {name: round(1000 * float(error)) for name, error in zip(SMPL24, self.joint_error)}
+        joints = {
+            name: None if error.isnan() else round(1000 * float(error)) for name, error in zip(SMPL24, self.joint_error)
+        }
         return {"joint_error_mm": joints, "parts": parts}

@@ -1,6 +1,7 @@
 """Results: the `People` in a picture, each a frozen `Person`. Drawing and file formats live in render/ and export/."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ KINDS = {kind: len(names) for kind, names in JOINT_SETS.items()}
 
 @dataclass(frozen=True, eq=False)
 class PartMap:
-    """Which pixel shows which part of a person: the evidence that the body was fitted to.
+    """Which pixel shows which part of a person: the evidence that the body was fitted to, or may be compared with.
 
     Attributes:
         probabilities: (25, h, w); 0 is background, 1..24 the parts of `nbf.body.parts`.
@@ -56,7 +57,7 @@ class Person:
         camera: the picture's camera, pixels.
         box: (4,) x0, y0, x1, y1 in pixels of the upright picture.
         score: how sure the locator is that somebody is here, 0..1; 1 for boxes that the caller gave.
-        parts: the part map that the body was fitted to.
+        parts: the part map that the segmenter saw, or somebody gave.
         keypoints: (17, 3) COCO-17 as the segmenter saw them: x, y in pixels of the upright picture and a score in 0..1;
             all scores are 0 where nobody looked.
         body: the body model that the parameters belong to; `body_name` is what files call it.
@@ -102,7 +103,7 @@ class Person:
     @cached_property
     def measurements(self) -> dict[str, tuple[float, float]]:
         """Height, mass, girths and lengths (`nbf.body.measure`), each with the standard deviation that the picture
-        leaves; metres and kilograms, as the names' endings say."""
+        leaves (nan where the method does not say); metres and kilograms, as the names' endings say."""
         values, slopes = measurement_jacobian(self.body, self.betas)
         spread = torch.einsum("mi,ij,mj->m", slopes, self.certainty.shape_covariance, slopes).clamp_min(0).sqrt()
         return {name: (float(v), float(s)) for name, v, s in zip(MEASUREMENTS, values, spread)}
@@ -227,7 +228,7 @@ def _record(person: Person) -> dict[str, Any]:
         "trans": rounded(person.translation, 4),
         "joints": joints,
         "measurements": {
-            name: {"value": round(value, 4), "sigma": round(sigma, 4)}
+            name: {"value": round(value, 4), "sigma": None if math.isnan(sigma) else round(sigma, 4)}
             for name, (value, sigma) in person.measurements.items()
         },
         "certainty": person.certainty.record(),

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from nbf.body.model import BodyOutput
 from nbf.certainty import Certainty
-from nbf.errors import NbfError
+from nbf.errors import InputError, NbfError
 from nbf.geometry import Camera, Crop
 from nbf.known import (
     NOTHING,
@@ -27,6 +28,7 @@ from nbf.known import (
 )
 from nbf.locate import locate
 from nbf.methods import method as method_of
+from nbf.methods import segmented
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
 from nbf.nets.segmenter import INPUT_SIZE
@@ -35,7 +37,8 @@ from nbf.people import PartMap, People, Person
 from nbf.pictures import Picture, PictureLike, find_photos, read_picture
 from nbf.proxy.keypoint_files import match_boxes
 from nbf.proxy.part_files import connected_to, part_shares
-from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints
+from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, silhouette
+from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
 from nbf.solve.uncertainty import cells_beyond, part_visibility
@@ -67,8 +70,9 @@ class Predictor:
     """Finds the people in a picture and fits a body to each. The stages are public, to be timed and used alone."""
 
     def __init__(self, networks: Networks, method: Method) -> None:
-        """`networks` lend the locator and the body model; the method has its own."""
-        self.device, self.method = networks.device, method
+        """`networks` lend the locator, the body model, and the segmenter where the method does not look for parts and
+        joints, by which people are told from others; the method has its own."""
+        self.networks, self.device, self.method = networks, networks.device, method
         self.locator = for_inference(networks.locator).to(self.device)
         self.body, self.body_name = networks.body.eval().cpu(), networks.body_name
         self._bfloat16 = not networks.exact and self.device.type == "cpu" and multiplies_bfloat16(self.device)
@@ -163,7 +167,10 @@ class Predictor:
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
-        """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`."""
+        """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
+
+        Results do not keep surface coordinates; methods go without.
+        """
         if not people:
             return people
         camera = people.camera if focal is None else picture_camera(people.picture, focal)
@@ -171,7 +178,14 @@ class Predictor:
         maps = torch.stack([person.parts.probabilities.float() for person in people])
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
         crops = Crop(centers, sizes, INPUT_SIZE)
-        proxy = Proxy(_camera(camera, crops), maps, in_crops(joints, crops))
+        pixels = crops.sample(torch.from_numpy(people.picture.pixels).permute(2, 0, 1))
+        proxy = Proxy(
+            _camera(camera, crops),
+            parts=maps,
+            joints=in_crops(joints, crops),
+            silhouette=silhouette(maps),
+            image=pixels,
+        )
         scores = torch.tensor([person.score for person in people])
         seen = _told(proxy, boxes, crops, keypoints, parts)
         fit = self.method.solve(seen, known)
@@ -182,11 +196,16 @@ class Predictor:
         """Results of several photos of one person, the surest of each, refined to have one shape.
 
         Each photo's betas count as much as they are sure (the product of Gaussians).
+
+        Raises:
+            InputError: the method does not say how sure it is.
         """
         singles = [people[:1] for people in photos]
         sure = [person for people in singles for person in people]
         if not sure:
             return singles
+        if not all(person.certainty.shape_covariance.isfinite().all() for person in sure):
+            raise InputError("photos: expected results of a method that says how sure it is; use the method nbf")
         precisions = torch.stack([torch.linalg.inv(person.certainty.shape_covariance) for person in sure])
         covariance = torch.linalg.inv(precisions.sum(0))
         mean = covariance @ torch.einsum("nij,nj->i", precisions, torch.stack([person.betas for person in sure]))
@@ -209,8 +228,15 @@ class Predictor:
 
     @torch.no_grad()
     def see(self, image: Tensor, camera: Camera, crops: Crop) -> Proxy:
-        """What the method sees in each of n crops of a picture (3, h, w), uint8 or [0, 1], taken by `camera`."""
-        return self.method.see(Crops(crops.sample(image), _camera(camera, crops)))
+        """What the method sees in each of n crops of a picture (3, h, w), uint8 or [0, 1], taken by `camera`; parts and
+        joints, by which people are told from others, are there whether the method looks for them or not."""
+        some = Crops(crops.sample(image), _camera(camera, crops))
+        proxy = self.method.see(some)
+        return proxy if proxy.parts is not None and proxy.joints is not None else proxy | self._segmented(some)
+
+    @cached_property
+    def _segmented(self) -> Segmented:
+        return segmented(self.networks)
 
     @torch.no_grad()
     def people(
@@ -227,7 +253,7 @@ class Predictor:
         if fit.report is not None:
             for before, after, reason in zip(fit.report.before, fit.report.after, fit.report.reason):
                 log.info("%s: residuals %.1f -> %.1f, %s", picture.name, before, after, REASONS[int(reason)])
-        assert proxy.parts is not None
+        assert proxy.parts is not None  # as `see` has them
         bodies = fit.bodies
         translation, posed = bodies.translation(self.body), bodies.posed(self.body)
         joints = in_picture(seen_joints(proxy), crops)
@@ -254,12 +280,15 @@ class Predictor:
 
     def _certainties(self, picture: Picture, crops: Crop, proxy: Proxy, fit: Fit) -> list[Certainty]:
         assert proxy.parts is not None
-        assert fit.joint_error is not None
-        assert fit.shape_covariance is not None
+        betas = fit.bodies.betas
+        joints = betas.new_full((len(betas), 24), torch.nan) if fit.joint_error is None else fit.joint_error
+        shapes = fit.shape_covariance
+        if shapes is None:
+            shapes = betas.new_full((*betas.shape, betas.shape[1]), torch.nan)
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
         evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
-        return [Certainty(*row) for row in zip(fit.joint_error, *shown, fit.shape_covariance)]
+        return [Certainty(*row) for row in zip(joints, *shown, shapes)]
 
 
 def _camera(camera: Camera, crops: Crop) -> Camera:
@@ -276,7 +305,8 @@ def _told(
             connected_to(part_shares(parts, Crop(center, size, INPUT_SIZE)), seen[0] < 0.5)
             for center, size, seen in zip(crops.center, crops.size, proxy.parts)
         ]
-        proxy = Proxy(proxy.camera, torch.stack(maps))
+        told = torch.stack(maps)
+        proxy = Proxy(proxy.camera, parts=told, silhouette=silhouette(told), image=proxy.image)
     if keypoints is None:
         return proxy
     marked = torch.zeros(len(boxes), 17, 3)

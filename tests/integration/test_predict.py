@@ -13,22 +13,25 @@ from torch import nn
 
 import nbf
 from nbf import predictor as predictor_module
+from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
 from nbf.cli import main
 from nbf.cli._results import result_names
 from nbf.errors import InputError, ModelFileError
+from nbf.export.npz import load_people
 from nbf.geometry import Camera, Crop
 from nbf.known import Known
 from nbf.methods import method
 from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import Fitter
+from nbf.nets.fitter import UPRIGHT, Fitter
 from nbf.nets.locator import Locator, LocatorOutput
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.weights import save_network
 from nbf.networks import Networks
 from nbf.predictor import Predictor
-from nbf.proxy.proxy import Crops
+from nbf.proxy.proxy import Crops, Proxy, Rgb
 from nbf.proxy.segmented import BATCH, Segmented
+from nbf.solve.fit import Fit, Method
 
 BOXES = [[60.0, 20.0, 120.0, 180.0], [10.0, 40.0, 70.0, 150.0]]
 
@@ -218,6 +221,45 @@ def test_located_people_are_left_out_where_they_are_somebody_already_found(predi
     assert len(predictor.predict(photo, max_people=2)) == 2
     # Whoever gives boxes knows better.
     assert len(predictor.predict(photo, boxes=twice)) == 2
+
+
+class _Flat:
+    """Whoever is seen stands as the mean does, as large as a crop is bright; nobody knows how sure that is."""
+
+    def __init__(self, shapes: int) -> None:
+        self.shapes = shapes
+        self.told: list[Proxy] = []
+
+    def __call__(self, proxy: Proxy, known: Known) -> Fit:
+        assert proxy.image is not None
+        self.told.append(proxy)
+        count = len(proxy)
+        upright = torch.eye(3).repeat(count, 24, 1, 1)
+        upright[:, 0] = UPRIGHT
+        depth = 5 - proxy.image.mean((1, 2, 3))
+        middle = proxy.camera.unproject(torch.full((count, 1, 2), 0.5), depth[:, None])[:, 0]
+        return Fit(Bodies(torch.zeros(count, self.shapes), upright, middle))
+
+
+def test_a_method_may_see_nothing_but_the_picture(networks, photo, tmp_path):
+    """People are found, drawn and written all the same; how sure the bodies are stays unknown."""
+    solve = _Flat(networks.body.shape_count)
+    predictor = Predictor(networks, Method(Rgb(), solve))
+    people = predictor.predict(photo, boxes=BOXES)
+    assert len(predictor.predict(photo)) == 1
+    assert people[0].certainty.joint_error.isnan().all()
+    assert people[0].certainty.cells.sum() > 0
+    assert people.summary().width > 0
+    record = json.loads(people.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert record["people"][0]["certainty"]["joint_error_mm"]["head"] is None
+    assert record["people"][0]["measurements"]["height_m"]["sigma"] is None
+    loaded = load_people(people.export(tmp_path / "people.npz"), photo)
+    torch.testing.assert_close(loaded[1].vertices, people[1].vertices, atol=1e-4, rtol=0)
+    assert loaded[0].certainty.shape_covariance.isnan().all()
+    again = predictor.refit(loaded)
+    torch.testing.assert_close(again[0].vertices, people[0].vertices, atol=1e-3, rtol=0)
+    with pytest.raises(InputError, match="says how sure it is"):
+        predictor.share_shape([people, people])
 
 
 def test_unknown_devices_and_methods_are_refused(networks):

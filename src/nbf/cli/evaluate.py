@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TRUTHS = {
+    "true-parts": ("parts", "silhouette"),
+    "true-joints": ("joints",),
+    "true-joints-silhouette": ("joints", "silhouette"),
+}
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -32,8 +38,9 @@ class Arguments:
     picture to mesh, against human labels."""
     n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
     """How many, from the first on; of photos of varied poses, so many of each set."""
-    proxy: Literal["rgb", "true-parts", "true-joints"] = "rgb"
-    """Fit to what the method sees in the picture, or to true parts or joints (benchmark only)."""
+    proxy: Literal["rgb", "true-parts", "true-joints", "true-joints-silhouette"] = "rgb"
+    """Fit to what the method sees in the picture, or to true parts with silhouette, true joints, or
+    joints with silhouette (benchmark only)."""
     method: str = "nbf"
     """How bodies are found: nbf, nbf-plain, which does not refine, or smplify. On the benchmark, what optimises is
     scored before and after it."""
@@ -105,7 +112,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
     how = method(given.method, _networks(given, exact=True))
     if given.proxy != "rgb":
-        how = replace(how, see=Truth("parts" if given.proxy == "true-parts" else "joints"))
+        how = replace(how, see=Truth(*_TRUTHS[given.proxy]))
     track: Track = next(name for name in TRACKS if given.data == f"bench:{name}")
     bench = Benchmark.load(track, given.people or FOLDER)
     count = len(bench) if given.n is None else given.n

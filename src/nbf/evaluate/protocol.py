@@ -23,7 +23,7 @@ from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
 from nbf.known import NOTHING, Known
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.proxy.proxy import Crops, Proxy
+from nbf.proxy.proxy import Crops, Proxy, silhouette
 from nbf.render.reliability import reliability
 from nbf.solve.fit import Method
 
@@ -112,7 +112,13 @@ def run(
         camera = Camera(batch["focal"], batch["center"])
         here = camera.scaled(1 / INPUT_SIZE)
         true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
-        crops = Crops(batch["image"], here, truth=Proxy(here, batch["parts"], true_joints(body, true, here)))
+        truth = Proxy(
+            here,
+            parts=batch["parts"],
+            joints=true_joints(body, true, here),
+            silhouette=silhouette(batch["parts"]),
+        )
+        crops = Crops(batch["image"], here, truth=truth)
         known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
         start = time.perf_counter()
         proxy, fit = method(crops, known)

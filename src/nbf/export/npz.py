@@ -58,13 +58,13 @@ KEYS = {
     "parts_size": Key("its side, pixels", ()),
     "keypoints": Key("COCO-17 as seen by the segmenter: x, y pixels, score", (17, 3)),
     "measurements": Key("value and standard deviation of nbf.body.measure.MEASUREMENTS", (7, 2), read=False),
-    "certainty_joint_error": Key("metres; this and what follows as nbf.certainty.Certainty says", (24,)),
+    "certainty_joint_error": Key("metres; this and what follows as nbf.certainty.Certainty says", (24,), nan=True),
     "certainty_cells": Key("cells of the part map", (14,)),
     "certainty_seen": Key("0..1", (14,), nan=True),
     "certainty_cut": Key("0..1", (14,), nan=True),
     "certainty_entropy": Key("nats", (14,), nan=True),
     "certainty_guessed": Key("bool", (14,)),
-    "certainty_shape_covariance": Key("of betas", ("s", "s")),
+    "certainty_shape_covariance": Key("of betas", ("s", "s"), nan=True),
 }
 """What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, and `body_model`, the
 name of the body model that betas and vertices belong to."""

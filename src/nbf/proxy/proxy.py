@@ -1,8 +1,7 @@
 """What is seen of people in a picture, and what sees it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -42,6 +41,11 @@ class Proxy:
         some = {name: None if value is None else value[people] for name, value in kinds.items()}
         return Proxy(self.camera[people], **some)
 
+    def __or__(self, other: "Proxy") -> "Proxy":
+        """With what another proxy of the same crops has of the kinds that this one lacks."""
+        lacking = [each.name for each in fields(self) if getattr(self, each.name) is None]
+        return replace(self, **{name: getattr(other, name) for name in lacking})
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -63,19 +67,44 @@ See = Callable[[Crops], Proxy]
 
 
 class Truth:
-    """Sees what is truly there, of people who were drawn: parts, or joints."""
+    """Sees what is truly there, of people who were drawn."""
 
-    def __init__(self, kind: Literal["parts", "joints"]) -> None:
-        self.kind = kind
+    def __init__(self, *kinds: str) -> None:
+        """`kinds` are names of a proxy's fields, such as parts, joints and silhouette."""
+        self.kinds = kinds
 
     def __call__(self, crops: Crops) -> Proxy:
         """Raises InputError where nobody knows it."""
-        known = None if crops.truth is None else getattr(crops.truth, self.kind)
-        if known is None:
-            raise InputError(
-                f"crops: expected some whose true {self.kind} are known, as the benchmark's; photos have none"
-            )
-        return Proxy(crops.camera, **{self.kind: known})
+        known = {kind: None if crops.truth is None else getattr(crops.truth, kind) for kind in self.kinds}
+        for kind, value in known.items():
+            if value is None:
+                raise InputError(
+                    f"crops: expected some whose true {kind} are known, as the benchmark's (parts, joints, "
+                    "silhouette); photos have none"
+                )
+        return Proxy(crops.camera, **known)
+
+
+class Rgb:
+    """Sees the picture itself."""
+
+    def __call__(self, crops: Crops) -> Proxy:
+        return Proxy(crops.camera, image=crops.image)
+
+
+class Both:
+    """Sees what two others see; of a kind that both see, what the first does."""
+
+    def __init__(self, first: See, second: See) -> None:
+        self.first, self.second = first, second
+
+    def __call__(self, crops: Crops) -> Proxy:
+        return self.first(crops) | self.second(crops)
+
+
+def silhouette(parts: Float[Tensor, "n 25 m m"]) -> Float[Tensor, "n m m"]:
+    """Of part maps: whatever is not background."""
+    return 1 - parts[:, 0]
 
 
 def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:

@@ -1,4 +1,4 @@
-"""Parts and joints as a segmenter sees them: both ways, and once more, turned upright, where people lean far or lie."""
+"""Parts, joints and surface as a segmenter sees them: both ways, and once more, upright, where people lean or lie."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from torch import Tensor
 from nbf.body.joints import COCO17
 from nbf.geometry import CropMove
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
-from nbf.nets.fitter import FitterInput, cell_centers
-from nbf.nets.mirror import in_sides, segment_both_ways
+from nbf.nets.fitter import cell_centers
+from nbf.nets.mirror import Seen, in_sides, segment_both_ways
 from nbf.nets.segmenter import Segmenter, SegmenterOutput
-from nbf.proxy.proxy import Crops, Proxy
+from nbf.proxy.proxy import Crops, Proxy, silhouette
 
 BATCH = 16
 """Crops put through the network at once; bounds memory on pictures of crowds."""
@@ -25,7 +25,7 @@ SHOULDERS, HIPS = ([COCO17.index(f"{side}_{name}") for side in ("left", "right")
 
 
 class Segmented:
-    """Sees part map and joints, as a segmenter has them."""
+    """Sees part map, joints, silhouette and surface, as a segmenter has them."""
 
     def __init__(self, segmenter: Segmenter, device: torch.device | str = "cpu", *, exact: bool = False) -> None:
         """`exact` computes in float32 where bfloat16 would be faster: the same on every machine."""
@@ -41,11 +41,13 @@ class Segmented:
             images = some.to(self.device).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
                 seen.append(look(self.segmenter, images))
-        parts, keypoints = (torch.cat(values).float().cpu() for values in zip(*seen))
-        return Proxy(crops.camera, parts, in_sides(keypoints))
+        parts, keypoints, surface = (torch.cat(values).float().cpu() for values in zip(*seen))
+        return Proxy(
+            crops.camera, parts=parts, joints=in_sides(keypoints), silhouette=silhouette(parts), surface=surface
+        )
 
 
-def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]) -> FitterInput:
+def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b 3 h w"]) -> Seen:
     """What a segmenter sees in crops of 256 px: of one look or two the surer, the mean over both ways of each.
 
     Photos of people, and people drawn at random, are mostly upright, so that segmenters learn little of others. The
@@ -56,23 +58,24 @@ def look(segmenter: Callable[[Tensor], SegmenterOutput], image: Float[Tensor, "b
     rows = (leaning(first).abs() > LEANING).nonzero()[:, 0]
     if not len(rows):
         return first
-    some = FitterInput(*(value[rows] for value in first))
+    some = Seen(*(value[rows] for value in first))
     move = upright(some)
     moved = move.picture(image[rows]).contiguous(memory_format=torch.channels_last)
     second = moved_back(segment_both_ways(segmenter, moved), some, move)
     surer = (sureness(second) > sureness(some)).view(-1, 1, 1)
-    return FitterInput(
+    return Seen(
         first.parts.index_copy(0, rows, torch.where(surer[..., None], second.parts, some.parts)),
         first.keypoints.index_copy(0, rows, torch.where(surer, second.keypoints, some.keypoints)),
+        first.surface.index_copy(0, rows, torch.where(surer[..., None], second.surface, some.surface)),
     )
 
 
-def sureness(proxy: FitterInput) -> Float[Tensor, " b"]:
+def sureness(proxy: Seen) -> Float[Tensor, " b"]:
     """Mean score of the keypoints."""
     return proxy.keypoints[..., 2].mean(1)
 
 
-def leaning(proxy: FitterInput) -> Float[Tensor, " b"]:
+def leaning(proxy: Seen) -> Float[Tensor, " b"]:
     """Angle from upright to the trunk (hips to shoulders) in the picture, radians, clockwise."""
     points, score = proxy.keypoints[..., :2], proxy.keypoints[..., 2:].clamp(min=1e-3)
     top, bottom = ((points[:, pair] * score[:, pair]).sum(1) / score[:, pair].sum(1) for pair in (SHOULDERS, HIPS))
@@ -80,7 +83,7 @@ def leaning(proxy: FitterInput) -> Float[Tensor, " b"]:
     return torch.atan2(across, -down)
 
 
-def upright(proxy: FitterInput) -> CropMove:
+def upright(proxy: Seen) -> CropMove:
     """The move of the crop that turns the trunk upright and makes the person fill it; no zoom where nobody is seen."""
     angle = -leaning(proxy)
     turn = CropMove(angle, torch.ones_like(angle), angle.new_zeros(len(angle), 2))
@@ -96,8 +99,12 @@ def upright(proxy: FitterInput) -> CropMove:
     return CropMove(angle, zoom, shift)
 
 
-def moved_back(second: FitterInput, first: FitterInput, move: CropMove) -> FitterInput:
-    """A look at moved crops as of the crops themselves; where it did not see, the map of the first look."""
+def moved_back(second: Seen, first: Seen, move: CropMove) -> Seen:
+    """A look at moved crops as of the crops themselves; where it did not see, the maps of the first look."""
     back = move.inverse()
-    covered = back.picture(torch.ones_like(second.parts[:, :1]))
-    return FitterInput(back.picture(second.parts) + (1 - covered) * first.parts, back.points(second.keypoints))
+    missed = 1 - back.picture(torch.ones_like(second.parts[:, :1]))
+    parts, surface = (
+        back.picture(there) + missed * here
+        for there, here in ((second.parts, first.parts), (second.surface, first.surface))
+    )
+    return Seen(parts, back.points(second.keypoints), surface)

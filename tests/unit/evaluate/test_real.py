@@ -63,7 +63,7 @@ class Knows(Predictor):
         inside = (x >= 0) & (y >= 0) & (x < WIDTH) & (y < HEIGHT)
         seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
         parts = torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float()
-        return Proxy(crops.camera, parts)
+        return Proxy(crops.camera, parts, torch.zeros(1, 17, 3))
 
     def answer(self, proxy: Proxy, known: Known) -> Fit:
         bodies = Bodies(self.betas, self.rotations, self.pelvis + torch.tensor([self.off, 0.0, 0.0]))

@@ -2,11 +2,12 @@
 
 import torch
 
-from nbf.body.joints import mirror_rotations
+from nbf.body.files import load_body
+from nbf.body.joints import COCO17, mirror_rotations
 from nbf.geometry.rotations import geodesic_angle
 from nbf.nets.fitter import Fitter, FitterInput
 from nbf.nets.locator import LocatorOutput, boxes_from_distances, decode, locate_both_ways
-from nbf.nets.mirror import mirror_keypoints, mirror_parts, segment_both_ways
+from nbf.nets.mirror import mirror_keypoints, mirror_parts, mirror_surface, segment_both_ways
 from nbf.nets.segmenter import Segmenter
 from nbf.solve.regress import read_both_ways
 
@@ -27,7 +28,20 @@ def test_mirrored_pictures_have_mirrored_proxies() -> None:
         proxy, mirrored = segment_both_ways(segmenter, image), segment_both_ways(segmenter, image.flip(-1))
     torch.testing.assert_close(mirrored.parts, mirror_parts(proxy.parts), atol=1e-5, rtol=0)
     torch.testing.assert_close(mirrored.keypoints, mirror_keypoints(proxy.keypoints), atol=1e-4, rtol=0)
+    torch.testing.assert_close(mirrored.surface, mirror_surface(proxy.surface), atol=1e-5, rtol=0)
     torch.testing.assert_close(proxy.parts.sum(1), torch.ones(2, 64, 64))
+
+
+def test_left_of_a_mirrored_body_is_its_right() -> None:
+    """The places of left joints' skin, in the mirror, are those of right ones."""
+    body = load_body("anny24", "small")
+    rows = [COCO17.index(f"{side}_wrist") for side in ("left", "right")]
+    places = (body.keypoint_weights[..., None] * body.surface[body.keypoint_vertices])[rows].sum(1)
+    left, right = places.view(2, 1, 3, 1, 1)
+    torch.testing.assert_close(mirror_surface(left), right, atol=1e-3, rtol=0)
+    assert (left - right).abs().max() > 0.5
+    surface = torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(mirror_surface(mirror_surface(surface)), surface)
 
 
 def test_mirrored_proxies_have_mirrored_bodies() -> None:

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d
 from nbf.body.joints import COCO17
 from nbf.body.parts import PARTS24
 from nbf.geometry import CropMove
-from nbf.nets.mirror import mirror_keypoints, mirror_parts, segment_both_ways
+from nbf.nets.mirror import mirror_keypoints, mirror_parts, mirror_surface, segment_both_ways
 from nbf.nets.segmenter import SegmenterOutput
 from nbf.proxy.segmented import FRAME, leaning, look, upright
 
@@ -19,8 +19,8 @@ HIPS = [COCO17.index("left_hip"), COCO17.index("right_hip")]
 
 
 class Painted:
-    """Sees what is painted: hips in green, all other keypoints in red, a torso all around; how surely depends on
-    whether red is above green."""
+    """Sees what is painted: hips in green, all other keypoints in red, a torso all around, with the colours as its
+    surface; how surely depends on whether red is above green."""
 
     def __init__(self, upright: float, lying: float) -> None:
         self.upright, self.lying = upright, lying
@@ -38,7 +38,7 @@ class Painted:
         person = paint[:, 2:] > 0.5
         parts = torch.cat([torch.where(person, -9.0, 9.0), *24 * [torch.full_like(paint[:, :1], -12.0)]], 1)
         parts[:, 13:14] = torch.where(person, 9.0, -9.0)
-        return SegmenterOutput(parts, sharp * heat, torch.zeros(len(image), 3, 64, 64))
+        return SegmenterOutput(parts, sharp * heat, paint[:, [0, 1, 2]])
 
 
 class Sided(Painted):
@@ -79,6 +79,7 @@ def test_who_leans_far_is_looked_at_again(degrees: float) -> None:
     # Both looks see the same in the same places.
     torch.testing.assert_close(proxy.keypoints[..., :2], first.keypoints[..., :2], atol=0.03, rtol=0.0)
     assert (proxy.parts - first.parts).abs().mean() < 0.01
+    assert (proxy.surface - first.surface)[:, 2].abs().mean() < 0.02
     torch.testing.assert_close(proxy.parts.sum(1), torch.ones(1, 64, 64))
     if abs(degrees) > 60:
         assert proxy.keypoints[..., 2].mean() > first.keypoints[..., 2].mean()
@@ -90,6 +91,7 @@ def test_the_surer_look_is_believed() -> None:
         first, proxy = segment_both_ways(eye, lying), look(eye, lying)
         assert torch.equal(proxy.keypoints, first.keypoints) is (believed == 0)
         assert torch.equal(proxy.parts, first.parts) is (believed == 0)
+        assert torch.equal(proxy.surface, first.surface) is (believed == 0)
 
 
 def test_the_second_look_is_upright_and_close() -> None:
@@ -118,6 +120,7 @@ def test_each_person_is_looked_at_alone() -> None:
             torch.testing.assert_close(one[0], all_[row], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(mirrored.parts, mirror_parts(together.parts), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(mirrored.keypoints, mirror_keypoints(together.keypoints), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(mirrored.surface, mirror_surface(together.surface), atol=1e-4, rtol=1e-4)
 
 
 def test_nobody_is_no_one_to_look_at() -> None:
