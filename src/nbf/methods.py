@@ -5,6 +5,7 @@
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
 | `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
+| `smplify-dense` | joints, silhouette, surface | the same, then laid into the silhouette (Lassner et al. 2017) |
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from nbf.errors import InputError
 from nbf.networks import Networks
 from nbf.proxy.segmented import Segmented
+from nbf.solve.dense import smplify_dense
 from nbf.solve.doubted import Doubted
 from nbf.solve.fit import Method, Solve
 from nbf.solve.optimise import STEPS, Optimise
@@ -22,6 +24,7 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
+    "smplify-dense": lambda networks: Method(segmented(networks), smplify_dense(networks.body)),
 }
 
 
