@@ -4,17 +4,21 @@
 |---|---|---|
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
+| `feedback` | part map and joints | regress, then compare the body drawn with the part map and correct it, in turns |
 | `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
 | `smplify-dense` | joints, silhouette, surface | the same, then laid into the silhouette (Lassner et al. 2017) |
 """
 
 from collections.abc import Callable
 
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.networks import Networks
 from nbf.proxy.segmented import Segmented
 from nbf.solve.dense import smplify_dense
 from nbf.solve.doubted import Doubted
+from nbf.solve.feedback import Feedback
 from nbf.solve.fit import Method, Solve
 from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
@@ -23,8 +27,9 @@ from nbf.solve.smplify import smplify
 METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
+    "feedback": lambda networks: Method(segmented(networks), corrected(networks)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
-    "smplify-dense": lambda networks: Method(segmented(networks), smplify_dense(networks.body)),
+    "smplify-dense": lambda networks: Method(segmented(networks), smplify_dense(networks.body, small(networks))),
 }
 
 
@@ -44,3 +49,14 @@ def refined(networks: Networks, steps: int = STEPS) -> Solve:
     """The fitter's bodies, refined."""
     regress = Regress(networks.fitter, networks.device)
     return Optimise(networks.body, regress, Doubted(networks.body, networks.doubt), steps=steps)
+
+
+def corrected(networks: Networks) -> Solve:
+    """The fitter's bodies, corrected by what their drawing and the part map differ by."""
+    regress = Regress(networks.fitter, networks.device)
+    return Feedback(regress, Doubted(networks.body, networks.doubt), small(networks))
+
+
+def small(networks: Networks) -> BodyModel:
+    """The body model with few vertices, for what is drawn while solving."""
+    return load_body(networks.body_name, "small")

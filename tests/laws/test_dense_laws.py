@@ -219,7 +219,7 @@ def test_without_a_silhouette_another_method_is_named() -> None:
 def test_smplify_dense_starts_from_people_who_stand() -> None:
     true = people(1)
     proxy = proxy_of(true)
-    fit = smplify_dense(small())(proxy, NOTHING)
+    fit = smplify_dense(small(), small())(proxy, NOTHING)
     assert fit.start is not None
     assert fit.covariance is not None
     assert float(covered(fit.bodies, proxy)) > 0.85

@@ -43,10 +43,13 @@ SILHOUETTE = 1.5
 _BLUR = 0.02
 
 
-def smplify_dense(body: BodyModel) -> Solve:
-    """The solver, for proxies with joints and a silhouette, and better with surface coordinates."""
+def smplify_dense(body: BodyModel, drawn: BodyModel) -> Solve:
+    """The solver, for proxies with joints and a silhouette, and better with surface coordinates.
+
+    `drawn` is the same body with few vertices, which is drawn between the searches.
+    """
     joints = JointTerms(Landmarks.keypoints(body, "coco17"), PosePrior.load(), Spheres.of(body), STAGES[-1])
-    dense, ends = DenseTerms(joints, Surface.spread(body), Surface.spread(body, LANDMARKS)), []
+    dense, ends = DenseTerms(joints, Surface.spread(drawn), Surface.spread(drawn, LANDMARKS)), []
     for solve in searches(body):
         for _ in range(ROUNDS):
             solve = Optimise(body, solve, dense, steps=STEPS)
