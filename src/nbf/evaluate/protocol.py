@@ -110,15 +110,8 @@ def run(
     for group in groups:
         batch = group.batch
         camera = Camera(batch["focal"], batch["center"])
-        here = camera.scaled(1 / INPUT_SIZE)
         true = Bodies.placed(body, batch["betas"], batch["rotations"], batch["translation"])
-        truth = Proxy(
-            here,
-            parts=batch["parts"],
-            joints=true_joints(body, true, here),
-            silhouette=silhouette(batch["parts"]),
-        )
-        crops = Crops(batch["image"], here, truth=truth)
+        crops = crops_of(batch, body, true)
         known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
         start = time.perf_counter()
         proxy, fit = method(crops, known)
@@ -134,6 +127,14 @@ def run(
             kept += _kept(batch["image"], labels, fit.bodies, true, camera)
     refined = concatenated(before) if before else None
     return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
+
+
+def crops_of(batch: dict[str, Tensor], body: BodyModel, true: Bodies) -> Crops:
+    """What a method may look at of drawn people (`Group.batch`), the truth about the bodies `true` with it."""
+    camera = Camera(batch["focal"], batch["center"]).scaled(1 / INPUT_SIZE)
+    parts = batch["parts"]
+    truth = Proxy(camera, parts=parts, joints=true_joints(body, true, camera), silhouette=silhouette(parts))
+    return Crops(batch["image"], camera, truth)
 
 
 def true_joints(body: BodyModel, true: Bodies, camera: Camera) -> Float[Tensor, "n 17 3"]:

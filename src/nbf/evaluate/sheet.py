@@ -80,19 +80,60 @@ def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> 
     return paper
 
 
+def comparison_sheet(
+    rows: Sequence[Sequence[Entry]], names: Sequence[str], faces: Int64[Tensor, "f 3"], title: str
+) -> Image.Image:
+    """One photo a row, one method a column: the photo, then what each method makes of it, over the photo and from the
+    side, under its caption.
+
+    Args:
+        rows: of each photo an entry a method; all of them have the photo.
+        names: of the methods.
+        faces: of all meshes.
+        title: above everything.
+    """
+    wide, high = 2 * _TILE + _GAP, _TILE + _CAPTION
+    top = _TITLE + _CAPTION
+    paper = Image.new("RGB", (2 * _GAP + _TILE + len(names) * wide, top + len(rows) * high + _GAP), _PAPER)
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
+    bold = ImageFont.load_default(size=_FONT + 4)
+    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=bold, anchor="lm")
+    lefts = [2 * _GAP + _TILE + column * wide for column in range(len(names))]
+    for left, name in zip(lefts, names, strict=True):
+        pen.text((left, _TITLE + _CAPTION / 2), name, fill=_INK, font=bold, anchor="lm")
+    for index, entries in enumerate(rows):
+        down = top + index * high
+        paper.paste(_photo(entries[0]), (_GAP, down + _CAPTION))
+        for left, entry in zip(lefts, entries, strict=True):
+            pen.text((left, down + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
+            for place, panel in enumerate((_meshed(entry, faces), _from_the_side(entry, faces))):
+                paper.paste(panel, (left + place * _TILE, down + _CAPTION))
+    return paper
+
+
+def _photo(entry: Entry) -> Image.Image:
+    return entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+
+
+def _meshed(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
+    if not len(entry.vertices):
+        return _photo(entry)
+    camera = entry.camera.scaled(_TILE / entry.picture.width)
+    return over(_photo(entry), draw_mesh(entry.vertices, faces, camera, _TILE, _TILE))
+
+
 def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
     zoom = _TILE / entry.picture.width
-    picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+    picture = _photo(entry)
     pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
     parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
-    if not len(entry.vertices):
-        return [picture, parted, picture, Image.new("RGB", (_TILE, _TILE), _STUDIO)]
-    meshed = over(picture, draw_mesh(entry.vertices, faces, entry.camera.scaled(zoom), _TILE, _TILE))
-    return [picture, parted, meshed, _from_the_side(entry, faces)]
+    return [picture, parted, _meshed(entry, faces), _from_the_side(entry, faces)]
 
 
 def _from_the_side(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
     studio = Image.new("RGB", (_TILE, _TILE), _STUDIO)
+    if not len(entry.vertices):
+        return studio
     if entry.true is None:
         turned, camera = side_view(entry.vertices, _TILE, _TILE)
         return over(studio, draw_mesh(turned, faces, camera, _TILE, _TILE))
