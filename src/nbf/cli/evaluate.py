@@ -42,8 +42,8 @@ class Arguments:
     """Fit to what the method sees in the picture, or to true parts with silhouette, true joints, or
     joints with silhouette (benchmark only)."""
     method: str = "nbf"
-    """How bodies are found: nbf, nbf-plain, which does not refine, or smplify. On the benchmark, what optimises is
-    scored before and after it."""
+    """How bodies are found, a name of docs/refinement.md: nbf, nbf-plain, smplify ... On the benchmark, what optimises
+    is scored before and after it."""
     known_height: bool = False
     """Tell the refinement everybody's true height (benchmark only)."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None

@@ -40,7 +40,8 @@ class Arguments(KnownOptions):
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
     method: str = "nbf"
-    """How bodies are found: nbf, nbf-plain, which does not make them agree with the joints seen in 2D, or smplify."""
+    """How bodies are found: nbf, nbf-plain, which does not make them agree with the joints seen in 2D, or another
+    name of docs/refinement.md, such as smplify-dense."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
     """Folder with weights that you trained, used in place of the bundled ones."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
