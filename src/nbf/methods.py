@@ -4,7 +4,9 @@
 |---|---|---|
 | `nbf` | part map and joints | regress, then optimise as far as the networks are to be doubted |
 | `nbf-plain` | part map and joints | regress (Omran et al. 2018), and say how sure that is |
+| `feedback` | part map and joints | regress, then compare the body drawn with the part map and correct it, in turns |
 | `smplify` | joints | optimise from people who stand, priors letting go in stages (Bogo et al. 2016) |
+| `smplify-dense` | joints, silhouette, surface | the same, then laid into the silhouette (Lassner et al. 2017) |
 | `lifting-ramakrishna` | joints | lift by matching pursuit over a pose basis, fit a body (Ramakrishna et al. 2012) |
 | `lifting-akhter` | joints | the same under pose-conditioned joint limits (Akhter & Black 2015) |
 | `lifting-zhou` | joints | lift from a convex start, fit a body (Zhou et al. 2016) |
@@ -16,15 +18,18 @@
 from collections.abc import Callable
 
 from nbf.body.files import load_body
+from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.nets.blocks import for_inference
-from nbf.networks import BODY, Networks
+from nbf.networks import Networks
 from nbf.proxy.proxy import Rgb
 from nbf.proxy.segmented import Segmented
 from nbf.proxy.shown import PictureFeatures, joints_and_silhouette
 from nbf.solve.adapt import Adapt
 from nbf.solve.answer import Answer
+from nbf.solve.dense import smplify_dense
 from nbf.solve.doubted import Doubted
+from nbf.solve.feedback import Feedback
 from nbf.solve.fit import Method, Solve
 from nbf.solve.lifting.akhter import lift_akhter
 from nbf.solve.lifting.body import Lifting
@@ -37,7 +42,9 @@ from nbf.solve.smplify import smplify
 METHODS: dict[str, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
+    "feedback": lambda networks: Method(segmented(networks), corrected(networks)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
+    "smplify-dense": lambda networks: Method(segmented(networks), smplify_dense(networks.body, small(networks))),
     "lifting-ramakrishna": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_ramakrishna)),
     "lifting-akhter": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_akhter)),
     "lifting-zhou": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_zhou)),
@@ -45,7 +52,7 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "pavlakos": lambda networks: Method(
         segmented(networks), Answer(networks.pavlakos, joints_and_silhouette, networks.device)
     ),
-    "selfsup": lambda networks: Method(segmented(networks), Adapt(networks.regressor, load_body(BODY, "small"))),
+    "selfsup": lambda networks: Method(segmented(networks), Adapt(networks.regressor, small(networks))),
 }
 
 
@@ -70,3 +77,14 @@ def refined(networks: Networks, steps: int = STEPS) -> Solve:
 def picture_features(networks: Networks) -> PictureFeatures:
     """What the segmenter's trunk makes of a picture."""
     return PictureFeatures(for_inference(networks.segmenter.trunk).to(networks.device), networks.device)
+
+
+def corrected(networks: Networks) -> Solve:
+    """The fitter's bodies, corrected by what their drawing and the part map differ by."""
+    regress = Regress(networks.fitter, networks.device)
+    return Feedback(regress, Doubted(networks.body, networks.doubt), small(networks))
+
+
+def small(networks: Networks) -> BodyModel:
+    """The body model with few vertices, for what is drawn while solving."""
+    return load_body(networks.body_name, "small")

@@ -75,6 +75,7 @@ class BodyModel(nn.Module):
     uv: Tensor
     faces_uv: Tensor
     face_parts: Tensor
+    bounds: Tensor
     surface: Tensor
     keypoint_vertices: Tensor
     keypoint_weights: Tensor

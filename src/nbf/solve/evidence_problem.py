@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
@@ -15,21 +15,14 @@ from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
 from nbf.solve import terms
 from nbf.solve.levenberg import Block
-from nbf.solve.maps import PERSON, Fields, Outline
+from nbf.solve.region import ROBUST, Matches, Region, region_blocks
 from nbf.solve.surface import Surface
 
 # Standard deviations of COCO's keypoints against a body in them, in map sides: face, then shoulders, elbows, wrists,
 # hips, knees, ankles. Hips are named differently by everyone, face points and limb joints agree best.
 _KEYPOINT_SIGMA = torch.tensor([0.012] * 5 + [0.020] * 2 + [0.016] * 4 + [0.030] * 2 + [0.016] * 4)
-# Standard deviations of surface points and the outline, in map sides.
-_SIGMA_INSIDE, _SIGMA_OUTLINE = 0.015, 0.012
 # Lean of trunk and legs and bend between them, radians; the height of one foot above the other, metres.
 _SIGMA_STAND, _SIGMA_LEVEL = (0.14, 0.10, 0.10), 0.04
-# Map sides from which an outline point no longer finds its partner, and the least cosine between their normals.
-_REACH, _ALIKE = 0.10, 0.5
-_OUTLINE_POINTS = 96
-# Neighbouring surface points and outline points repeat each other: together they count as so many.
-_INDEPENDENT = 40.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +56,7 @@ class Evidence:
     """In map sides (`Crop.camera` of a crop of resolution 1)."""
     keypoints: Float[Tensor, "b 17 3"]
     """COCO-17 (x, y, weight 0..1), map sides."""
-    fields: Fields
-    outline: Outline
+    region: Region
 
     @classmethod
     def of_maps(
@@ -75,21 +67,11 @@ class Evidence:
         unsure: Tensor | None = None,
     ) -> "Evidence":
         """From part probabilities over the map; `unsure` (b, h, h) marks cells that say nothing."""
-        unsure = torch.zeros_like(parts[:, 0], dtype=torch.bool) if unsure is None else unsure
-        return cls(camera, keypoints, Fields.of_parts(parts, unsure), Outline.of_parts(parts, unsure, _OUTLINE_POINTS))
+        return cls(camera, keypoints, Region.of_parts(parts, unsure))
 
     def __getitem__(self, people: slice | Tensor) -> "Evidence":
         camera = Camera(self.camera.focal[people], self.camera.center[people])
-        return Evidence(camera, self.keypoints[people], self.fields[people], self.outline[people])
-
-
-@dataclass(frozen=True)
-class Matches:
-    """What depends on the pose but stays fixed during a search: what is seen, and which points match."""
-
-    channel: Int64[Tensor, "b n"]
-    vertex: Int64[Tensor, "b m"]
-    weight: Float[Tensor, "b m"]
+        return Evidence(camera, self.keypoints[people], self.region[people])
 
 
 @dataclass(frozen=True)
@@ -106,8 +88,6 @@ class BodyProblem:
     pitch: float
     """Radians by which the camera matches down, as far as `upright` and `level` know."""
     matches: Matches | None = None
-    robust: float = 3.0
-    """Standard deviations from which evidence counts as a likely mistake."""
 
     @classmethod
     def make(
@@ -127,21 +107,8 @@ class BodyProblem:
 
     def refreshed(self, state: Bodies) -> "BodyProblem":
         """The problem with visibility and matches of the outline found anew at a state."""
-        camera = self.evidence.camera
-        seen, rim, facing = self.surface.seen_by(state, camera)
-        channel = torch.where(seen, self.surface.part, PERSON)
-        pixels = camera.project(place(self.surface.landmarks, state, jacobian=False).points)
-        outline = self.evidence.outline
-        apart = pixels[:, None] - outline.points[:, :, None]
-        distance = apart.norm(dim=-1)
-        alike = torch.einsum("bmi,bni->bmn", outline.normals, facing) > _ALIKE
-        same = outline.part[..., None] == self.surface.part
-        cost = torch.where(alike & same & rim[:, None], distance, torch.inf)
-        least, vertex = cost.min(-1)
-        picked = apart.gather(2, vertex[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
-        within = (picked * outline.normals).sum(-1) < 0
-        weight = outline.weight * (least < _REACH) * torch.where(within, self.weights.loose, 1.0)
-        return replace(self, matches=Matches(channel, vertex, weight))
+        given = self.evidence
+        return replace(self, matches=Matches.at(state, self.surface, given.camera, given.region, self.weights.loose))
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
@@ -150,32 +117,14 @@ class BodyProblem:
         placed = place(self.points, state, jacobian)
         joints = placed[:24]
         pixels = terms.project(placed[24:], given.camera)
-        surface, matches = pixels[17:], self.matches
-        count, matched = surface.points.shape[1], matches.vertex.shape[1]
         keypoint_weights = given.keypoints[..., 2] * weights.keypoints / _KEYPOINT_SIGMA.to(pixels.points)
-        inside = weights.inside / _SIGMA_INSIDE * (_INDEPENDENT / count) ** 0.5
-        outline = weights.outline / _SIGMA_OUTLINE * (_INDEPENDENT / matched) ** 0.5
         people = torch.ones(len(state.betas), 1).to(pixels.points)
         down, sight = _gravity(self.pitch).to(people)
         stand = weights.upright / people.new_tensor(_SIGMA_STAND)
         level = weights.level / people.new_tensor([_SIGMA_LEVEL, _SIGMA_LEVEL])
         return [
-            terms.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, self.robust),
-            terms.inside(
-                surface,
-                given.fields,
-                matches.channel,
-                people.expand(-1, count) * inside,
-                self.robust * (_INDEPENDENT / count) ** 0.5,
-            ),
-            terms.along_normals(
-                surface,
-                matches.vertex,
-                given.outline.points,
-                given.outline.normals,
-                matches.weight * outline,
-                self.robust * (_INDEPENDENT / matched) ** 0.5,
-            ),
+            terms.points_2d(pixels[:17], given.keypoints[..., :2], keypoint_weights, ROBUST),
+            *region_blocks(pixels[17:], given.region, self.matches, weights.inside, weights.outline),
             terms.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
             terms.along(joints.mixed(_feet().to(people)), down, level, 1.5),
             *terms.pose(state, self.mixture, weights.pose, jacobian),

@@ -1,4 +1,4 @@
-"""What a part map says about places: distances to where each part was seen, and the outline of the person."""
+"""What part maps and silhouettes say about places: distances to where each part was seen, and the person's outline."""
 
 from dataclasses import dataclass
 
@@ -34,9 +34,12 @@ class Fields:
         seen[:, PERSON] = person
         absent = ~seen.flatten(2).any(-1)
         seen |= absent[..., None, None] & person[:, None]
-        cells = distance_to(seen | unsure[:, None])
-        # From the border of the region, not from the centre of its last cell.
-        return cls((cells - 0.5).clamp(0, parts.shape[-1]) / parts.shape[-1])
+        return cls(_from_border(seen | unsure[:, None]))
+
+    @classmethod
+    def of_silhouette(cls, person: Float[Tensor, "b h h"]) -> "Fields":
+        """Fields of the probability of a person, wherever on whom any part may be."""
+        return cls(_from_border(person[:, None] > 0.5).expand(-1, MERGED + 1, -1, -1))
 
     def __getitem__(self, people: slice | Tensor) -> "Fields":
         return Fields(self.distance[people])
@@ -57,6 +60,12 @@ class Fields:
         value = (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * c + u * d)
         gradient = torch.stack([(1 - v) * (b - a) + v * (d - c), (1 - u) * (c - a) + u * (d - b)], -1)
         return value, gradient * size * moving
+
+
+def _from_border(region: Bool[Tensor, "b c h h"]) -> Float[Tensor, "b c h h"]:
+    """Distance in map sides from the border of a region, not from the centre of its last cell."""
+    size = region.shape[-1]
+    return (distance_to(region) - 0.5).clamp(0, size) / size
 
 
 def distance_to(region: Bool[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
@@ -84,16 +93,26 @@ class Outline:
     normals: Float[Tensor, "b m 2"]
     """Outwards, unit length."""
     part: Int64[Tensor, "b m"]
-    """The merged part that borders there, 1..14."""
+    """The merged part that borders there, 1..14; `PERSON` where nobody knows."""
     weight: Float[Tensor, "b m"]
 
     @classmethod
     def of_parts(cls, parts: Float[Tensor, "b 25 h h"], unsure: Bool[Tensor, "b h h"], count: int) -> "Outline":
         """Evenly picked border cells that no unsure cell is near; outside of the map nothing is known."""
-        size = parts.shape[-1]
         merged = merge_probabilities(parts, MERGED)
-        person = 1 - merged[:, 0]
-        part = merged[:, 1:].argmax(1) + 1
+        return cls._of_person(1 - merged[:, 0], merged[:, 1:].argmax(1) + 1, unsure, count)
+
+    @classmethod
+    def of_silhouette(cls, person: Float[Tensor, "b h h"], count: int) -> "Outline":
+        """Evenly picked border cells of the probability of a person."""
+        nothing = torch.zeros_like(person, dtype=torch.int64)
+        return cls._of_person(person, nothing + PERSON, nothing.bool(), count)
+
+    @classmethod
+    def _of_person(
+        cls, person: Float[Tensor, "b h h"], part: Int64[Tensor, "b h h"], unsure: Bool[Tensor, "b h h"], count: int
+    ) -> "Outline":
+        size = person.shape[-1]
         smooth = avg_pool2d(person[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
         slope_x = (smooth.roll(-1, 2) - smooth.roll(1, 2)) / 2
         slope_y = (smooth.roll(-1, 1) - smooth.roll(1, 1)) / 2
@@ -105,9 +124,9 @@ class Outline:
         # Evenly over the border cells in reading order: neighbours on the outline are neighbours there, nearly.
         rank = border.flatten(1).cumsum(1) - 1
         total = rank[:, -1:] + 1
-        wanted = (torch.arange(count, device=parts.device) * total.clamp_min(1) / count).long()
+        wanted = (torch.arange(count, device=person.device) * total.clamp_min(1) / count).long()
         cell = torch.searchsorted(rank.contiguous(), wanted).clamp(max=size * size - 1)
-        people = torch.arange(len(parts), device=parts.device)[:, None]
+        people = torch.arange(len(person), device=person.device)[:, None]
         y, x = cell // size, cell % size
         # The border runs where the person's share is one half: from the cell's centre along the slope.
         length = steep[people, y, x].sqrt().clamp_min(1e-3)
