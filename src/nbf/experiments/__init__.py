@@ -6,6 +6,7 @@ from nbf.experiments.fraction import Fraction
 from nbf.experiments.representation import Representation
 from nbf.experiments.robustness import Robustness
 from nbf.experiments.segmentation import Segmentation
+from nbf.experiments.shape import Shape
 from nbf.experiments.supervision import Supervision
 
 _ALL: tuple[Experiment, ...] = (
@@ -15,6 +16,7 @@ _ALL: tuple[Experiment, ...] = (
     Fraction(),
     Comparison(),
     Robustness(),
+    Shape(),
 )
 EXPERIMENTS = {each.name: each for each in _ALL}
 """By the names that `nbf experiment` takes."""
