@@ -80,45 +80,54 @@ def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> 
     return paper
 
 
-def comparison_sheet(rows: Sequence[dict[str, Entry]], faces: Int64[Tensor, "f 3"], title: str) -> Image.Image:
-    """One picture a row, one way to find the bodies in it a column: mesh over the picture, from the side beneath.
+def comparison_sheet(
+    rows: Sequence[Sequence[Entry]], names: Sequence[str], faces: Int64[Tensor, "f 3"], title: str
+) -> Image.Image:
+    """One photo a row, one method a column: the photo, then what each method makes of it, over the photo and from the
+    side, under its caption.
 
-    Rows have entries of the same names, in the same order. The first column is the picture itself.
+    Args:
+        rows: of each photo an entry a method; all of them have the photo.
+        names: of the methods.
+        faces: of all meshes.
+        title: above everything.
     """
-    names = list(rows[0]) if rows else []
-    cell = _TILE + _GAP, 2 * _TILE + _CAPTION
-    size = _GAP + (1 + len(names)) * cell[0], _TITLE + _CAPTION + len(rows) * cell[1] + _GAP
-    paper = Image.new("RGB", size, _PAPER)
+    wide, high = 2 * _TILE + _GAP, _TILE + _CAPTION
+    top = _TITLE + _CAPTION
+    paper = Image.new("RGB", (2 * _GAP + _TILE + len(names) * wide, top + len(rows) * high + _GAP), _PAPER)
     pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
-    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=ImageFont.load_default(size=_FONT + 4), anchor="lm")
-    for column, name in enumerate(names, 1):
-        pen.text((_GAP + column * cell[0], _TITLE + _CAPTION / 2), name, fill=_INK, font=font, anchor="lm")
-    for row, entries in enumerate(rows):
-        top = _TITLE + _CAPTION + row * cell[1]
-        for column, entry in enumerate(entries.values(), 1):
-            left = _GAP + column * cell[0]
-            picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
-            if column == 1:
-                paper.paste(picture, (_GAP, top))
-            paper.paste(_meshed(entry, picture, faces), (left, top))
-            paper.paste(_from_the_side(entry, faces), (left, top + _TILE))
-            pen.text((left, top + 2 * _TILE + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
+    bold = ImageFont.load_default(size=_FONT + 4)
+    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=bold, anchor="lm")
+    lefts = [2 * _GAP + _TILE + column * wide for column in range(len(names))]
+    for left, name in zip(lefts, names, strict=True):
+        pen.text((left, _TITLE + _CAPTION / 2), name, fill=_INK, font=bold, anchor="lm")
+    for index, entries in enumerate(rows):
+        down = top + index * high
+        paper.paste(_photo(entries[0]), (_GAP, down + _CAPTION))
+        for left, entry in zip(lefts, entries, strict=True):
+            pen.text((left, down + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
+            for place, panel in enumerate((_meshed(entry, faces), _from_the_side(entry, faces))):
+                paper.paste(panel, (left + place * _TILE, down + _CAPTION))
     return paper
+
+
+def _photo(entry: Entry) -> Image.Image:
+    return entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+
+
+def _meshed(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
+    if not len(entry.vertices):
+        return _photo(entry)
+    camera = entry.camera.scaled(_TILE / entry.picture.width)
+    return over(_photo(entry), draw_mesh(entry.vertices, faces, camera, _TILE, _TILE))
 
 
 def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
     zoom = _TILE / entry.picture.width
-    picture = entry.picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+    picture = _photo(entry)
     pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
     parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
-    return [picture, parted, _meshed(entry, picture, faces), _from_the_side(entry, faces)]
-
-
-def _meshed(entry: Entry, picture: Image.Image, faces: Int64[Tensor, "f 3"]) -> Image.Image:
-    if not len(entry.vertices):
-        return picture
-    camera = entry.camera.scaled(_TILE / entry.picture.width)
-    return over(picture, draw_mesh(entry.vertices, faces, camera, _TILE, _TILE))
+    return [picture, parted, _meshed(entry, faces), _from_the_side(entry, faces)]
 
 
 def _from_the_side(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:

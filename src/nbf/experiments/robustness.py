@@ -21,7 +21,8 @@ NOTHING = "none"
 LOOSENESS = "looseness"
 _BINS = 4
 _SMALL = 20
-"""People of the benchmark from which on a preset is large enough for all strengths; below, it has the strongest."""
+"""People of the benchmark from which on a preset has all kinds and strengths; below, the strongest of a few kinds."""
+_FEW = ("occlusion", "turn")
 
 
 class Robustness:
@@ -55,8 +56,8 @@ class Robustness:
         table = Table("PA-MPJPE in mm on bench:studio", NAMES, rows, digits)
         growth: dict[str, list[Estimate | str | None]] = {}
         findings: list[str] = []
-        for kind, spoiler in SPOILERS.items():
-            strongest = max(first[kind])
+        for kind in [each for each in SPOILERS if each in first]:
+            spoiler, strongest = SPOILERS[kind], max(first[kind])
             more = {name: _growth(results, kind, strongest, name) for name in NAMES}
             growth[f"{kind}, {spoiler.unit} {strongest:g}"] = list(more.values())
             least = min(more, key=lambda name: more[name].value)
@@ -85,11 +86,12 @@ class Robustness:
 def of_method(results: dict[str, Scores], name: str) -> dict[str, dict[float, Estimate]]:
     """PA-MPJPE of a method by kind and strength, strengths rising from none."""
     clean = results[f"{NOTHING}.{name}"]["pa_mpjpe"]
-    errors: dict[str, dict[float, Estimate]] = {kind: {0.0: Estimate.of(clean)} for kind in SPOILERS}
+    errors: dict[str, dict[float, Estimate]] = {}
     for kind, spoiler in SPOILERS.items():
-        for strength in spoiler.strengths:
-            if (case := f"{kind}-{strength:g}.{name}") in results:
-                errors[kind][strength] = Estimate.of(results[case]["pa_mpjpe"])
+        cases = {strength: results.get(f"{kind}-{strength:g}.{name}") for strength in spoiler.strengths}
+        spoilt = {strength: Estimate.of(case["pa_mpjpe"]) for strength, case in cases.items() if case is not None}
+        if spoilt:
+            errors[kind] = {0.0: Estimate.of(clean)} | spoilt
     loose = results[LOOSENESS][LOOSENESS]
     bins = loose.argsort().tensor_split(min(_BINS, len(loose)))
     errors[LOOSENESS] = {round(100 * float(loose[rows].mean()), 1): Estimate.of(clean[rows]) for rows in bins}
@@ -112,9 +114,10 @@ def looseness(people: Subjects) -> Float[Tensor, " n"]:
 def _levels(lab: Lab) -> dict[str, tuple[str, float] | None]:
     """Kind and strength by the name of a level; None is no spoiling."""
     levels: dict[str, tuple[str, float] | None] = {NOTHING: None}
-    for kind, spoiler in SPOILERS.items():
-        strengths = spoiler.strengths if lab.preset.bench >= _SMALL else spoiler.strengths[-1:]
-        levels |= {f"{kind}-{strength:g}": (kind, strength) for strength in strengths}
+    few = lab.preset.bench < _SMALL
+    for kind in _FEW if few else SPOILERS:
+        strengths = SPOILERS[kind].strengths
+        levels |= {f"{kind}-{strength:g}": (kind, strength) for strength in (strengths[-1:] if few else strengths)}
     return levels
 
 

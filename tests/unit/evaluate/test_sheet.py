@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from nbf.body.model import BodyModel
-from nbf.evaluate.sheet import Entry, sheet, spread
+from nbf.evaluate.sheet import Entry, comparison_sheet, sheet, spread
 from nbf.geometry import Camera, Crop
 
 
@@ -53,3 +55,28 @@ def test_the_true_body_is_drawn_blue_beside_the_found_one(body: BodyModel) -> No
     assert changed.any()
     found = without[changed].mean(0)
     assert (with_true[changed].mean(0) - found)[2] > (with_true[changed].mean(0) - found)[0]
+
+
+def test_methods_stand_side_by_side(body: BodyModel) -> None:
+    """Each row has its photo once, then mesh and side view of each method."""
+    here, nobody = entry(body, true=False), replace(entry(body, true=False), vertices=torch.zeros(0, 0, 3))
+    farther = replace(here, vertices=here.vertices + torch.tensor([0.0, 0.0, 4.0]))
+    picture = comparison_sheet([[here, farther], [nobody, here]], ["near", "far"], body.faces, "title")
+    pixels = np.asarray(picture).astype(int)
+    tile = (picture.width - 40) // 5
+    high = (picture.height - 64) // 2
+
+    def cell(row: int, left: int) -> np.ndarray:
+        top = picture.height - 10 - (2 - row) * high + (high - tile)
+        return pixels[top : top + tile, left : left + tile]
+
+    first, second = 20 + tile, 30 + 3 * tile
+    for row in range(2):
+        assert (cell(row, 10) == [200, 30, 30]).all()
+    covered = [(cell(0, left) != [200, 30, 30]).any(-1).sum() for left in (first, second)]
+    assert covered[0] > 2 * covered[1] > 0
+    assert (cell(1, first) == [200, 30, 30]).all()
+    np.testing.assert_array_equal(cell(1, second), cell(0, first))
+    assert (cell(0, first + tile) != cell(0, first + tile)[0, 0]).any()
+    with pytest.raises(ValueError, match="zip"):
+        comparison_sheet([[here]], ["near", "far"], body.faces, "")
