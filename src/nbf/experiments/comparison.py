@@ -178,22 +178,14 @@ def _gallery(results: dict[str, Scores]) -> Image.Image:
     found = {name: _restored(scores).posed(body).vertices for name, scores in wild.items()}
     rows = []
     for i, pixels in enumerate(shown["pictures"]):
-        picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-        camera = Camera(shown["focal"][i], shown["center"][i])
-        rows.append(
-            {
-                name: Entry(
-                    picture,
-                    [],
-                    vertices[i : i + 1],
-                    camera,
-                    f"{float(wild[name]['pa_mpjpe'][i]):.0f} mm",
-                    true[i : i + 1],
-                )
-                for name, vertices in found.items()
-            }
+        picture, camera = (
+            Image.fromarray(pixels.permute(1, 2, 0).numpy()),
+            Camera(shown["focal"][i], shown["center"][i]),
         )
-    return comparison_sheet(rows, body.faces, "bench:wild, PA-MPJPE; from the side, the truth is blue")
+        captions = {name: f"{float(scores['pa_mpjpe'][i]):.0f} mm" for name, scores in wild.items()}
+        one = slice(i, i + 1)
+        rows.append([Entry(picture, [], found[name][one], camera, captions[name], true[one]) for name in wild])
+    return comparison_sheet(rows, list(wild), body.faces, "bench:wild, PA-MPJPE; from the side, the truth is blue")
 
 
 def _restored(scores: Scores) -> Bodies:
