@@ -23,7 +23,7 @@ from nbf.solve.fit import Fit
 from nbf.solve.maps import distance_to
 from nbf.solve.regress import mean_of_both
 
-STEPS, RATE = 30, 2e-4
+STEPS, RATE = 30, 1e-4
 SILHOUETTE = 1.0
 """Weight of the silhouette beside the joints."""
 CELLS = 128
