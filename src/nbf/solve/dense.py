@@ -1,7 +1,7 @@
 """SMPLify with a silhouette and points of the surface (Lassner et al. 2017, "Unite the People: Closing the loop between
 3D and 2D human representations", sections 3.1 and 4.3).
 
-From each of SMPLify's bodies on, the silhouette is matched both ways, and points spread over the body's surface are
+From SMPLify's body on, the silhouette is matched both ways, and points spread over the body's surface are
 drawn to where the picture shows them. The paper trains a network for 91 such landmarks; here a map of surface
 coordinates has them all.
 """
@@ -24,7 +24,7 @@ from nbf.solve.fit import Fit, Solve
 from nbf.solve.levenberg import Block
 from nbf.solve.optimise import Calibration, Optimise
 from nbf.solve.region import ROBUST, Matches, Region, region_blocks
-from nbf.solve.smplify import STAGES, JointProblem, JointTerms, Likeliest, searches
+from nbf.solve.smplify import STAGES, JointProblem, JointTerms, smplify
 from nbf.solve.spheres import Spheres
 from nbf.solve.surface import Surface
 
@@ -49,12 +49,11 @@ def smplify_dense(body: BodyModel, drawn: BodyModel) -> Solve:
     `drawn` is the same body with few vertices, which is drawn between the searches.
     """
     joints = JointTerms(Landmarks.keypoints(body, "coco17"), PosePrior.load(), Spheres.of(body), STAGES[-1])
-    dense, ends = DenseTerms(joints, Surface.spread(drawn), Surface.spread(drawn, LANDMARKS)), []
-    for solve in searches(body):
-        for _ in range(ROUNDS):
-            solve = Optimise(body, solve, dense, steps=STEPS)
-        ends.append(solve)
-    return Likeliest(ends)
+    dense = DenseTerms(joints, Surface.spread(drawn), Surface.spread(drawn, LANDMARKS))
+    solve = smplify(body)
+    for _ in range(ROUNDS):
+        solve = Optimise(body, solve, dense, steps=STEPS)
+    return solve
 
 
 class DenseTerms:

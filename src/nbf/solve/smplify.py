@@ -55,19 +55,14 @@ STAGES = (Stage(1.0, 5.0, 15, stiff=True), Stage(2.0, 3.0, 20), Stage(1.0, 1.5, 
 
 def smplify(body: BodyModel, stages: Sequence[Stage] = STAGES) -> Solve:
     """The solver, for proxies with joints."""
-    return Likeliest(searches(body, stages))
-
-
-def searches(body: BodyModel, stages: Sequence[Stage] = STAGES) -> list[Solve]:
-    """Its searches, one for each heading."""
     points, prior, spheres = Landmarks.keypoints(body, "coco17"), PosePrior.load(), Spheres.of(body)
-    found = []
+    searches = []
     for heading in HEADINGS:
         solve: Solve = Standing(points, heading)
         for stage in stages:
             solve = Optimise(body, solve, JointTerms(points, prior, spheres, stage), steps=stage.steps)
-        found.append(solve)
-    return found
+        searches.append(solve)
+    return Likeliest(searches)
 
 
 class Standing:
