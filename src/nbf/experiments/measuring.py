@@ -23,12 +23,21 @@ from nbf.networks import Networks
 from nbf.proxy.proxy import Crops, Proxy, Rgb, See
 from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
-from nbf.synth.tracks import Track
+from nbf.synth.tracks import TRACKS, Track
 
 MEAN_POSE = "mean-pose"
 """The floor under all methods."""
 SECONDS = "seconds"
 """The score that says how long a person took, in looking and in solving."""
+
+
+SMALL = 20
+"""People of the benchmark below which a preset only shows that things run, and leaves out more of the same."""
+
+
+def tracks(lab: Lab) -> Sequence[Track]:
+    """Those of the benchmark that a lab measures on."""
+    return TRACKS if lab.preset.bench >= SMALL else ("wild",)
 
 
 @dataclass(frozen=True)
