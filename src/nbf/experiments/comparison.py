@@ -24,6 +24,7 @@ from nbf.experiments.measuring import (
     of,
     remembering,
     subjects,
+    tracks,
 )
 from nbf.experiments.report import Column, Estimate, Report, Table, bars, beside
 from nbf.geometry import Camera
@@ -73,7 +74,7 @@ class Comparison:
         names = (MEAN_POSE, *METHODS)
         cases = [
             Case(f"{track}.{name}", lambda track=track, name=name: _bench(lab, track, name))
-            for track in TRACKS
+            for track in tracks(lab)
             for name in names
         ]
         cases.append(Case("shown", lambda: _shown(lab)))
@@ -84,15 +85,17 @@ class Comparison:
         return cases
 
     def report(self, results: dict[str, Scores]) -> Report:
-        tables = {track: Table.of(f"bench:{track}", COLUMNS, of(results, track)) for track in TRACKS}
-        findings = [each for track in TRACKS for each in _compared(f"bench:{track}", of(results, track), COLUMNS[0])]
+        tables = {
+            track: Table.of(f"bench:{track}", COLUMNS, of(results, track)) for track in TRACKS if of(results, track)
+        }
+        findings = [each for track in tables for each in _compared(f"bench:{track}", of(results, track), COLUMNS[0])]
         if photos := of(results, "photos"):
             tables["photos"] = Table.of("Photos of the val split, against human labels", PHOTO_COLUMNS, photos)
             findings += [each for column in PHOTO_COLUMNS[:2] for each in _compared("photos", photos, column)]
         else:
             findings.append("Photos: left out, as there is no shared folder here.")
-        seconds = Estimate.of(results["studio.smplify"][SECONDS])
-        findings.append(f"smplify takes {seconds.value:.2f} s a person, with looking.")
+        seconds = Estimate.of(results["wild.smplify"][SECONDS])
+        findings.append(f"smplify takes {seconds.value:.2f} s a person of bench:wild, with looking.")
         plots = {table.title: bars(table) for table in tables.values()}
         return Report(
             "Which method?",

@@ -17,17 +17,27 @@ from nbf.experiments.regression import SCORES, kept
 from nbf.geometry import Camera, translation_from_crop_camera
 from nbf.known import NOTHING, Known
 from nbf.methods import METHODS
+from nbf.nets.fitter import Fitter
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
-from nbf.proxy.proxy import Crops, Proxy, Rgb
+from nbf.proxy.proxy import Crops, Proxy, Rgb, See
 from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
-from nbf.synth.tracks import Track
+from nbf.synth.tracks import TRACKS, Track
 
 MEAN_POSE = "mean-pose"
 """The floor under all methods."""
 SECONDS = "seconds"
 """The score that says how long a person took, in looking and in solving."""
+
+
+SMALL = 20
+"""People of the benchmark below which a preset only shows that things run, and leaves out more of the same."""
+
+
+def tracks(lab: Lab) -> Sequence[Track]:
+    """Those of the benchmark that a lab measures on."""
+    return TRACKS if lab.preset.bench >= SMALL else ("wild",)
 
 
 @dataclass(frozen=True)
@@ -60,15 +70,15 @@ def networks(device: torch.device | str) -> Networks:
 def method(lab: Lab, name: str) -> Method:
     """A method of `nbf.methods.METHODS`, or the floor."""
     nets = networks(lab.device)
-    return Method(Rgb(), MeanPose(nets)) if name == MEAN_POSE else METHODS[name](nets)
+    return Method(Rgb(), MeanPose(nets.fitter)) if name == MEAN_POSE else METHODS[name](nets)
 
 
 class MeanPose:
     """Finds in everybody the mean body of the people whom the fitter was trained on, upright, facing the camera, in the
     middle of the crop."""
 
-    def __init__(self, networks: Networks) -> None:
-        self.fitter = networks.fitter
+    def __init__(self, fitter: Fitter) -> None:
+        self.fitter = fitter
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
@@ -83,10 +93,10 @@ Memory = dict[bytes, tuple[Proxy, float]]
 
 
 class Remembering:
-    """Sees what a segmenter sees, and looks only once at the same crops."""
+    """Sees what another sees, and looks only once at the same crops."""
 
-    def __init__(self, see: Segmented, memory: Memory) -> None:
-        """`memory` is of the same segmenter."""
+    def __init__(self, see: See, memory: Memory) -> None:
+        """`memory` is of what sees the same."""
         self.see, self.memory = see, memory
         self.saved = 0.0
         """Seconds that looking anew would have taken."""

@@ -207,14 +207,22 @@ def lines(
 
 
 def beside(plots: "dict[str, Callable[[FigureBase], None]]", columns: int) -> "Callable[[Figure], None]":
-    """Several plots with their titles, so many in a row."""
+    """Several plots with their titles, so many in a row; where they have legends it is one for all."""
 
     def plot(figure: "Figure") -> None:
         rows = -(-len(plots) // columns)
         figure.set_size_inches(max(8.0, 3.5 * columns), max(4.5, 2.8 * rows))
-        panels = figure.subfigures(rows, columns, squeeze=False)
-        for panel, (title, draw) in zip(panels.flat, plots.items()):
+        first, *others = panels = list(figure.subfigures(rows, columns, squeeze=False).flat)
+        for panel, (title, draw) in zip(panels, plots.items()):
             draw(panel)
             panel.suptitle(title, fontsize="medium")
+        handles, labels = first.axes[0].get_legend_handles_labels()
+        free = panels[len(plots) :]
+        for panel in panels if free else others:
+            for axes in panel.axes:
+                if legend := axes.get_legend():
+                    legend.remove()
+        if handles and free:
+            free[0].legend(handles, labels, loc="center", frameon=False)
 
     return plot

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from nbf.experiments.experiment import Case, Lab, Scores
-from nbf.experiments.measuring import Subjects, measured, memory, method, networks, subjects
+from nbf.experiments.measuring import SMALL, Subjects, measured, memory, method, networks, subjects
 from nbf.experiments.report import Estimate, Report, Table, beside, lines
 from nbf.experiments.spoiling import SPOILERS
 from nbf.nets.segmenter import INPUT_SIZE
@@ -20,9 +20,8 @@ NAMES = ("nbf", "nbf-plain", "smplify", "hmr", "pavlakos")
 NOTHING = "none"
 LOOSENESS = "looseness"
 _BINS = 4
-_SMALL = 20
-"""People of the benchmark from which on a preset has all kinds and strengths; below, the strongest of a few kinds."""
 _FEW = ("occlusion", "turn")
+"""Kinds, of which small presets have the strongest alone."""
 
 
 class Robustness:
@@ -114,7 +113,7 @@ def looseness(people: Subjects) -> Float[Tensor, " n"]:
 def _levels(lab: Lab) -> dict[str, tuple[str, float] | None]:
     """Kind and strength by the name of a level; None is no spoiling."""
     levels: dict[str, tuple[str, float] | None] = {NOTHING: None}
-    few = lab.preset.bench < _SMALL
+    few = lab.preset.bench < SMALL
     for kind in _FEW if few else SPOILERS:
         strengths = SPOILERS[kind].strengths
         levels |= {f"{kind}-{strength:g}": (kind, strength) for strength in (strengths[-1:] if few else strengths)}

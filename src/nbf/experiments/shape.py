@@ -10,7 +10,18 @@ import torch
 from nbf.body.measure import MEASUREMENTS, height, measurements
 from nbf.evaluate.metrics import CENTIMETRES
 from nbf.experiments.experiment import Case, Lab, Scores
-from nbf.experiments.measuring import MEAN_POSE, Subjects, gathered, measured, memory, method, networks, of, subjects
+from nbf.experiments.measuring import (
+    MEAN_POSE,
+    Subjects,
+    gathered,
+    measured,
+    memory,
+    method,
+    networks,
+    of,
+    subjects,
+    tracks,
+)
 from nbf.experiments.report import Column, Estimate, Report, Table, bars, beside
 from nbf.known import NOTHING, Known
 from nbf.methods import METHODS
@@ -59,7 +70,7 @@ class Shape:
 
     def cases(self, lab: Lab) -> Sequence[Case]:
         cases: list[Case] = []
-        for track in TRACKS:
+        for track in tracks(lab):
             for name, seen in EVIDENCE.items():
                 if seen.method in (MEAN_POSE, *METHODS):
                     cases += [
@@ -73,9 +84,11 @@ class Shape:
 
     def report(self, results: dict[str, Scores]) -> Report:
         tables = {
-            track: Table.of(f"bench:{track}, mean absolute errors", COLUMNS, of(results, track)) for track in TRACKS
+            track: Table.of(f"bench:{track}, mean absolute errors", COLUMNS, of(results, track))
+            for track in TRACKS
+            if of(results, track)
         }
-        findings = [each for track in TRACKS for each in _bought(f"bench:{track}", of(results, track))]
+        findings = [each for track in tables for each in _bought(f"bench:{track}", of(results, track))]
         plots = {
             f"bench:{track}, {COLUMNS[column].title}": bars(table, column)
             for track, table in tables.items()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nbf.errors import DataError
-from nbf.experiments.experiment import PRESETS, SECONDS, Case, Experiment, Lab, Scores, run
+from nbf.experiments.experiment import PRESETS, Case, Experiment, Lab, Scores, run
 from nbf.experiments.report import Column, Report, Table, bars
 
 ERRORS = {"one": torch.tensor([1.0, 2.0]), "other": torch.tensor([3.0, torch.nan])}
@@ -79,4 +79,3 @@ def test_all_cases_are_handed_to_who_watches(lab):
 
     run(Counted(), lab, watch)
     assert watched == list(ERRORS)
-    assert SECONDS not in ERRORS
