@@ -265,7 +265,7 @@ def test_a_method_may_see_nothing_but_the_picture(networks, photo, tmp_path):
 def test_unknown_devices_and_methods_are_refused(networks):
     with pytest.raises(InputError, match="use 'cpu'"):
         nbf.load(device="toaster")
-    with pytest.raises(InputError, match="expected one of nbf, nbf-plain, smplify, smplify-dense, got 'smpl'"):
+    with pytest.raises(InputError, match="expected one of nbf, nbf-plain, feedback, smplify, smplify-dense, got 'smpl'"):
         method("smpl", networks)
 
 
