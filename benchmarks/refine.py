@@ -32,7 +32,7 @@ from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera, align, matrix_from_axis_angle
 from nbf.known import NOTHING
 from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import UPRIGHT
+from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.mirror import in_sides
 from nbf.nets.weights import load_kind
 from nbf.proxy.proxy import Proxy

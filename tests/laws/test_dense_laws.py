@@ -117,7 +117,7 @@ def test_landmarks_are_shown_where_they_are() -> None:
     there = shown[..., 2] > 0
     assert float(off[there & seen].max()) < 3 / SIDE
     assert float(off[there & seen].mean()) < 0.7 / SIDE
-    assert float(there[seen].double().mean()) > 0.95
+    assert float(there[seen].double().mean()) > 0.9
     assert float(there[~seen].double().mean()) < 0.6
     assert (shown[~there] == 0).all()
     nobody = shown_at(proxy.surface, 0 * proxy.silhouette, small().surface[spread.index], high - low)
@@ -144,15 +144,16 @@ def errors(found: Bodies, true: Bodies) -> Tensor:
 
 
 def test_known_bodies_are_found_by_silhouette_and_surface() -> None:
-    """Nearer than by joints alone; and residuals never grow."""
+    """Nearer than by joints alone, from which the search starts; and residuals never grow."""
     true = people(6)
     start, proxy = shaken(true, 0.12), proxy_of(true)
-    by_joints, by_all = found(joints(), proxy, start), found(dense(), proxy, start)
+    by_joints = found(joints(), proxy, start)
+    by_all = found(dense(), proxy, by_joints.bodies)
     assert by_all.report is not None
     assert (by_all.report.after <= by_all.report.before).all()
     before, plain, after = (errors(bodies, true) for bodies in (start, by_joints.bodies, by_all.bodies))
     assert float(after.mean()) < 0.5 * float(before.mean())
-    assert float(after.mean()) < float(plain.mean())
+    assert float(after.mean()) < 0.9 * float(plain.mean())
     outside = [covered(fit.bodies, proxy) for fit in (by_joints, by_all)]
     assert float(outside[1]) > float(outside[0])
     assert float(outside[1]) > 0.9
