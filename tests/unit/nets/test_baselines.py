@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nbf.body.joints import local_rotations, world_rotations
-from nbf.nets.hmr import Hmr
+from nbf.nets.hmr import PASSES, Hmr
 from nbf.nets.mean_body import Baseline
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
@@ -77,7 +77,7 @@ def test_file_round_trip_keeps_what_it_knows_of_its_errors(kind: str, tmp_path: 
 
 
 def test_hmr_corrects_its_answer() -> None:
-    """Each pass sees the answer of the one before it."""
+    """Each pass sees the answer of the one before it and adds to it; blind to it, three add up to three times one."""
     network, inputs = baseline("hmr")
     assert isinstance(network, Hmr)
     torch.nn.init.normal_(network.head.weight, std=0.5)
@@ -85,6 +85,9 @@ def test_hmr_corrects_its_answer() -> None:
     torch.nn.init.zeros_(network.of_answer.weight)
     apart = network(*inputs).betas
     assert (whole - apart).abs().max() > 1e-3
+    seen = network.of_features(network.thin(*inputs).flatten(1))
+    once = network.head(network.second(seen.relu()).relu())[:, :SHAPES]
+    torch.testing.assert_close(apart, PASSES * once, atol=1e-4, rtol=1e-4)
 
 
 def test_pavlakos_takes_shape_from_the_silhouette_alone() -> None:
