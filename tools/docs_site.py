@@ -29,10 +29,12 @@ ADOPTED = {
 def on_config(config: Any) -> Any:
     """The menu."""
     guides = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in REFERENCE]
+    answers = [f"experiments/{path.name}" for path in sorted((ROOT / "docs" / "experiments").glob("*.md"))]
     config.nav = [
         {"Start": "index.md"},
         {"How to": [{_title(path): f"how-to/{path.stem}.md"} for path in _examples()]},
         {"Guides": [*guides, "model_card.md", "contributing.md"]},
+        {"Experiments": answers},
         {
             "Reference": [
                 *REFERENCE,
