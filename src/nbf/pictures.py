@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
 from nbf.errors import InputError
+from nbf.files import written_names
 
 PictureLike: TypeAlias = Any
 """A path (str or Path), a numpy array, a PIL image or a torch tensor; see `read_picture`."""
@@ -89,19 +91,21 @@ def read_picture(source: PictureLike) -> Picture:
 def find_photos(patterns: Iterable[str | Path]) -> list[Path]:
     """Files, folders and globs -> the picture files they mean, in order, each once.
 
-    A folder gives the pictures directly in it, sorted. What matches nothing stays in the list as it is, so that reading
-    it reports the mistake beside the pictures that are fine.
+    A folder gives the pictures directly in it, sorted. What runs of ours wrote is no photo there, nor for a pattern;
+    named outright it is. What matches nothing stays in the list as it is, so that reading it reports the mistake beside
+    the pictures that are fine.
     """
+    written = cache(written_names)
     found: dict[Path, Path] = {}
     for pattern in patterns:
         path = Path(pattern).expanduser()
         if path.is_dir():
-            matches = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()) or [path]
+            hits = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
         elif path.exists() or not glob.has_magic(str(path)):
-            matches = [path]
+            hits = []
         else:
-            hits = (Path(hit) for hit in sorted(glob.glob(str(path), recursive=True)))
-            matches = [hit for hit in hits if hit.is_file()] or [path]
+            hits = [Path(hit) for hit in sorted(glob.glob(str(path), recursive=True))]
+        matches = [hit for hit in hits if hit.is_file() and hit.name not in written(hit.parent)] or [path]
         for match in matches:
             found.setdefault(match.resolve(), match)
     return list(found.values())

@@ -1,12 +1,18 @@
 """What the verbs `predict` and `refine` write for each picture, and what they say of it."""
 
+import os
+import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbf import __version__
+from nbf.cli._known import KnownOptions
 from nbf.errors import NbfError
+from nbf.files import Claim, fingerprint, records, seen_from
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -14,26 +20,52 @@ if TYPE_CHECKING:
 _SUFFIXES = (".glb", ".obj", ".npz")
 # zlib's default takes twice the time for a tenth of the size.
 _PNG_COMPRESSION = 3
+# Options that do not decide what is in a picture's results, and the pictures themselves.
+_NO_MATTER = ("photos", "results", "output", "device", "skip_done")
+
+
+def claims(
+    verb: str, given: KnownOptions, sources: Sequence[Path], folder: Path, *, with_json: bool, with_parts: bool
+) -> list[Claim]:
+    """The files in a folder that a verb, run with the options `given`, may write for each picture."""
+    values = {field.name: getattr(given, field.name) for field in fields(given) if field.name not in _NO_MATTER}
+    read = [value for value in values.values() if isinstance(value, Path)]
+    reads = {os.path.realpath(path) for path in (*sources, *read)}
+    options: dict[str, Any] = {"nbf": __version__, "verb": verb}
+    for name, value in values.items():
+        # As JSON has it, files by what is in them: that is what records compare.
+        value = fingerprint(value) if isinstance(value, Path) else value
+        options[name] = list(value) if isinstance(value, tuple) else value
+    if given.same_person:
+        options["together"] = [fingerprint(source) for source in sources]
+    endings = [rf"_\d+\{suffix}" for suffix in _SUFFIXES] + [r"\.png"]
+    endings += [r"\.json"] * with_json + [r"_parts\.png"] * with_parts
+    return [
+        Claim(folder, name, source, options, writes=re.compile(f"{re.escape(name)}({'|'.join(endings)})"), reads=reads)
+        for name, source in zip(result_names(sources, folder), sources, strict=True)
+    ]
 
 
 def report(
-    results: "Iterable[tuple[str, Path, People | NbfError]]",
+    results: "Iterable[tuple[Claim, People | NbfError]]",
     output: Path,
     start: float,
     *,
     with_json: bool,
     with_parts: bool,
 ) -> int:
-    """Write the results of each picture into a folder and say so, with the time since `start` (`time.perf_counter`);
-    0 if all could be, 1 if one failed."""
+    """Write the results of each picture under the names claimed for it and say so, with the time since `start`
+    (`time.perf_counter`); 0 if all could be, 1 if one failed."""
     from nbf.people import People
 
     count, done, failed = 0, 0, []
-    for name, photo, people in results:
+    for claim, people in results:
+        photo = claim.source
         try:
             if not isinstance(people, People):
                 raise people
-            write_results(people, output, name, with_json=with_json, with_parts=with_parts)
+            with claim.writing() as drafts:
+                write_results(people, drafts, claim.name, with_json=with_json, with_parts=with_parts)
         except NbfError as error:
             print(f"failed: {error}", file=sys.stderr)
             failed.append(photo)
@@ -42,7 +74,9 @@ def report(
             failed.append(photo)
         else:
             count, done = count + len(people), done + 1
-            print(f"{photo}: {_counted(people)} -> {output / name}.png")
+            print(f"{photo}: {_counted(people)} -> {output / claim.name}.png")
+        finally:
+            claim.release()
     total, seconds = done + len(failed), time.perf_counter() - start
     print(f"{done} of {total} photos done, people: {count}, results in {output}/ ({seconds:.1f} s)")
     if failed:
@@ -75,23 +109,32 @@ def write_results(
 
 
 def result_names(photos: Iterable[Path], folder: Path) -> list[str]:
-    """What the results of each photo are called: its stem; stem-2, stem-3 ... where that is taken.
+    """What the results of each photo are called: as in an earlier run; else its stem, or stem-2, stem-3 ... where that
+    is taken.
 
-    Taken is a name that an earlier photo got (upper and lower case are one to some file systems), and one whose PNG
-    would overwrite a photo.
+    Taken is a name that another photo got, in this run or an earlier one (upper and lower case are one to some file
+    systems), and one whose PNGs would overwrite a photo.
     """
     photos = list(photos)
-    inputs = {photo.resolve() for photo in photos}
-    taken: set[str] = set()
+    inputs = {os.path.realpath(photo) for photo in photos}
+    earlier = records(folder)
+    names_of = {record.source: name for name, record in earlier.items()}
+    taken = {png.casefold() for name in earlier for png in _pngs(name)}
     names = []
     for photo in photos:
-        name, number = photo.stem, 1
-        while name.casefold() in taken or (folder / f"{name}.png").resolve() in inputs:
-            number += 1
-            name = f"{photo.stem}-{number}"
-        taken.add(name.casefold())
+        name, number = names_of.pop(seen_from(folder, photo), None), 1
+        if name is None:
+            name = photo.stem
+            while any(png.casefold() in taken or os.path.realpath(folder / png) in inputs for png in _pngs(name)):
+                number += 1
+                name = f"{photo.stem}-{number}"
+        taken |= {png.casefold() for png in _pngs(name)}
         names.append(name)
     return names
+
+
+def _pngs(name: str) -> tuple[str, str]:
+    return f"{name}.png", f"{name}_parts.png"
 
 
 def _counted(people: "People") -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._known import KnownOptions
-from nbf.cli._results import report, result_names
+from nbf.cli._results import claims, report
 from nbf.errors import InputError
+from nbf.files import Claim, written_names
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -50,6 +51,8 @@ class Arguments(KnownOptions):
     """Folder with weights that you trained, used in place of the bundled ones."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk.json: boxes, body parameters and joints of everybody."""
+    skip_done: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Leave out photos that an earlier run with the same options finished, as after one that was stopped."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where the networks run: cpu, cuda, cuda:1 ..."""
 
@@ -100,15 +103,22 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
     from nbf.suppression import LIKELY
 
     start = time.perf_counter()
-    photos = find_photos(given.photos)
+    photos = _without_results(find_photos(given.photos))
     given.check(len(photos))
     if boxes is not None and len(photos) != 1:
         raise InputError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
-    names = result_names(photos, given.output)
+    files = {"with_json": given.json, "with_parts": given.write_parts}
+    todo = claims("predict", given, photos, given.output, **files)
+    if given.skip_done:
+        todo = _not_done(todo, together=given.same_person)
+        if not todo:
+            print(f"all {len(photos)} photos were done earlier, results in {given.output}/")
+            return 0
     predictor = load(given.weights, given.method, given.device)
 
-    def ask(photo: Path) -> "People":
-        picture = read_picture(photo)
+    def ask(claim: Claim) -> "People":
+        picture = read_picture(claim.source)
+        claim.take()
         return predictor.predict(
             picture,
             boxes=boxes,
@@ -118,9 +128,31 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
             **given.evidence(picture),
         )
 
-    results = given.answers(predictor, photos, ask)
+    results = given.answers(predictor, todo, ask)
     console = Console(stderr=True)
-    silent = len(photos) < 2 or not console.is_terminal
-    tracked = track(results, "photos", total=len(photos), console=console, transient=True, disable=silent)
-    done = zip(names, photos, tracked, strict=True)
-    return report(done, given.output, start, with_json=given.json, with_parts=given.write_parts)
+    silent = len(todo) < 2 or not console.is_terminal
+    tracked = track(results, "photos", total=len(todo), console=console, transient=True, disable=silent)
+    done = zip(todo, tracked, strict=True)
+    return report(done, given.output, start, **files)
+
+
+def _without_results(photos: list[Path]) -> list[Path]:
+    """Without those that runs wrote, which shells put among the others for `album/*`; said."""
+    written = {folder: written_names(folder) for folder in {photo.parent for photo in photos}}
+    left = [photo for photo in photos if photo.name not in written[photo.parent]]
+    for photo in photos:
+        if photo.name in written[photo.parent]:
+            print(f"left out: {photo}: nbf wrote it; to use it as a photo, copy it under another name", file=sys.stderr)
+    if not left:
+        raise InputError("expected at least one photo, got only files that nbf wrote")
+    return left
+
+
+def _not_done(todo: list[Claim], *, together: bool) -> list[Claim]:
+    """What no earlier run finished; said. Photos that share a shape are done `together` or not at all."""
+    done = [claim for claim in todo if claim.done()]
+    if together and len(done) < len(todo):
+        return todo
+    for claim in done:
+        print(f"{claim.source}: done earlier -> {claim.folder / claim.name}.png")
+    return [claim for claim in todo if claim not in done]

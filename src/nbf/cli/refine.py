@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._known import KnownOptions
-from nbf.cli._results import report, result_names
+from nbf.cli._results import claims, report
 from nbf.errors import InputError
+from nbf.files import Claim
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -51,11 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     start = time.perf_counter()
     predictor = load()
 
-    def ask(path: Path) -> "People":
-        people = load_people(path, given.photo)
+    def ask(claim: Claim) -> "People":
+        people = load_people(claim.source, given.photo)
+        claim.take()
         return predictor.refit(people, known=given.known(), **given.evidence(people.picture))
 
-    results = given.answers(predictor, given.results, ask)
-    names = result_names(given.results, given.output)
-    done = zip(names, given.results, results, strict=True)
-    return report(done, given.output, start, with_json=given.json, with_parts=given.write_parts)
+    files = {"with_json": given.json, "with_parts": given.write_parts}
+    todo = claims("refine", given, given.results, given.output, **files)
+    done = zip(todo, given.answers(predictor, todo, ask), strict=True)
+    return report(done, given.output, start, **files)
