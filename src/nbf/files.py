@@ -94,7 +94,7 @@ class Record:
             if values.pop("version") != _VERSION or set(values) != {field.name for field in fields(cls)}:
                 raise ValueError("of another version")
             record = cls(**values)
-            if not all(Path(name).name == name and isinstance(known, list) for name, known in record.files.items()):
+            if not all(Path(name).parts == (name,) and isinstance(known, list) for name, known in record.files.items()):
                 raise ValueError("expected names of files in the folder, with fingerprints")
             return record
         except FileNotFoundError:
