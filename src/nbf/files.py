@@ -56,7 +56,7 @@ def fingerprint(path: Path) -> str | None:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file())
             lines = [f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in inside]
-            return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+            return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -94,6 +94,9 @@ class Record:
             if values.pop("version") != _VERSION or set(values) != {field.name for field in fields(cls)}:
                 raise ValueError("of another version")
             record = cls(**values)
+            if not (isinstance(record.source, str) and isinstance(record.options, dict)):
+                raise ValueError("expected a source and options")
+            # Names alone: no record has a say about other folders.
             if not all(Path(name).parts == (name,) and isinstance(known, list) for name, known in record.files.items()):
                 raise ValueError("expected names of files in the folder, with fingerprints")
             return record

@@ -326,6 +326,7 @@ def test_nbf_predict_writes_everything_and_reports_failures(tool, photo, tmp_pat
     out = tmp_path / "out"
     assert main(["predict", str(album), str(tmp_path / "gone.jpg"), "-o", str(out), "--json"]) == 1
     assert sorted(path.name for path in out.iterdir()) == [
+        ".nbf",
         *("a.json", "a.png", "a_0.glb", "a_0.npz", "a_0.obj"),
         *("nobody.json", "nobody.png"),
     ]

@@ -383,15 +383,31 @@ def test_the_names_of_a_dead_process_are_free(tmp_path):
     assert predict(source, "-o", out) == 0
 
 
+EMPTY = {"version": 1, "source": "walk.jpg", "sha256": None, "options": {}, "files": {}, "finished": None}
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "3", '{"version": 2}', '{"version": 1}', "[" * 100_000, "\x00", '{"version": [], "files": {}}'],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"version": 2}',
+        '{"version": 1}',
+        "[" * 100_000,
+        "\x00",
+        '{"version": [], "files": {}}',
+        EMPTY | {"source": []},
+        EMPTY | {"files": {"walk.png": "0"}},
+        EMPTY | {"options": []},
+    ],
 )
 def test_a_damaged_record_is_named_and_owns_nothing(tmp_path, capsys, text):
     source = photo(tmp_path / "walk.jpg")
     predict(source, "-o", tmp_path)
     before = tree(tmp_path)
-    (tmp_path / RECORDS / "walk.json").write_text(text)
+    (tmp_path / RECORDS / "walk.json").write_text(text if isinstance(text, str) else json.dumps(text))
     assert predict(source, photo(tmp_path / "b.jpg"), "-o", tmp_path) == 1
     assert f"{tmp_path / RECORDS / 'walk.json'}: cannot be read" in capsys.readouterr().err
     assert before.items() <= tree(tmp_path).items()
