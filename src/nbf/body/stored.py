@@ -74,7 +74,11 @@ def read_npz_table(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
                     raise Damaged(f"{key!r} is packed in a way that numpy does not use")
                 with file.open(info) as member:
                     # Not a byte more than announced, whatever is packed.
-                    table[key] = _read_npy(key, member.read(info.file_size))
+                    data = member.read(info.file_size)
+                try:
+                    table[key] = _read_npy(data)
+                except Damaged as error:
+                    raise Damaged(f"{key!r}: {error}") from error
             return table
     except (Damaged, Unsafe):
         raise
@@ -82,7 +86,7 @@ def read_npz_table(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
         raise Damaged(f"no NPZ file: {type(error).__name__} {error}"[:200]) from error
 
 
-def _read_npy(key: str, data: bytes) -> Any:
+def _read_npy(data: bytes) -> Any:
     """One array of an NPZ file (numpy.lib.format): a header, then the numbers or a pickle of an array of objects."""
     file = io.BytesIO(data)
     try:
@@ -90,12 +94,12 @@ def _read_npy(key: str, data: bytes) -> Any:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, by_column, dtype = read(file)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, DeprecationWarning) as error:
-        raise Damaged(f"{key!r} has no header of an array") from error
+        raise Damaged("no header of an array") from error
     rest = data[file.tell() :]
     if dtype.hasobject:
         return read_pickle(rest)
     if dtype.str[1:] not in _KINDS:
-        raise Damaged(f"expected {key!r} to be of numbers ({', '.join(_KINDS)}), got {dtype.str[:20]!r}")
+        raise Damaged(f"expected an array of numbers ({', '.join(_KINDS)}), got {dtype.str[:20]!r}")
     return _numbers(_shape(shape), dtype.str, rest, by_column=by_column)
 
 
@@ -145,9 +149,13 @@ def _fields(made: Made) -> dict[str, Any]:
     """The attributes that the file gives an object: a dictionary, or a pair of one and of what is in slots."""
     state = made.states[0] if made.states else Table()
     tables = state if isinstance(state, tuple) and len(state) == 2 else (state,)
-    if not all(table is None or isinstance(table, Table) for table in tables):
-        raise Damaged(f"expected the attributes of {_describe(made)}, got {_describe(state)}")
-    return {word(key): value for table in tables if table is not None for key, value in table.pairs}
+    fields: dict[str, Any] = {}
+    for table in tables:
+        if isinstance(table, Table):
+            fields.update((word(key), value) for key, value in table.pairs)
+        elif table is not None:
+            raise Damaged(f"expected the attributes of {_describe(made)}, got {_describe(state)}")
+    return fields
 
 
 def _whole(value: Any) -> int:
@@ -157,8 +165,8 @@ def _whole(value: Any) -> int:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, (tuple, list)) or not 0 < len(value) <= _MOST_DIMENSIONS:
-        raise Damaged(f"expected a shape of 1 to {_MOST_DIMENSIONS} numbers")
+    if not isinstance(value, (tuple, list)) or len(value) > _MOST_DIMENSIONS:
+        raise Damaged(f"expected a shape of up to {_MOST_DIMENSIONS} numbers")
     shape = tuple(_whole(item) for item in value)
     if math.prod(shape) > MOST_NUMBERS:
         raise Damaged(f"expected an array of at most {MOST_NUMBERS} numbers, got one of {math.prod(shape)}")
