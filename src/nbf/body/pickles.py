@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-MOST_STEPS = 1_000_000
+MOST_STEPS = 1 << 18
 """Opcodes in a file; SMPL files have a few hundred. Each takes at most some 200 bytes of memory."""
 
 _LONGEST_LINE = 1000

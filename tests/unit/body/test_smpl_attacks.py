@@ -8,6 +8,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,20 @@ from nbf.errors import ModelFileError
 MOST_MEMORY = 500 << 20
 
 
+@pytest.fixture(scope="module")
+def warm() -> None:
+    """Whatever is allocated once only, at the first use of torch, is not a file's."""
+    load_body("anny24", detail="small")
+
+
 @pytest.fixture(autouse=True)
-def little_memory() -> Iterator[None]:
+def little_memory(warm: None) -> Iterator[None]:
     """Asking for more than MOST_MEMORY raises MemoryError, which nothing catches."""
     if not sys.platform.startswith("linux"):
         yield
         return
     import resource
 
-    # Whatever is allocated once only, at the first use of torch, is not the file's.
-    load_body("anny24", detail="small")
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_MEMORY, hard))
@@ -46,8 +51,8 @@ def sound_numpy() -> Iterator[None]:
     yield
     array = np.arange(6.0).reshape(2, 3)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        for value in (array, sparse.csc_matrix(array), np.float64(3), array.dtype):
-            assert np.all(pickle.loads(pickle.dumps(value, protocol)) == value) or sparse.issparse(value)
+        for value in (array, np.float64(3), array.dtype):
+            assert np.all(pickle.loads(pickle.dumps(value, protocol)) == value)
     frombuffer = array.__reduce_ex__(5)[0]
     assert vars(frombuffer) == {}
     assert frombuffer.__name__ == "_frombuffer"
@@ -60,11 +65,11 @@ def outcome(folder: Path, data: bytes, name: str = "smpl.pkl") -> str:
     (folder / name).write_bytes(data)
     try:
         load_body(folder / name)
+        message = ""
     except ModelFileError as error:
-        assert name in str(error)
-        assert len(str(error)) < 1500 + len(str(folder))
-        return str(error)
-    return ""
+        message = str(error)
+    assert not message or (name in message and len(message) < 1500 + len(str(folder)))
+    return message
 
 
 def bare(state: bytes, item: bytes = b"'f8'", flags: bytes = b"I0\n") -> bytes:
@@ -165,23 +170,23 @@ LAUGHS = {
     "digits": b"I" + b"9" * 1_000_000 + b"\n.",
     "digits of a long": b"L" + b"9" * 4000 + b"L\n.",
     "memo": b"Nr\xff\xff\xff\xffNp99999999999999\n.",
-    "nested tuples": doubled(b")", b"\x85", 900_000),
-    "nested lists": doubled(b"]", b"2a", 400_000),
-    "nested marks": b"(" * 990_000 + b".",
+    "nested tuples": doubled(b")", b"\x85", 250_000),
+    "nested lists": doubled(b"]", b"2a", 120_000),
+    "nested marks": b"(" * 250_000 + b".",
     "nested records": doubled(b"N", b"0cchumpy.ch\nCh\n)\x81q\x00h\x00h\x00\x86b", 25_000),
-    "tuples doubled": b"(d" + b"S'v_template'\n" + b")" + b"2\x86" * 200_000 + b"s.",
+    "tuples doubled": b"(d" + b"S'v_template'\n" + b")" + b"2\x86" * 100_000 + b"s.",
     "keys doubled": b"}" + b")" + b"2\x86" * 50 + b"Ns.",
-    "lists doubled": b"(d" + b"S'v_template'\n" + b"(" + b"F1\n" * 9 + b"l" + b"q\x00(" * 1 + b"h\x00" * 9 + b"l"
-    + b"q\x00(h\x00h\x00h\x00h\x00h\x00h\x00h\x00l" * 40 + b"s.",
+    "lists doubled": b"(dS'v_template'\n(" + b"F1\n" * 9 + b"l" + b"q\x000(h\x00h\x00h\x00h\x00h\x00l" * 40 + b"s.",
+    "list in a list": b"(dS'v_template'\n(" + b"F1\n" * 9999 + b"lq\x000(" + b"h\x00" * 9999 + b"ls.",
     "list of itself": b"(dS'v_template'\n]2as.",
     "table of itself": b"}q\x00S'v_template'\nh\x00s.",
     "record of itself": b"(dS'v_template'\ncchumpy.ch\nCh\n)\x81q\x00}S'x'\nh\x00sbs.",
-    "bytes encoded again and again": b"V" + b"A" * 1_000_000 + b"\nq\x000c_codecs\nencode\nq\x01h\x00S'latin1'\n\x86q\x02"
-    + b"h\x01h\x02R" * 100_000 + b".",
+    "bytes encoded again and again": b"V" + b"A" * 1_000_000 + b"\nq\x000c_codecs\nencode\nq\x01h\x00S'latin1'\n"
+    + b"\x86q\x02" + b"h\x01h\x02R" * 60_000 + b".",
     "pairs copied again and again": b"ccollections\nOrderedDict\nq\x00(" + b"(S'a'\nNt" * 1000 + b"l\x85q\x01"
     + b"h\x00h\x01R" * 100_000 + b".",
-    "steps": b"]" * 3_000_000 + b".",
-    "numbers": b"(" + b"G\x3f\xf0\x00\x00\x00\x00\x00\x00" * 1_500_000 + b"l.",
+    "steps": b"]" * 300_000 + b".",
+    "numbers": b"(" + b"G\x3f\xf0\x00\x00\x00\x00\x00\x00" * 300_000 + b"l.",
     "shape": bare(b"S'" + b"A" * 8 + b"'\n").replace(b"(I1\nt", b"(I99999999\nI99999999\nt"),
     "shape that overflows": bare(b"S''\n").replace(b"(I1\nt", b"(I4294967296\nI4294967296\nt"),
     "shape below zero": bare(b"S'AAAAAAAA'\n").replace(b"(I1\nt", b"(I-1\nt"),
@@ -205,14 +210,16 @@ def test_a_small_file_cannot_ask_for_much(tmp_path: Path, name: str):
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_small_npz_cannot_ask_for_much(tmp_path: Path, announced: bool):
-    """4 GB of zeros in 4 MB; and an array whose header tells of bytes that are not there."""
-    with zipfile.ZipFile(tmp_path / "smpl.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
-        with file.open("v_template.npy", "w", force_zip64=True) as member:
-            shape = ((1 << 28) // 24, 3) if announced else (1 << 40, 3)
-            np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": shape})  # type: ignore[arg-type]
-            for _ in range(300 if announced else 1):
-                member.write(bytes(1 << 20))
-    assert outcome(tmp_path, (tmp_path / "smpl.npz").read_bytes(), "smpl.npz")
+    """312 MB of zeros in a file of 1 MB; and an array whose header tells of bytes that are not there."""
+    shape = (13 << 20, 3) if announced else (1 << 40, 3)
+    with (
+        zipfile.ZipFile(tmp_path / "made.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
+        file.open("v_template.npy", "w", force_zip64=True) as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": shape})
+        for _ in range(312 if announced else 1):
+            member.write(bytes(1 << 20))
+    assert outcome(tmp_path, (tmp_path / "made.npz").read_bytes(), "smpl.npz")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -279,7 +286,7 @@ def test_any_stream_of_opcodes_gives_a_clean_error(tmp_path: Path):
     # What builds, calls and names, oftener than the rest.
     likely = [op for op in opcodes if op.name in ("GLOBAL", "REDUCE", "BUILD", "NEWOBJ", "TUPLE", "MARK", "EMPTY_DICT")]
     reasons: set[str] = set()
-    for _ in range(4000):
+    for _ in range(2000):
         stream = b"(d" * rng.randrange(2)
         for op in rng.choices(opcodes + 4 * likely, k=rng.randrange(1, 40)):
             stream += op.code.encode("latin1") + (argument(rng, op.arg.name) if op.arg else b"")
@@ -293,7 +300,7 @@ def test_any_stream_of_opcodes_gives_a_clean_error(tmp_path: Path):
 def pieces(data: bytes) -> list[bytes]:
     """A pickle cut before each of its opcodes; genops cannot read Python 2's binary strings in protocol 0."""
     starts = [position for _, _, position in pickletools.genops(data)] + [len(data)]
-    return [data[start:end] for start, end in zip(starts, starts[1:])]
+    return [data[start:end] for start, end in pairwise(starts)]
 
 
 def test_mutated_files_give_a_body_or_a_clean_error(tmp_path: Path):
@@ -307,7 +314,7 @@ def test_mutated_files_give_a_body_or_a_clean_error(tmp_path: Path):
     legal += [pieces(python2_pickle(table | {"J_regressor": chosen[0]}, 2))]
     rng = random.Random(1)
     bodies = 0
-    for _ in range(700):
+    for _ in range(300):
         stream = list(rng.choice(legal))
         for _ in range(rng.choice((1, 1, 1, 2, 5))):
             place, other = rng.randrange(len(stream)), rng.randrange(len(stream))
@@ -329,7 +336,7 @@ def test_mutated_files_give_a_body_or_a_clean_error(tmp_path: Path):
                 stream[place] = bytes(piece[: rng.randrange(len(piece) + 1)])
         bodies += outcome(tmp_path, b"".join(stream)) == ""
     # Neither are all refused, nor is nothing checked.
-    assert 10 < bodies < 600
+    assert 10 < bodies < 250
 
 
 def test_mutated_npz_give_a_body_or_a_clean_error(tmp_path: Path):
@@ -339,7 +346,7 @@ def test_mutated_npz_give_a_body_or_a_clean_error(tmp_path: Path):
     # The headers of the archive and of its arrays, not the numbers.
     places = [at + shift for mark in (b"PK", b"\x93NUMPY") for at in _found(whole, mark) for shift in range(140)]
     rng = random.Random(2)
-    for _ in range(400):
+    for _ in range(200):
         data = bytearray(whole)
         for place in rng.choices(places, k=rng.choice((1, 1, 3))):
             data[min(place, len(data) - 1)] = rng.randrange(256)
