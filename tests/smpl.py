@@ -49,7 +49,7 @@ def full_smpl(shapes: int) -> dict[str, Any]:
     }
 
 
-class _Python2Pickler(pickle._Pickler):
+class _Python2Pickler(pickle._Pickler):  # pyright: ignore
     """Strings and bytes alike as Python 2's str."""
 
     dispatch = pickle._Pickler.dispatch.copy()

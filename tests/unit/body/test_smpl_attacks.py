@@ -53,7 +53,7 @@ def sound_numpy() -> Iterator[None]:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         for value in (array, np.float64(3), array.dtype):
             assert np.all(pickle.loads(pickle.dumps(value, protocol)) == value)
-    frombuffer = array.__reduce_ex__(5)[0]
+    frombuffer: Any = array.__reduce_ex__(5)[0]
     assert vars(frombuffer) == {}
     assert frombuffer.__name__ == "_frombuffer"
     assert not np.dtype("f8").hasobject
@@ -341,7 +341,8 @@ def test_mutated_files_give_a_body_or_a_clean_error(tmp_path: Path):
 
 def test_mutated_npz_give_a_body_or_a_clean_error(tmp_path: Path):
     file = io.BytesIO()
-    np.savez(file, allow_pickle=True, **tiny_smpl() | {"J_regressor": sparse.csc_matrix(tiny_smpl()["J_regressor"])})
+    regressor = np.array(sparse.csc_matrix(tiny_smpl()["J_regressor"]), dtype=object)
+    np.savez(file, allow_pickle=True, **tiny_smpl() | {"J_regressor": regressor})
     whole = file.getvalue()
     # The headers of the archive and of its arrays, not the numbers.
     places = [at + shift for mark in (b"PK", b"\x93NUMPY") for at in _found(whole, mark) for shift in range(140)]
