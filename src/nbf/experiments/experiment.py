@@ -114,6 +114,13 @@ def run(
     return experiment.report(results), sum(float(scores[SECONDS]) for scores in results.values())
 
 
+def by_seed(results: dict[str, Scores]) -> dict[str, Scores]:
+    """Cases named NAME.SEED, by NAME alone where there is one seed only."""
+    if not all(name.endswith(".0") for name in results):
+        return results
+    return {name.removesuffix(".0"): scores for name, scores in results.items()}
+
+
 def save(scores: Scores, path: Path) -> None:
     """Write scores; the file appears whole or not at all."""
     with replacing(path) as draft:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from nbf.experiments.experiment import Case, Lab, Scores
+from nbf.experiments.experiment import Case, Lab, Scores, by_seed
 from nbf.experiments.people import crowd
 from nbf.experiments.regression import regress, scored
 from nbf.experiments.report import Column, Estimate, Report, Table, lines
@@ -49,7 +49,7 @@ class Fraction:
         return [*cases, Case(f"{OFTEN}-often.0", lambda: run(OFTEN, 0, HALF))]
 
     def report(self, results: dict[str, Scores]) -> Report:
-        table = Table.of("Percent of people with 3D labels, and seed: true maps of 24 parts", COLUMNS, results)
+        table = Table.of("Percent of people with 3D labels: true maps of 24 parts", COLUMNS, by_seed(results))
         error = {percent: Estimate.of(results[f"{percent}.0"]["pa_mpjpe"]) for percent in PERCENT}
         near = [percent for percent in PERCENT if error[percent].value <= 1.1 * error[100].value]
         findings = [
