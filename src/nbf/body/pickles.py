@@ -1,112 +1,368 @@
-"""Read the arrays out of SMPL's pickle files without running anything that the file asks for.
+"""Read a pickle file as plain values, without running anything that the file asks for.
 
-A pickle may name any function of the machine and have it called. Here only names from a short list are honoured:
-numpy's array builders are the real ones; scipy's sparse matrices and chumpy's arrays become inert records of what was
-stored, so neither package is imported. Everything else is refused.
+A pickle is a program: it names functions and classes, has them called and sets their attributes. Python's own
+`pickle.Unpickler` with a guarded `find_class` is not enough. Whatever that returns can be called, built and altered by
+the file's next opcode: a numpy.dtype whose object flags the file clears crashes the process, and attributes that are
+set on a shared function stay for all that comes after. It also sets memory aside for lengths and memo numbers that
+the file merely claims.
+
+So the opcodes are interpreted here. A name that the file gives becomes a `Name`, and to call it, or to set its state,
+makes or fills a `Made`, a note of what was asked. No value that the interpreter holds is a class or a function, no
+attribute is ever set, no key is ever hashed, and nothing is decoded, so there is nothing to attack. Memory is bounded
+by the file's own bytes and `MOST_STEPS`: strings stay slices of the file. `nbf.body.stored` turns the values that
+are wanted into arrays, and checks them.
+
+Source: PEP 307, 3154 and 574, and Python's Lib/pickletools.py, which defines each opcode.
 """
 
-import pickle
-from pathlib import Path
-from typing import Any
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import numpy as np
+MOST_STEPS = 1 << 18
+"""Opcodes in a file; SMPL files have a few hundred. Each takes at most some 200 bytes of memory."""
 
-from nbf.errors import ModelFileError
+_LONGEST_LINE = 1000
+# Bytes, and characters, of 128 bits.
+_LONGEST_INTEGER = 16
+_LONGEST_DIGITS = 41
+_HIGHEST_PROTOCOL = 5
 
+_BUILTIN_NAMES = ("object", "set", "frozenset", "bytes", "bytearray")
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
-# Asked from numpy itself, since their modules differ between its versions.
-_ARRAY_BUILDERS = {
-    "_reconstruct": np.zeros(1).__reduce__()[0],
-    "scalar": np.float64(0).__reduce__()[0],
-    "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
-}
+_SPARSE_NAMES = tuple(f"{kind}_{what}" for kind in ("csc", "csr", "coo") for what in ("matrix", "array"))
 
 
-class _Record:
-    """Stands for an object of a class that is not imported; keeps the attributes that the file gives it."""
+class Unsafe(ValueError):  # noqa: N818
+    """The file names, or does, what no SMPL file has a use for."""
 
 
-def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 pickles bytes in the old protocols; the only use that array files have for a codec."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"codec {encoding!r}")
-    return text.encode("latin1")
+class Damaged(ValueError):  # noqa: N818
+    """The file is cut short, is no pickle, or holds a value that contradicts itself."""
 
 
-def _reconstruct_record(cls: type, base: type, _state: object) -> object:
-    """copyreg._reconstructor for plain objects, which is all that a record may be."""
-    if not (isinstance(cls, type) and issubclass(cls, _Record) and base is object):
-        raise pickle.UnpicklingError("an object of an unexpected class")
-    return cls()
+@dataclass(frozen=True, eq=False, slots=True)
+class Name:
+    """A function or class that the file names. It is never looked up."""
+
+    module: str
+    name: str
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("copy_reg", "copyreg") and name == "_reconstructor":
-            return _reconstruct_record
-        if (module, name) in (("__builtin__", "object"), ("builtins", "object")):
-            return object
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        if module in _ARRAY_MODULES and name in _ARRAY_BUILDERS:
-            return _ARRAY_BUILDERS[name]
-        package = module.split(".")[0:2]
-        if package == ["scipy", "sparse"] and name in ("csc_matrix", "csr_matrix", "csc_array", "csr_array"):
-            # A class of its own for each name, so that a file cannot alter one that others use.
-            return type(name, (_Record,), {})
-        if package[0] == "chumpy":
-            return type(name, (_Record,), {})
-        raise pickle.UnpicklingError(f"{module}.{name}")
+@dataclass(frozen=True, eq=False, slots=True)
+class Text:
+    """A string as it stands in the file. Python 2 wrote bytes and text alike, so which it is depends on its use."""
+
+    raw: memoryview
+    coding: Literal["bytes", "escape", "utf-8", "raw-unicode-escape"]
 
 
-def read_pickled_arrays(path: Path) -> dict[str, Any]:
-    """The dictionary in a pickle file, its arrays dense numpy ones; entries that are no arrays stay as they are.
+@dataclass(frozen=True, eq=False, slots=True)
+class Table:
+    """A dictionary: its keys and values in the order of the file."""
 
-    Raises ModelFileError where the file is damaged, holds no dictionary, or names anything but arrays.
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Made:
+    """What the file wants built: what it would call, with which arguments, and at most one state set afterwards."""
+
+    by: Name
+    arguments: tuple[Any, ...]
+    states: list[Any] = field(default_factory=list)
+
+
+def read_pickle(data: bytes) -> Any:
+    """The value that a pickle (protocol 0 to 5, also Python 2's) stands for.
+
+    It is None, bool, int, float, `Text`, tuple, list, `Table`, `Name` or `Made`, and may hold itself. Its strings are
+    slices of `data`.
+
+    Raises Unsafe where the file names anything but the parts of SMPL files, Damaged where it is no whole pickle.
     """
     try:
-        with path.open("rb") as file:
-            table = _ArrayUnpickler(file, encoding="latin1").load()
-    except pickle.UnpicklingError as error:
-        raise ModelFileError(
-            f"{path}: refused, since it is not a plain file of arrays (it holds {error}); expected an SMPL model with "
-            "numpy, scipy.sparse and chumpy arrays only. Do not unpickle it; get the model from its makers' site"
-        ) from error
-    except Exception as error:
-        # A damaged stream can fail in any of the builders, with any exception.
-        raise ModelFileError(f"{path}: damaged or not a pickle ({type(error).__name__}: {error})") from error
-    if not isinstance(table, dict):
-        raise ModelFileError(f"{path}: expected a dictionary of arrays, got {type(table).__name__}")
-    try:
-        return {str(key): _dense(value) for key, value in table.items()}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelFileError(f"{path}: an array in it is damaged ({type(error).__name__}: {error})") from error
+        return _Interpreter(data).run()
+    except IndexError as error:
+        raise Damaged("it takes more values than it has made") from error
 
 
-def _dense(value: Any) -> Any:
-    if not isinstance(value, _Record):
-        return value
-    kept = vars(value)
-    name = type(value).__name__
-    if name.startswith(("csc_", "csr_")):
-        return _dense_sparse(kept, by_column=name.startswith("csc_"))
-    if "x" in kept:
-        return np.asarray(_dense(kept["x"]))
-    # chumpy.reordering.Select: a choice of another array's entries.
-    if "a" in kept and "idxs" in kept:
-        chosen = np.asarray(_dense(kept["a"])).ravel()[np.asarray(kept["idxs"])]
-        return chosen.reshape(kept["preferred_shape"]) if "preferred_shape" in kept else chosen
-    raise ValueError(f"{name} without values")
+def _is_known(module: str, name: str) -> bool:
+    if module in ("__builtin__", "builtins"):
+        return name in _BUILTIN_NAMES
+    if module in ("copy_reg", "copyreg"):
+        return name == "_reconstructor"
+    if module in _ARRAY_MODULES:
+        return name in ("_reconstruct", "scalar", "_frombuffer")
+    package = module.split(".")
+    if package[:2] == ["scipy", "sparse"]:
+        return name in _SPARSE_NAMES
+    return package[0] == "chumpy" or (module, name) in (
+        ("_codecs", "encode"),
+        ("collections", "OrderedDict"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+    )
 
 
-def _dense_sparse(kept: dict[str, Any], *, by_column: bool) -> np.ndarray:
-    """Compressed rows or columns -> the whole matrix."""
-    shape = tuple(kept.get("_shape") or kept["shape"])
-    lines, starts = (shape[1] if by_column else shape[0]), np.asarray(kept["indptr"])
-    line = np.repeat(np.arange(lines), np.diff(starts))
-    matrix = np.zeros(shape, np.asarray(kept["data"]).dtype)
-    across = np.asarray(kept["indices"])
-    np.add.at(matrix, (across, line) if by_column else (line, across), np.asarray(kept["data"]))
-    return matrix
+class _Interpreter:
+    """The pickle machine: a stack, the stacks below each open mark, and the memo."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file, self.data = data, memoryview(data)
+        self.at = self.steps = 0
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        while self.steps < MOST_STEPS:
+            self.steps += 1
+            code = self.take(1)[0]
+            if code == ord("."):
+                return self.stack.pop()
+            if code not in _STEPS:
+                raise Unsafe(f"opcode 0x{code:02x}") if code in _REFUSED else Damaged(f"no opcode is 0x{code:02x}")
+            _STEPS[code](self)
+        raise Damaged(f"it has more than {MOST_STEPS} steps")
+
+    def take(self, size: int) -> memoryview:
+        if size < 0 or size > len(self.data) - self.at:
+            raise Damaged(f"{size} bytes are announced where {len(self.data) - self.at} are left")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def number(self, layout: str) -> Any:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def line(self, most: int = _LONGEST_LINE) -> memoryview:
+        """Up to the end of the line, which is passed by."""
+        end = self.file.find(b"\n", self.at, self.at + most + 1)
+        if end < 0:
+            raise Damaged("a line does not end")
+        line = self.take(end - self.at)
+        self.at += 1
+        return line
+
+    def word(self) -> str:
+        return bytes(self.line()).decode("latin1")
+
+    def marked(self) -> list[Any]:
+        """The values above the last mark, which goes."""
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def text(self, size: int, coding: Literal["bytes", "utf-8"]) -> None:
+        self.push(Text(self.take(size), coding))
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def pop(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.marked()
+
+    def protocol(self) -> None:
+        version = self.number("<B")
+        if version > _HIGHEST_PROTOCOL:
+            raise Damaged(f"expected a protocol from 0 to {_HIGHEST_PROTOCOL}, got {version}")
+
+    def frame(self) -> None:
+        size = self.number("<Q")
+        if size > len(self.data) - self.at:
+            raise Damaged(f"a frame of {size} bytes is announced where {len(self.data) - self.at} are left")
+
+    def text_integer(self) -> None:
+        line = bytes(self.line(_LONGEST_DIGITS))
+        if line in (b"00", b"01"):
+            self.push(line == b"01")
+            return
+        try:
+            self.push(int(line.removesuffix(b"L")))
+        except ValueError as error:
+            raise Damaged(f"{line[:20]!r} is no whole number") from error
+
+    def text_float(self) -> None:
+        line = bytes(self.line())
+        try:
+            self.push(float(line))
+        except ValueError as error:
+            raise Damaged(f"{line[:20]!r} is no number") from error
+
+    def integer(self, size: int) -> None:
+        if size > _LONGEST_INTEGER:
+            raise Damaged(f"an integer of {size} bytes, where {_LONGEST_INTEGER} are the most")
+        self.push(int.from_bytes(self.take(size), "little", signed=True))
+
+    def quoted(self) -> None:
+        line = self.line(len(self.data))
+        if len(line) < 2 or line[0] != line[-1] or line[0] not in b"'\"":
+            raise Damaged("a string without quotes")
+        self.push(Text(line[1:-1], "escape"))
+
+    def put(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def get(self, index: int) -> None:
+        if index not in self.memo:
+            raise Damaged(f"value {index} is asked for before it is made")
+        self.push(self.memo[index])
+
+    def index(self) -> int:
+        line = bytes(self.line(20))
+        if not line.isdigit():
+            raise Damaged(f"{line!r} is no number of a value")
+        return int(line)
+
+    def last(self, count: int) -> None:
+        """The last values become a tuple."""
+        if len(self.stack) < count:
+            raise IndexError
+        self.stack[-count:] = [tuple(self.stack[-count:])]
+
+    def extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise Unsafe("values are added to what is no list")
+        self.stack[-1].extend(items)
+
+    def update(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], Table):
+            raise Unsafe("entries are set in what is no dictionary")
+        self.stack[-1].pairs.extend(_pairs(items))
+
+    def append(self) -> None:
+        value = self.stack.pop()
+        self.extend([value])
+
+    def set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.update([key, value])
+
+    def name(self, module: str, name: str) -> None:
+        if not _is_known(module, name):
+            raise Unsafe(f"{module}.{name}")
+        self.push(Name(module, name))
+
+    def name_from_stack(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if not (isinstance(name, Text) and isinstance(module, Text)):
+            raise Damaged("a name that is no text")
+        self.name(word(module), word(name))
+
+    def call(self) -> None:
+        arguments, by = self.stack.pop(), self.stack.pop()
+        if not isinstance(by, Name) or not isinstance(arguments, tuple):
+            raise Unsafe("something is called that is no function or class")
+        if by.module != "collections":
+            self.push(Made(by, arguments))
+            return
+        # The opcodes that fill a dictionary fill an OrderedDict too, so that it has to be one from the start.
+        self.push(_ordered(arguments))
+        # Each may copy a long list of pairs that is in the file once.
+        self.steps += len(self.stack[-1].pairs)
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        made = self.stack[-1]
+        if not isinstance(made, Made) or made.states:
+            raise Unsafe("the state of something is set that has none, or has one already")
+        made.states.append(state)
+
+
+def word(text: Any) -> str:
+    """A short string: a name, a key, a kind of number. Raises Damaged where it is none."""
+    if not isinstance(text, Text) or len(text.raw) > _LONGEST_LINE:
+        raise Damaged("a key or a name that is no short text")
+    # All that SMPL files name is ASCII; other characters come out as something, which is then unknown.
+    return bytes(text.raw).decode("utf-8" if text.coding == "utf-8" else "latin1", errors="replace")
+
+
+def _pairs(items: list[Any]) -> list[tuple[Any, Any]]:
+    if len(items) % 2:
+        raise Damaged("a key without a value")
+    return list(zip(items[::2], items[1::2]))
+
+
+def _ordered(arguments: tuple[Any, ...]) -> Table:
+    """An OrderedDict of nothing, or of a list of pairs, as Python 2 wrote it."""
+    pairs = arguments[0] if arguments else []
+    if len(arguments) > 1 or not isinstance(pairs, list):
+        raise Unsafe("collections.OrderedDict of something else than pairs")
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+        raise Unsafe("collections.OrderedDict of something else than pairs")
+    return Table([(pair[0], pair[1]) for pair in pairs])
+
+
+_STEPS: dict[int, Callable[[_Interpreter], Any]] = {
+    ord("("): _Interpreter.mark,
+    ord("0"): _Interpreter.pop,
+    ord("1"): lambda m: m.marked(),
+    ord("2"): lambda m: m.push(m.stack[-1]),
+    0x80: _Interpreter.protocol,
+    0x95: _Interpreter.frame,
+    # Constants and numbers.
+    ord("N"): lambda m: m.push(None),
+    0x88: lambda m: m.push(True),
+    0x89: lambda m: m.push(False),
+    ord("I"): _Interpreter.text_integer,
+    ord("L"): _Interpreter.text_integer,
+    ord("F"): _Interpreter.text_float,
+    ord("J"): lambda m: m.push(m.number("<i")),
+    ord("K"): lambda m: m.push(m.number("<B")),
+    ord("M"): lambda m: m.push(m.number("<H")),
+    ord("G"): lambda m: m.push(m.number(">d")),
+    0x8A: lambda m: m.integer(m.number("<B")),
+    0x8B: lambda m: m.integer(m.number("<I")),
+    # Strings.
+    ord("S"): _Interpreter.quoted,
+    ord("V"): lambda m: m.push(Text(m.line(len(m.data)), "raw-unicode-escape")),
+    ord("T"): lambda m: m.text(m.number("<I"), "bytes"),
+    ord("U"): lambda m: m.text(m.number("<B"), "bytes"),
+    ord("B"): lambda m: m.text(m.number("<I"), "bytes"),
+    ord("C"): lambda m: m.text(m.number("<B"), "bytes"),
+    0x8E: lambda m: m.text(m.number("<Q"), "bytes"),
+    0x96: lambda m: m.text(m.number("<Q"), "bytes"),
+    ord("X"): lambda m: m.text(m.number("<I"), "utf-8"),
+    0x8C: lambda m: m.text(m.number("<B"), "utf-8"),
+    0x8D: lambda m: m.text(m.number("<Q"), "utf-8"),
+    # Containers. A set is a list and a frozen one a tuple: nothing reads them.
+    ord(")"): lambda m: m.push(()),
+    ord("t"): lambda m: m.push(tuple(m.marked())),
+    0x85: lambda m: m.last(1),
+    0x86: lambda m: m.last(2),
+    0x87: lambda m: m.last(3),
+    ord("]"): lambda m: m.push([]),
+    ord("l"): lambda m: m.push(m.marked()),
+    ord("a"): _Interpreter.append,
+    ord("e"): lambda m: m.extend(m.marked()),
+    ord("}"): lambda m: m.push(Table()),
+    ord("d"): lambda m: m.push(Table(_pairs(m.marked()))),
+    ord("s"): _Interpreter.set_item,
+    ord("u"): lambda m: m.update(m.marked()),
+    0x8F: lambda m: m.push([]),
+    0x90: lambda m: m.extend(m.marked()),
+    0x91: lambda m: m.push(tuple(m.marked())),
+    # The memo.
+    ord("p"): lambda m: m.put(m.index()),
+    ord("q"): lambda m: m.put(m.number("<B")),
+    ord("r"): lambda m: m.put(m.number("<I")),
+    0x94: lambda m: m.put(len(m.memo)),
+    ord("g"): lambda m: m.get(m.index()),
+    ord("h"): lambda m: m.get(m.number("<B")),
+    ord("j"): lambda m: m.get(m.number("<I")),
+    # Names and what is done with them.
+    ord("c"): lambda m: m.name(m.word(), m.word()),
+    0x93: _Interpreter.name_from_stack,
+    ord("R"): _Interpreter.call,
+    0x81: _Interpreter.call,
+    ord("b"): _Interpreter.build,
+}
+# Old-style and keyword classes, extension codes, persistent and outside values: no SMPL file has them.
+_REFUSED = (ord("i"), ord("o"), ord("P"), ord("Q"), 0x82, 0x83, 0x84, 0x92, 0x97, 0x98)

@@ -32,14 +32,19 @@ Show = Callable[[Batch], Tensor]
 """Makes the map (b,c,64,64) of a batch that a regressor looks at."""
 
 
-def regress(lab: Lab, name: str, people: Crowd, show: Show, seed: int, weights: BodyWeights = ALL) -> Regressor:
-    """A regressor trained on the crowd, or the one that has been trained under this name; what was cut off goes on."""
+def regress(
+    lab: Lab, name: str, people: Crowd, show: Show, seed: int, weights: BodyWeights = ALL, known: float = 0.0
+) -> Regressor:
+    """A regressor trained on the crowd, or the one that has been trained under this name; what was cut off goes on.
+
+    `known` is of `pictures_source`.
+    """
     torch.manual_seed(seed)
     preset, body, runs = lab.preset, small_body(str(lab.device)), lab.out / "regressors"
     done = finished(runs / name, Regressor)
     if done is not None:
         return done.to(lab.device)
-    source = pictures_source(people.train, preset.batch, seed, torch.device(lab.device))
+    source = pictures_source(people.train, preset.batch, seed, torch.device(lab.device), known)
     channels = show(next(source(0))).shape[1]
     network = Regressor(channels, body.shape_count).to(lab.device)
     set_mean(network, body, islice(source(0), MEAN_BATCHES))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_QUALITY = 85  # of galleries, as WebP counts: 0 to 100
 Statistic = Literal["mean", "median"]
 
 
@@ -122,7 +123,7 @@ class Report:
     """Further pictures, by the names that their files end in: drawn when they are written."""
 
     def write(self, folder: Path, name: str, how: dict[str, Any]) -> list[Path]:
-        """NAME.md, NAME.json, NAME.png and NAME-GALLERY.png in a folder; `how` says by which command it was made.
+        """NAME.md, NAME.json, NAME.png and NAME-GALLERY.webp in a folder; `how` says by which command it was made.
 
         Raises InputError where matplotlib is missing.
         """
@@ -131,7 +132,7 @@ class Report:
             page += [table.markdown(), ""]
         page += [f"![{self.title}]({name}.png)", ""]
         for gallery in self.galleries:
-            page += [f"![{gallery}]({name}-{gallery}.png)", ""]
+            page += [f"![{gallery}]({name}-{gallery}.webp)", ""]
         page += [f"{key}: {value}  " for key, value in how.items()]
         numbers = {"title": self.title, **how, "findings": list(self.findings)}
         numbers |= {"tables": [table.numbers() for table in self.tables]}
@@ -148,9 +149,9 @@ class Report:
             self.plot(figure)
             figure.savefig(draft, dpi=110)
         for gallery, draw in self.galleries.items():
-            paths.append(folder / f"{name}-{gallery}.png")
+            paths.append(folder / f"{name}-{gallery}.webp")
             with replacing(paths[-1]) as draft:
-                draw().save(draft)
+                draw().save(draft, quality=_QUALITY)
         return paths
 
 

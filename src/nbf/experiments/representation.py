@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nbf.body.parts import merge_probabilities
-from nbf.experiments.experiment import Case, Lab, Scores
+from nbf.experiments.experiment import Case, Lab, Scores, by_seed
 from nbf.experiments.people import crowd
 from nbf.experiments.regression import Show, regress, scored
 from nbf.experiments.report import Column, Estimate, Report, Table, bars
@@ -97,7 +97,7 @@ class Representation:
         ]
 
     def report(self, results: dict[str, Scores]) -> Report:
-        table = Table.of("True evidence of drawn people of the test split", COLUMNS, results)
+        table = Table.of("True evidence of drawn people of the test split", COLUMNS, by_seed(results))
         first = {kind: results[f"{kind}.0"]["pa_mpjpe"] for kind in KINDS}
         maps = ("parts-3", "parts-6", "parts-12", "parts-24")
         apart = {kind: Estimate.of(first["rgb"] - first[kind]) for kind in maps}

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 PARTS = 25
 SMALL = {"small-8": (8, 1.0), "small-16-tenth": (16, 0.1), "small-16-third": (16, 1 / 3), "small-16": (16, 1.0)}
-SMALL |= {"small-32": (32, 1.0)}
 """Small segmenters by their width, and by the share of the preset's steps that they are trained for."""
 RESOLUTIONS = (32, 64, 128, 256)
 """Pixels a side of the crops that the bundled segmenter is shown, enlarged to the 256 that it expects."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nbf.experiments.experiment import Case, Lab, Scores
+from nbf.experiments.experiment import Case, Lab, Scores, by_seed
 from nbf.experiments.people import crowd
 from nbf.experiments.regression import regress, scored
 from nbf.experiments.report import Column, Estimate, Report, Table, bars
@@ -55,7 +55,7 @@ class Supervision:
         ]
 
     def report(self, results: dict[str, Scores]) -> Report:
-        table = Table.of("Drawn people of the test split, true maps of 24 parts", COLUMNS, results)
+        table = Table.of("Drawn people of the test split, true maps of 24 parts", COLUMNS, by_seed(results))
         paper = Table(
             "As published: other people, 3D without alignment",
             ("3D, mm", "PCKh, %", "quaternion, rad"),

@@ -59,7 +59,8 @@ def smplify_dense(body: BodyModel, drawn: BodyModel) -> Solve:
 class DenseTerms:
     """SMPLify's terms, the silhouette, and points of the surface."""
 
-    calibration = Calibration()
+    # python tools/calibrate.py smplify-dense --people 100
+    calibration = Calibration(joints=2.47, shape=1.17)
 
     def __init__(self, joints: JointTerms, surface: Surface, landmarks: Surface) -> None:
         """`surface` is laid into the silhouette, `landmarks` are found in the map of surface coordinates."""

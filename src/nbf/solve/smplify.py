@@ -100,7 +100,8 @@ class Standing:
 class JointTerms:
     """Joints where they are seen, likely poses and shapes, limbs that do not sink into each other."""
 
-    calibration = Calibration()
+    # python tools/calibrate.py smplify --people 100
+    calibration = Calibration(joints=1.36, shape=0.8)
 
     def __init__(self, points: Landmarks, prior: PosePrior, spheres: Spheres, stage: Stage) -> None:
         """`points` are COCO-17 of the body whose `spheres` they are."""

@@ -53,15 +53,20 @@ def load_pictures(folder: Path) -> Batch:
     return load_packs(files)
 
 
-def pictures_source(people: Batch, count: int, seed: int, device: torch.device) -> Source:
+def pictures_source(people: Batch, count: int, seed: int, device: torch.device, known: float = 0.0) -> Source:
     """Endless batches of `count` of the people, mirrored by chance, each from a seed of its own: the run's seed and the
     step. `image` (n,3,128,128), `parts` and `surface` are as `nbf.train.batch` has them, but for the smaller picture.
+
+    `known` is a share of every batch that is taken from those who have a body (`has_body`).
     """
+    bodies = people["has_body"].nonzero()[:, 0] if known else torch.zeros(0, dtype=torch.long)
 
     def source(step: int) -> Iterator[Batch]:
         while True:
             generator = Generator().manual_seed(mixed_seed(seed, step))
             rows = torch.randint(len(people["betas"]), (count,), generator=generator)
+            if some := round(known * count):
+                rows[:some] = bodies[torch.randint(len(bodies), (some,), generator=generator)]
             mirrored = torch.rand(count, generator=generator) < 0.5
             yield _expanded(mirror_people({name: value[rows] for name, value in people.items()}, mirrored), device)
             step += 1

@@ -93,9 +93,9 @@ def test_page_and_numbers_agree(tmp_path):
 
 def test_galleries_are_written_and_shown(tmp_path):
     paths = report(worst=Image.new("RGB", (7, 5))).write(tmp_path, "made", {})
-    assert [path.name for path in paths] == ["made.md", "made.json", "made.png", "made-worst.png"]
+    assert [path.name for path in paths] == ["made.md", "made.json", "made.png", "made-worst.webp"]
     assert Image.open(paths[-1]).size == (7, 5)
-    assert "(made-worst.png)" in paths[0].read_text()
+    assert "(made-worst.webp)" in paths[0].read_text()
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):

@@ -61,6 +61,14 @@ def test_the_same_step_draws_the_same_people() -> None:
     torch.testing.assert_close(next(first)["betas"], next(source(1))["betas"])
 
 
+def test_those_with_bodies_are_a_share_of_every_batch() -> None:
+    people = pack(6, 0) | {"has_body": torch.arange(6) < 1}
+    batches = pictures_source(people, 8, 0, CPU, known=0.75)(0)
+    assert all(int(next(batches)["has_body"].sum()) >= 6 for _ in range(5))
+    plain = pictures_source(people, 8, 0, CPU)(0)
+    assert min(int(next(plain)["has_body"].sum()) for _ in range(5)) < 6
+
+
 def test_people_without_bodies_count_by_their_projection_alone() -> None:
     torch.manual_seed(0)
     task = BodyTask(Regressor(25, small().shape_count, width=8), look, small(), BodyWeights())
