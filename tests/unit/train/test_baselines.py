@@ -96,9 +96,9 @@ def test_a_baseline_learns_and_knows_its_errors(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = BodyTask(Regressor(25, small().shape_count, width=8), look, small(), BodyWeights())
     batch = held_out_pictures(pack(4, 0), 4, 4, CPU)[0]
-    before = sum(map(float, task.losses(task.network.eval(), batch).values()))
+    before = sum(float(loss.detach()) for loss in task.losses(task.network.eval(), batch).values())
     network = train_baseline(task, data, loop, look)
-    after = sum(map(float, task.losses(network, batch).values()))
+    after = sum(float(loss.detach()) for loss in task.losses(network, batch).values())
     assert after < 0.9 * before
     spread = true_joints(small(), batch)
     spread = (spread - spread[:, :1]).norm(dim=-1).mean(0)
