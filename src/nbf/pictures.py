@@ -28,6 +28,10 @@ SUFFIXES = frozenset(
 )
 """What a folder is searched for. A file named outright is opened whatever its suffix."""
 
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
+"""What is read, by Pillow's names and as far as this Pillow can (HEIF once pillow-heif is registered). Some of what it
+could read besides are programs: for EPS it starts Ghostscript, whatever the file is called."""
+
 MIN_SIDE = 16
 """Pixels. Below this there is nothing for a network to see (its finest map has one cell for 4 crop pixels)."""
 
@@ -125,7 +129,8 @@ def _read_file(path: Path) -> Picture:
         with warnings.catch_warnings():
             # The size is checked below with a lower limit and a clearer message than Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            Image.init()
+            with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
                 return _from_pil(image, str(path))
     except InputError:
         raise

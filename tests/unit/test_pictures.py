@@ -175,3 +175,23 @@ def test_find_photos_takes_files_folders_and_globs_once_each(tmp_path):
 def test_every_listed_suffix_can_be_read():
     Image.init()
     assert set(Image.registered_extensions()) >= pictures.SUFFIXES
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX", "TGA", "SGI", "PDF", "DDS"])
+def test_formats_that_photos_do_not_have_are_not_opened(kind, tmp_path, monkeypatch):
+    """Whatever the file is called; above all nothing that another program would have to run."""
+    ran = []
+    monkeypatch.setattr("subprocess.check_call", lambda *command, **options: ran.append(command))
+    monkeypatch.setattr("subprocess.run", lambda *command, **options: ran.append(command))
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "red").save(path, format=kind)
+    with pytest.raises(InputError, match=r"photo\.jpg: its \d+ bytes are not a picture in a known format"):
+        read_picture(path)
+    assert ran == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"])
+def test_formats_of_photos_are_opened_under_any_name(kind, tmp_path):
+    path = tmp_path / "photo.txt"
+    Image.new("RGB", (64, 48), "red").save(path, format=kind)
+    assert read_picture(path).pixels.shape == (48, 64, 3)
