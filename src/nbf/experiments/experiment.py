@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -52,7 +52,6 @@ PRESETS = {
     "gpu": Preset(people=65_536, test=1024, steps=20_000, batch=128, seeds=3, bench=1000, photos=500),
 }
 """smoke: whether it runs. cpu: an hour or two each on one core. gpu: an hour each."""
-PresetName = Literal["smoke", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)

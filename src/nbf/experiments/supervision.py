@@ -15,7 +15,6 @@ COLUMNS = (
     Column("PCKh, %", "pckh", factor=100),
     Column("quaternion, rad", "quaternion", digits=3),
 )
-_NOTHING = BodyWeights(0, 0, 0, 0, 0)
 # Where in the crop somebody is, which the paper's fixed camera knows, is told to all but L_2D, which finds it out.
 _CAMERA = BodyWeights().camera
 LOSSES = {

@@ -93,16 +93,6 @@ class Rgb:
         return Proxy(crops.camera, image=crops.image)
 
 
-class Both:
-    """Sees what two others see; of a kind that both see, what the first does."""
-
-    def __init__(self, first: See, second: See) -> None:
-        self.first, self.second = first, second
-
-    def __call__(self, crops: Crops) -> Proxy:
-        return self.first(crops) | self.second(crops)
-
-
 def silhouette(parts: Float[Tensor, "n 25 m m"]) -> Float[Tensor, "n m m"]:
     """Of part maps: whatever is not background."""
     return 1 - parts[:, 0]

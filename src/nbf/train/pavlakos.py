@@ -1,19 +1,17 @@
 """Training `pavlakos`: pose from joints, shape from silhouettes (Pavlakos et al. 2018)."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from nbf.nets.mirror import from_sides, in_sides
 from nbf.nets.pavlakos import Pavlakos
-from nbf.proxy.proxy import Proxy, silhouette
 from nbf.proxy.shown import joints_and_silhouette
 from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights
 from nbf.train.config import LoopConfig
-from nbf.train.corrupt import CorruptionConfig, corrupt, wrong_keypoints
-from nbf.train.pictures import PicturesConfig, proxy_of, small_body, train_baseline
+from nbf.train.corrupt import CorruptionConfig
+from nbf.train.pictures import PicturesConfig, proxy_of, small_body, spoilt, train_baseline
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,3 @@ def train_pavlakos(config: PavlakosConfig) -> Pavlakos:
 
     task = BodyTask(Pavlakos(body.shape_count), show, body, config.weights)
     return train_baseline(task, config.data, config.loop, lambda batch: joints_and_silhouette(proxy_of(batch)))
-
-
-@torch.no_grad()
-def spoilt(proxy: Proxy, how: CorruptionConfig) -> Proxy:
-    """Joints and silhouette as a segmenter might have seen them."""
-    assert proxy.joints is not None
-    assert proxy.parts is not None
-    joints = in_sides(wrong_keypoints(from_sides(proxy.joints)))
-    return replace(proxy, joints=joints, silhouette=silhouette(corrupt(proxy.parts, how)))

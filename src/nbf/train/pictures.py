@@ -1,7 +1,7 @@
 """Batches for baselines and experiments: drawn people with their pictures and all that is known of them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from nbf.errors import DataError
 from nbf.geometry import Camera
 from nbf.nets.hmr import Hmr
 from nbf.nets.mean_body import FitterOutput
-from nbf.nets.mirror import in_crop, in_sides
+from nbf.nets.mirror import from_sides, in_crop, in_sides
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import INPUT_SIZE
@@ -24,6 +24,7 @@ from nbf.proxy.proxy import Proxy, silhouette
 from nbf.train.batch import Batch, Source, mixed_seed
 from nbf.train.body_task import MEAN_BATCHES, BodyTask, place, set_mean, true_joints, validate_bodies
 from nbf.train.config import LoopConfig
+from nbf.train.corrupt import CorruptionConfig, corrupt, wrong_keypoints
 from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs
 from nbf.train.people import mirror_people
@@ -97,6 +98,15 @@ def proxy_of(batch: Batch) -> Proxy:
         surface=batch["surface"],
         image=batch["image"],
     )
+
+
+@torch.no_grad()
+def spoilt(proxy: Proxy, how: CorruptionConfig) -> Proxy:
+    """Joints and silhouette as a segmenter might have seen them."""
+    assert proxy.joints is not None
+    assert proxy.parts is not None
+    joints = in_sides(wrong_keypoints(from_sides(proxy.joints)))
+    return replace(proxy, joints=joints, silhouette=silhouette(corrupt(proxy.parts, how)))
 
 
 def train_baseline(

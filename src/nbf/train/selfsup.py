@@ -11,8 +11,7 @@ from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig
-from nbf.train.pavlakos import spoilt
-from nbf.train.pictures import PicturesConfig, proxy_of, small_body, train_baseline
+from nbf.train.pictures import PicturesConfig, proxy_of, small_body, spoilt, train_baseline
 
 CHANNELS = 18
 """Heat maps of COCO-17, and the silhouette."""

@@ -5,7 +5,7 @@ import torch
 
 from nbf.errors import InputError
 from nbf.geometry import Camera
-from nbf.proxy.proxy import Both, Crops, Proxy, Rgb, Truth, silhouette
+from nbf.proxy.proxy import Crops, Proxy, Rgb, Truth, silhouette
 
 
 def crops() -> Crops:
@@ -30,13 +30,13 @@ def test_silhouette_is_all_that_is_no_background() -> None:
     torch.testing.assert_close(silhouette(parts), parts[:, 1:].sum(1))
 
 
-def test_sum_sees_what_either_sees() -> None:
+def test_a_sum_has_what_either_has_and_of_both_the_first() -> None:
     some = crops()
-    seen = Both(Truth("joints"), Rgb())(some)
+    seen = Truth("joints")(some) | Rgb()(some)
     assert seen.image is some.image
     assert seen.joints is not None
     assert seen.parts is None
-    other = Both(lambda crops: Proxy(crops.camera, joints=torch.zeros(2, 17, 3)), Truth("joints", "parts"))(some)
+    other = Proxy(some.camera, joints=torch.zeros(2, 17, 3)) | Truth("joints", "parts")(some)
     assert other.joints is not None
     assert (other.joints == 0).all()
     assert other.parts is not None

@@ -6,8 +6,10 @@ import pytest
 import torch
 from packs import random_pack, small
 
+from nbf.cli import main
 from nbf.errors import DataError
 from nbf.nets.regressor import Regressor
+from nbf.networks import Networks
 from nbf.proxy.proxy import mirrored
 from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights, true_joints
@@ -111,3 +113,15 @@ def test_a_baseline_learns_and_knows_its_errors(tmp_path: Path) -> None:
 def test_packs_are_missed_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nbf draw --kind pictures"):
         load_pictures(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "network"), [("hmr", "hmr"), ("pavlakos", "pavlakos"), ("selfsup", "regressor")])
+def test_what_the_command_trains_takes_the_place_of_the_bundled(name: str, network: str, tmp_path: Path) -> None:
+    save_pack(pack(4, 0), tmp_path / "people" / "0.npz")
+    loop = ["--loop.steps", "1", "--loop.runs", str(tmp_path), "--loop.name", "run"]
+    data = ["--data.people", str(tmp_path / "people"), "--data.test", str(tmp_path / "people")]
+    assert main(["train", name, *loop, *data, "--data.batch", "2", "--data.validation", "2"]) == 0
+    trained, bundled = (getattr(Networks.load(folder), network) for folder in (tmp_path / "run", None))
+    assert type(trained) is type(bundled)
+    assert trained.arguments == bundled.arguments
+    assert not torch.equal(trained.joint_error, bundled.joint_error)
