@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from nbf.data.sets.varied import varied_photos
 from nbf.data.shared import shared_dir
-from nbf.data.varied import varied_photos
 from nbf.evaluate.detection import calibration
 from nbf.geometry import Camera, Crop
 from nbf.nets.locator import box_iou

@@ -25,9 +25,9 @@ from tailor import BaseMesh, BodySurface, build_wardrobe
 from nbf.body.files import load_body
 from nbf.data.backgrounds import pack_backgrounds
 from nbf.data.pack import PhotoPack, pack_photos
-from nbf.data.real import real_photos
+from nbf.data.sets.street import street_photos
+from nbf.data.sets.varied import varied_photos
 from nbf.data.shared import shared_dir
-from nbf.data.varied import varied_photos
 from nbf.errors import DataError, NbfError
 from nbf.files import replacing
 
@@ -77,7 +77,7 @@ def _shared() -> Path:
 
 
 def _pack_photos(split: str) -> PhotoPack:
-    photos = [*real_photos(_shared(), split), *varied_photos(_shared(), split)]
+    photos = [*street_photos(_shared(), split), *varied_photos(_shared(), split)]
     return pack_photos(photos, quality=PHOTO_QUALITY)
 
 

@@ -13,7 +13,7 @@ from torch import Generator, nn
 
 from nbf.data.fits import RealFits
 from nbf.data.pack import Photos, load_photos, pack_photos
-from nbf.data.varied import varied_photos
+from nbf.data.sets.varied import varied_photos
 from nbf.nets import Fitter, Locator, Segmenter
 from nbf.nets.blocks import for_inference
 from nbf.synth.sampler import Sampler

@@ -132,11 +132,11 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
-    from nbf.data.real import real_photos
+    from nbf.data.sets.street import street_photos
     from nbf.evaluate.real import evaluate_real
 
     shared, predictor = _shared(given), _predictor(given)
-    photos = real_photos(shared, "val")[: given.n]
+    photos = street_photos(shared, "val")[: given.n]
     watched = _progress(photos, len(photos), "real photos")
     scores, entries = evaluate_real(predictor, watched, keep=given.sheet is not None)
     return {"data": given.data, "method": given.method, "proxy": given.proxy} | scores, entries, predictor.body.faces

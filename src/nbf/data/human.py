@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
 from nbf.data.backgrounds import background_files, is_test
-from nbf.data.varied import AGREED, annotations, negatives
+from nbf.data.sets.varied import AGREED, annotations, negatives
 
 
 @dataclass(frozen=True)

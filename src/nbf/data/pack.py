@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.photo import UNKNOWN, RealPhoto
+from nbf.data.labelled import UNKNOWN, LabelledPerson, LabelledPicture
 from nbf.errors import DataError
 from nbf.files import replacing
 
@@ -157,11 +157,14 @@ class Photos:
         return rows, torch.arange(most, device=order.device) < count[:, None]
 
 
-def pack_photos(photos: Sequence[RealPhoto], side: int = SIDE, quality: int = QUALITY) -> PhotoPack:
-    """Shrink photos to at most `side` pixels, scale their coordinates likewise, and encode them."""
+def pack_photos(photos: Sequence[LabelledPicture], side: int = SIDE, quality: int = QUALITY) -> PhotoPack:
+    """Shrink photos to at most `side` pixels, scale their coordinates likewise, and encode them.
+
+    Raises DataError where somebody has no box, or a photo no map of the scheme `parts24`.
+    """
     images, labels, owner, people, scales = [], [], [], [], []
     for i, photo in enumerate(photos):
-        original = Image.fromarray(photo.image())
+        original = Image.fromarray(photo.pixels())
         small = blobs.shrink(original, side)
         images.append(blobs.encode(small, "WEBP", quality=quality, method=6))
         labels.append(blobs.encode_labels(blobs.shrink(Image.fromarray(photo.labels()), side, labels=True)))
@@ -174,12 +177,18 @@ def pack_photos(photos: Sequence[RealPhoto], side: int = SIDE, quality: int = QU
         images=images,
         labels=labels,
         photo=np.array(owner, np.int64),
-        boxes=np.stack([person.box for person in people]) * np.tile(scale, 2),
-        keypoints=np.stack([person.keypoints for person in people]) * np.insert(scale, 2, 1, axis=1)[:, None],
+        boxes=np.stack([_box(person) for person in people]) * np.tile(scale, 2),
+        keypoints=np.stack([person.keypoints() for person in people]) * np.insert(scale, 2, 1, axis=1)[:, None],
         ignore=np.array([person.ignore for person in people]),
         complete=np.array([photo.complete for photo in photos]),
         clean_mask=np.array([photo.clean_mask for photo in photos]),
     )
+
+
+def _box(person: LabelledPerson) -> Float32[ndarray, " 4"]:
+    if person.box is None:
+        raise DataError("photos: expected a box of everybody, got somebody without")
+    return person.box
 
 
 def load_photos(cache: Path, split: str) -> Photos | None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from nbf.body.parts import merge_labels
-from nbf.data.photo import IGNORE, UNKNOWN, RealPhoto
+from nbf.data.labelled import IGNORE, UNKNOWN, LabelledPicture
 from nbf.evaluate import metrics
 from nbf.evaluate.report import Scores, percent, rounded
 from nbf.evaluate.sheet import Entry, photo_entry, spread
@@ -43,7 +43,7 @@ class _Tally:
 
 @torch.no_grad()
 def evaluate_real(
-    predictor: Predictor, photos: Iterable[RealPhoto], *, keep: bool = False
+    predictor: Predictor, photos: Iterable[LabelledPicture], *, keep: bool = False
 ) -> tuple[Scores, list[Entry]]:
     """Agreement over all labelled people of the photos.
 
@@ -75,19 +75,19 @@ def evaluate_real(
     return scores, [tally.entries[index] for index in shown]
 
 
-def _measure(predictor: Predictor, photo: RealPhoto, tally: _Tally, keep: bool) -> None:
-    image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
-    labels = torch.from_numpy(photo.labels())
+def _measure(predictor: Predictor, photo: LabelledPicture, tally: _Tally, keep: bool) -> None:
+    pixels = photo.pixels()
+    image, labels = torch.from_numpy(pixels.copy()).permute(2, 0, 1), torch.from_numpy(photo.labels())
     boxes = torch.stack([torch.from_numpy(person.box) for person in photo.people])
     located, _ = predictor.locate(image)
     if len(located):
         tally.found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
-    people = predictor.predict(photo.image(), boxes=boxes)
+    people = predictor.predict(pixels, boxes=boxes)
     crops, camera = Crop.from_boxes(boxes, INPUT_SIZE), people.camera
     vertices, parts = (
         torch.stack(values) for values in zip(*((person.vertices, person.parts.probabilities) for person in people))
     )
-    keypoints = torch.stack([torch.from_numpy(person.keypoints) for person in photo.people])
+    keypoints = torch.stack([torch.from_numpy(person.keypoints()) for person in photo.people])
     joints = torch.stack([person.joints_2d("coco17") for person in people])
     torso = metrics.torso_length(keypoints[..., :2])
     right = metrics.pck(joints, keypoints[..., :2], torso, 0.2)[_scored(keypoints)]

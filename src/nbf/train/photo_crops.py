@@ -10,8 +10,8 @@ from torch.nn.functional import avg_pool2d, one_hot
 from nbf.body.joints import MIRROR_COCO17
 from nbf.body.parts import MIRROR24
 from nbf.data.fits import FittedBodies
+from nbf.data.labelled import IGNORE, UNKNOWN
 from nbf.data.pack import Photos
-from nbf.data.photo import IGNORE, UNKNOWN
 from nbf.geometry.window import Window, clip, pixel_grid, read, within
 from nbf.synth.background import Backgrounds
 from nbf.synth.degrade import degrade, dim

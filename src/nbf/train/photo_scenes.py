@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 from torch.nn.functional import pad
 
+from nbf.data.labelled import IGNORE
 from nbf.data.pack import Photos
-from nbf.data.photo import IGNORE
 from nbf.geometry.window import Window, clip, pixel_grid, read
 from nbf.synth.background import Backgrounds
 from nbf.synth.degrade import degrade, dim

@@ -10,7 +10,7 @@ from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.data.fits import FittedBodies, RealFits
 from nbf.data.pack import Photos, pack_photos
-from nbf.data.real import real_photos
+from nbf.data.sets.street import street_photos
 from nbf.errors import DataError
 from nbf.geometry import Camera
 from nbf.geometry.window import Window
@@ -18,7 +18,7 @@ from nbf.geometry.window import Window
 
 @pytest.fixture
 def photos(shared: Path) -> Photos:
-    return pack_photos(real_photos(shared, "train")).decode()
+    return pack_photos(street_photos(shared, "train")).decode()
 
 
 def standing(photos: Photos) -> RealFits:

@@ -8,7 +8,7 @@ from PIL import Image
 from nbf.data import blobs
 from nbf.data.backgrounds import BackgroundPack, is_test, pack_backgrounds
 from nbf.data.pack import PhotoPack, pack_photos
-from nbf.data.real import real_photos
+from nbf.data.sets.street import street_photos
 from nbf.errors import DataError
 
 
@@ -25,7 +25,7 @@ def test_labels_lose_nothing():
 
 
 def test_pack_survives_the_disk(shared: Path, tmp_path: Path):
-    pack = pack_photos(real_photos(shared, "train"), side=100)
+    pack = pack_photos(street_photos(shared, "train"), side=100)
     pack.save(tmp_path / "train.npz")
     again = PhotoPack.load(tmp_path / "train.npz")
     assert again.names == pack.names
@@ -35,13 +35,13 @@ def test_pack_survives_the_disk(shared: Path, tmp_path: Path):
 
 
 def test_coordinates_shrink_with_the_picture(shared: Path):
-    pack = pack_photos(real_photos(shared, "train"), side=100)  # 120 x 200 becomes 60 x 100
+    pack = pack_photos(street_photos(shared, "train"), side=100)  # 120 x 200 becomes 60 x 100
     np.testing.assert_allclose(pack.boxes[0], [10, 9, 50, 91])
     np.testing.assert_allclose(pack.keypoints[0, 9], [44.25, 50.25, 0.9])
 
 
 def test_decoded_labels_lie_under_their_keypoints(shared: Path):
-    photos = pack_photos(real_photos(shared, "train"), side=100).decode(100)
+    photos = pack_photos(street_photos(shared, "train"), side=100).decode(100)
     x, y = photos.keypoints[:, 10, :2].long().unbind(-1)
     assert (photos.labels[photos.photo, y, x] == 12).all()
     assert photos.size.tolist()[0] == [60, 100]

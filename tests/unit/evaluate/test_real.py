@@ -9,7 +9,7 @@ from PIL import Image
 
 from nbf.body.bodies import Bodies
 from nbf.body.model import BodyModel, BodyOutput
-from nbf.data.photo import RealPerson, RealPhoto
+from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, LabelMap
 from nbf.evaluate import metrics
 from nbf.evaluate.real import _scored, evaluate_real, part_confusion
 from nbf.geometry.camera import Camera
@@ -36,7 +36,7 @@ class Knows(Predictor):
     def posed(self) -> BodyOutput:
         return self.body(self.betas, self.rotations, self.pelvis - self.body.rest_joints(self.betas)[:, 0])
 
-    def photo(self, folder: Path) -> RealPhoto:
+    def photo(self, folder: Path) -> LabelledPicture:
         camera, posed = Camera.default(WIDTH, HEIGHT), self.posed()
         fragments = rasterize(camera.pixels_depth(posed.vertices), self.body.faces, HEIGHT, WIDTH)
         self.parts = torch.where(fragments.mask, self.body.face_parts[fragments.face.clamp(min=0)], 0)[0]
@@ -44,11 +44,11 @@ class Knows(Predictor):
         keypoints = camera.project(self.body.keypoints(posed, "coco17"))[0]
         pixels = camera.project(posed.vertices)[0]
         self.box = torch.cat([pixels.amin(0), pixels.amax(0)])
-        person = RealPerson(
-            self.box.numpy(), np.concatenate([keypoints.numpy(), np.ones((17, 1))], 1).astype(np.float32)
-        )
+        person = LabelledPerson(self.box.numpy(), JointLabels("coco17", keypoints.numpy(), np.ones(17)))
         labels = self.parts.byte().numpy()
-        return RealPhoto("made/up", folder / "made_up.jpg", lambda: labels, "val", (person,), True, True)
+        return LabelledPicture(
+            "made/up", folder / "made_up.jpg", (person,), "val", maps=(LabelMap("parts24", lambda: labels),)
+        )
 
     def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.box[None], torch.ones(1)

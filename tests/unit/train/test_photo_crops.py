@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Generator
 
+from nbf.data.labelled import IGNORE, UNKNOWN
 from nbf.data.pack import pack_photos
-from nbf.data.photo import IGNORE, UNKNOWN
-from nbf.data.real import real_photos
+from nbf.data.sets.street import street_photos
 from nbf.synth.background import Backgrounds
 from nbf.train.photo_crops import RealCrops, soften
 
@@ -16,7 +16,7 @@ PART_OF_KEYPOINT = {9: 11, 10: 12, 15: 23, 16: 24}
 
 @pytest.fixture
 def crops(shared: Path) -> RealCrops:
-    photos = pack_photos(real_photos(shared, "train"), side=200).decode(240)
+    photos = pack_photos(street_photos(shared, "train"), side=200).decode(240)
     return RealCrops(photos, Backgrounds.load(None, "train"))
 
 

@@ -5,14 +5,16 @@ import torch
 from torch import Generator
 
 from nbf.data.pack import pack_photos
-from nbf.data.real import real_photos
+from nbf.data.sets.street import street_photos
 from nbf.synth.background import Backgrounds
 from nbf.train.photo_scenes import RealScenes, mask_boxes
 
 
 @pytest.fixture
 def scenes(shared: Path) -> RealScenes:
-    return RealScenes(pack_photos(real_photos(shared, "train"), side=200).decode(240), Backgrounds.load(None, "train"))
+    return RealScenes(
+        pack_photos(street_photos(shared, "train"), side=200).decode(240), Backgrounds.load(None, "train")
+    )
 
 
 def test_boxes_are_boxes_inside_the_picture(scenes: RealScenes):

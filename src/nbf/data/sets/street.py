@@ -1,4 +1,4 @@
-"""The real photos of the shared folder, with their machine-made keypoints, part maps and masks.
+"""Street photos of the shared folder, with their machine-made keypoints, part maps and masks.
 
 The folder's own README says how far each label can be trusted. Two conventions change here: its pixel centres lie at
 integers, ours at half-integers (+0.5); its boxes are [x, y, w, h], ours (x0, y0, x1, y1).
@@ -13,21 +13,24 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-from nbf.data.photo import TRUSTED, RealPerson, RealPhoto, join_labels
+from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
 from nbf.errors import DataError
 
+TRUSTED = 0.5
+"""Keypoint score below which the READMEs of the sets call a keypoint unsafe."""
 
-def real_photos(shared: Path, split: str) -> list[RealPhoto]:
+
+def street_photos(shared: Path, split: str) -> list[LabelledPicture]:
     """All photos of a split ("train" or "val"), in the order of the annotation file.
 
     Raises:
-        DataError: the shared folder holds no real photos.
+        DataError: the shared folder holds no street photos.
     """
     folder = shared / "real"
     file = folder / "annotations.jsonl"
     if not file.is_file():
         raise DataError(
-            f"no real photos: expected annotations.jsonl in {folder}; point NBF_SHARED at the shared folder"
+            f"no street photos: expected annotations.jsonl in {folder}; point NBF_SHARED at the shared folder"
         )
     rows: dict[str, list[dict]] = {}
     for line in file.read_text().splitlines():
@@ -37,11 +40,11 @@ def real_photos(shared: Path, split: str) -> list[RealPhoto]:
     return [_photo(folder, name, split, group) for name, group in rows.items()]
 
 
-def _photo(folder: Path, name: str, split: str, rows: list[dict]) -> RealPhoto:
-    return RealPhoto(
+def _photo(folder: Path, name: str, split: str, rows: list[dict]) -> LabelledPicture:
+    return LabelledPicture(
         name=name,
-        path=folder / "images" / f"{name}.jpg",
-        read_labels=partial(_labels, folder, name),
+        source=folder / "images" / f"{name}.jpg",
+        maps=(LabelMap("parts24", partial(_labels, folder, name)),),
         split=split,
         people=tuple(_person(row) for row in sorted(rows, key=lambda row: row["person"])),
         # No detector saw a person without a label.
@@ -56,13 +59,14 @@ def _labels(folder: Path, name: str) -> UInt8[ndarray, "h w"]:
     return join_labels(parts, mask)
 
 
-def _person(row: dict) -> RealPerson:
+def _person(row: dict) -> LabelledPerson:
     x, y, width, height = row["box"]
     keypoints = np.array(row["keypoints"], np.float32)
     trusted = keypoints[:, 2] >= TRUSTED
     trusted[row["lr_flags"]] = False  # the teachers disputed which side it is: a wrong side teaches more than none
     weight = np.where(trusted, keypoints[:, 2], 0)
-    return RealPerson(
+    points = (keypoints[:, :2] + 0.5).astype(np.float32)
+    return LabelledPerson(
         box=np.array([x, y, x + width, y + height], np.float32),
-        keypoints=np.concatenate([keypoints[:, :2] + 0.5, weight[:, None]], axis=1).astype(np.float32),
+        joints_2d=JointLabels("coco17", points, weight),
     )

@@ -18,7 +18,8 @@ from PIL import Image
 from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
 from nbf.body.parts import MERGE, NAMES
 from nbf.data.backgrounds import is_test
-from nbf.data.photo import IGNORE, TRUSTED, UNKNOWN, RealPerson, RealPhoto, join_labels
+from nbf.data.labelled import IGNORE, UNKNOWN, JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
+from nbf.data.sets.street import TRUSTED
 from nbf.errors import DataError
 
 SURE_SCORE = 0.15
@@ -41,7 +42,7 @@ _BONES = [
 ]
 
 
-def varied_photos(shared: Path, split: str) -> list[RealPhoto]:
+def varied_photos(shared: Path, split: str) -> list[LabelledPicture]:
     """All photos of a split ("train" or "val"): those with people in the order of the annotation file, then the others.
 
     Photos without people have no split of their own: val are those that `nbf.data.backgrounds.is_test` says are.
@@ -51,7 +52,9 @@ def varied_photos(shared: Path, split: str) -> list[RealPhoto]:
     """
     folder = shared / "photos"
     nobody = [
-        RealPhoto(f"negatives/{path.stem}", path, partial(_no_labels, path), split, (), complete=True, clean_mask=False)
+        LabelledPicture(
+            f"negatives/{path.stem}", path, (), split, maps=(LabelMap("parts24", partial(_no_labels, path)),)
+        )
         for path in negatives(shared)
         if is_test(path.stem) == (split == "val")
     ]
@@ -78,28 +81,28 @@ def negatives(shared: Path) -> list[Path]:
     return sorted((shared / "photos" / "images" / "negatives").glob("*.webp"))
 
 
-def _photo(folder: Path, row: dict[str, Any]) -> RealPhoto:
+def _photo(folder: Path, row: dict[str, Any]) -> LabelledPicture:
     people = tuple(_person(person) for person in row["people"])
     counted = people[0].box if row.get("others_unlabelled") else None
     frame = np.array([0, 0, row["width"], row["height"]], np.float32)
     # Whoever else is in the photo carries no label: all that is not the person is unsure.
-    others = () if counted is None else (RealPerson(frame, np.zeros((17, 3), np.float32), ignore=True),)
-    return RealPhoto(
+    others = () if counted is None else (LabelledPerson(frame, ignore=True),)
+    read = partial(_labels, folder, row["image"], row["parts"], people, counted)
+    return LabelledPicture(
         name=row["image"],
-        path=folder / "images" / f"{row['image']}.webp",
-        read_labels=partial(_labels, folder, row["image"], row["parts"], people, counted),
+        source=folder / "images" / f"{row['image']}.webp",
+        maps=(LabelMap("parts24", read),),
         split=row["split"],
         people=(*people, *others),
-        complete=True,
         clean_mask=False,  # thin and far-flung limbs may be missing from the masks
     )
 
 
-def _person(row: dict[str, Any]) -> RealPerson:
+def _person(row: dict[str, Any]) -> LabelledPerson:
     box = np.array(row["box"], np.float32)
     if "keypoints" not in row:
         small = (box[2:] - box[:2]).max() < LEAST_SIDE
-        return RealPerson(box, np.zeros((17, 3), np.float32), ignore=bool(row["score"] < SURE_SCORE or small))
+        return LabelledPerson(box, ignore=bool(row["score"] < SURE_SCORE or small))
     keypoints = np.array(row["keypoints"], np.float32)
     keypoints[keypoints[:, 2] < TRUSTED, 2] = 0
     if row.get("teacher_agrees", 0) >= AGREED and not row["sides_swapped"]:
@@ -107,11 +110,11 @@ def _person(row: dict[str, Any]) -> RealPerson:
         taken = (workers[:, 2] > 0) & (keypoints[_COCO_LIMBS, 2] == 0)
         workers[:, 2] = _WORKERS_WEIGHT
         keypoints[_COCO_LIMBS] = np.where(taken[:, None], workers, keypoints[_COCO_LIMBS])
-    return RealPerson(box, keypoints, ignore=bool(row["score"] < SURE_SCORE))
+    return LabelledPerson(box, JointLabels.of("coco17", keypoints), ignore=bool(row["score"] < SURE_SCORE))
 
 
 def _labels(
-    folder: Path, name: str, mapped: bool, people: tuple[RealPerson, ...], counted: Float32[ndarray, " 4"] | None
+    folder: Path, name: str, mapped: bool, people: tuple[LabelledPerson, ...], counted: Float32[ndarray, " 4"] | None
 ) -> UInt8[ndarray, "h w"]:
     mask = np.asarray(Image.open(folder / "masks" / f"{name}.png"))
     parts = np.asarray(Image.open(folder / "parts" / f"{name}.png")) if mapped else np.zeros_like(mask)
@@ -128,17 +131,17 @@ def _no_labels(path: Path) -> UInt8[ndarray, "h w"]:
         return np.zeros((picture.height, picture.width), np.uint8)
 
 
-def doubt_limbs(labels: UInt8[ndarray, "h w"], people: tuple[RealPerson, ...]) -> UInt8[ndarray, "h w"]:
+def doubt_limbs(labels: UInt8[ndarray, "h w"], people: tuple[LabelledPerson, ...]) -> UInt8[ndarray, "h w"]:
     """Labels without the parts that sure joints contradict: those become UNKNOWN.
 
     A bone between two sure joints, most of whose middle third is called another limb (or that of the other side),
     contradicts these labels along it, except where the limb that they name is there as well: limbs cross.
     """
     bones = [
-        (_along(labels.shape, person.keypoints[start, :2], person.keypoints[end, :2]), limb)
-        for person in people
+        (_along(labels.shape, joints[start, :2], joints[end, :2]), limb)
+        for joints in (person.keypoints() for person in people)
         for start, end, limb in _BONES
-        if person.keypoints[[start, end], 2].min() >= _SURE_JOINT
+        if joints[[start, end], 2].min() >= _SURE_JOINT
     ]
     called = _SIX[labels]
     explained = np.isin(called, [NAMES[6].index(name) for name in ("background", "head", "torso")])

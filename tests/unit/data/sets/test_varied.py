@@ -3,15 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.photos import BOX, HEIGHT, WIDTH, joints, sportsman, standing, write_photo, write_photos
+from tests.photos import HEIGHT, WIDTH, joints, sportsman, standing, write_photo, write_photos
 from torch import Generator
 
 from nbf.body.joints import COCO17
 from nbf.body.parts import PARTS24
 from nbf.data.backgrounds import is_test
+from nbf.data.labelled import IGNORE, UNKNOWN, JointLabels, LabelledPerson
 from nbf.data.pack import Photos, pack_photos
-from nbf.data.photo import IGNORE, UNKNOWN, RealPerson
-from nbf.data.varied import doubt_limbs, varied_photos
+from nbf.data.sets.varied import doubt_limbs, varied_photos
 from nbf.errors import DataError
 from nbf.synth.background import Backgrounds
 from nbf.train.photo_crops import RealCrops
@@ -57,7 +57,7 @@ def test_photos_of_nobody_are_split_by_name(folder: Path) -> None:
 
 
 def test_workers_help_where_teachers_are_unsure(folder: Path) -> None:
-    knee = varied_photos(folder, "train")[0].people[0].keypoints[KNEE]
+    knee = varied_photos(folder, "train")[0].people[0].keypoints()[KNEE]
     np.testing.assert_allclose(knee, [70, 115, 0.5])
 
 
@@ -66,7 +66,7 @@ def test_workers_whom_teachers_contradict_are_not_believed(tmp_path: Path, field
     person = sportsman(**fields)
     person["keypoints"][KNEE][2] = 0.4
     folder = write_photos(tmp_path, [write_photo(tmp_path, "lspet/a", [person], "train")])
-    keypoints = varied_photos(folder, "train")[0].people[0].keypoints
+    keypoints = varied_photos(folder, "train")[0].people[0].keypoints()
     assert keypoints[KNEE, 2] == 0
     assert keypoints[WRIST, 2] == np.float32(0.9)
 
@@ -78,7 +78,9 @@ def test_nothing_is_known_around_a_sportsman(folder: Path) -> None:
     assert labels[50, 30] == 0
     assert labels[50, 60] == 13
     assert [person.ignore for person in photo.people] == [False, True]
-    np.testing.assert_allclose(photo.people[1].box, [0, 0, WIDTH, HEIGHT])
+    frame = photo.people[1].box
+    assert frame is not None
+    np.testing.assert_allclose(frame, [0, 0, WIDTH, HEIGHT])
 
 
 def test_unsure_and_tiny_people_are_ignored(folder: Path) -> None:
@@ -104,7 +106,7 @@ def forearm(label: str, *, crossing: bool) -> int:
             keypoints[COCO17.index(joint), :2] = 87, y
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels[60:88, 80:96] = PARTS24.index(label)
-    return int(doubt_limbs(labels, (RealPerson(np.array(BOX, np.float32), keypoints),))[73, 87])
+    return int(doubt_limbs(labels, (LabelledPerson(joints_2d=JointLabels.of("coco17", keypoints)),))[73, 87])
 
 
 @pytest.mark.parametrize(

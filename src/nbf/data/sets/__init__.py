@@ -1,0 +1,1 @@
+"""Adapters: one file for each data set, which ends in its `SET`."""
