@@ -34,7 +34,8 @@ SPIN24 = (
 """The "ground truth joints" of SPIN (Kolotouros et al., ICCV 2019)."""
 
 ORDERS: dict[str, tuple[str, ...]] = {
-    "smpl24": SMPL24,
+    # Of SMPL's joints only those of the limbs are what others label.
+    "smpl24": tuple(name if name in _LIMBS else f"smpl_{name}" for name in SMPL24),
     "coco17": COCO17,
     "lsp14": LSP14,
     # OpenPose's COCO model, of 2017.

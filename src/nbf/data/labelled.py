@@ -6,10 +6,10 @@ Adapters speak this project's conventions: pixels of the picture as stored, cent
 or of weight 0. Pictures, part maps and masks are read when they are asked for.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -198,11 +198,23 @@ class LabelledPicture:
         raise DataError(f"{self.name}: expected a label map of the scheme {scheme}, got a picture with {has}")
 
 
+@runtime_checkable
+class Pictures(Protocol):
+    """A data set, or one split of it: a list, or `Lazy` where it is long."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> LabelledPicture: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> "Pictures": ...
+    def __iter__(self) -> Iterator[LabelledPicture]: ...
+
+
 T = TypeVar("T")
 
 
-class Lazy(Sequence[T], Generic[T]):
-    """A sequence whose items are made when they are asked for."""
+class Lazy(Generic[T]):
+    """Items that are made when they are asked for, as often as they are."""
 
     def __init__(self, count: int, make: Callable[[int], T]) -> None:
         self._rows, self._make = range(count), make
@@ -211,10 +223,10 @@ class Lazy(Sequence[T], Generic[T]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> T: ...
+    def __getitem__(self, index: int, /) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> "Lazy[T]": ...
-    def __getitem__(self, index: int | slice) -> "T | Lazy[T]":
+    def __getitem__(self, index: slice, /) -> "Lazy[T]": ...
+    def __getitem__(self, index: int | slice, /) -> "T | Lazy[T]":
         if not isinstance(index, slice):
             return self._make(self._rows[index])
         some = Lazy(0, self._make)
@@ -223,10 +235,6 @@ class Lazy(Sequence[T], Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return map(self._make, self._rows)
-
-
-Pictures = Sequence[LabelledPicture]
-"""A data set, or one split of it; long ones are `Lazy`."""
 
 
 def join_labels(parts: UInt8[ndarray, "h w"], mask: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
