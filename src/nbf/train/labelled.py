@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +46,10 @@ _ROOM = 1.15  # of a box around joints over the joints themselves
 _NOBODY = (0.0, 0.0, 5.0)  # where a body stands that is not known, and does not count
 
 
+Needs = Literal["body", "map", "joints"]
+"""What there must be to learn from: a body; that or a map of parts with some joints; or some joints at least."""
+
+
 class Placed(NamedTuple):
     """A body before the picture's camera; the fields of `BodyModel.forward`, for one."""
 
@@ -79,7 +83,7 @@ class LabelledCrops:
         bodies: SetBodies | None = None,
         model: str = "anny24",
         *,
-        mapped: bool = True,
+        needs: Needs = "map",
     ) -> None:
         """
         Args:
@@ -87,9 +91,9 @@ class LabelledCrops:
             body: the model whose parameters are learnt.
             bodies: the people's bodies in that model; those that a data set has in it (`model`) it needs no file for.
             model: what labels call the model.
-            mapped: whether only people are of use of whom there is a part map, labelled or drawn from their body.
+            needs: what people need to be of use.
         """
-        self.pictures, self.body, self.bodies, self.model, self.mapped = pictures, body, bodies, model, mapped
+        self.pictures, self.body, self.bodies, self.model, self.needs = pictures, body, bodies, model, needs
 
     def sample(self, count: int, resolution: int, generator: Generator) -> Batch:
         """`count` random people, as packs of `nbf draw --kind pictures` hold people, and `labelled_2d`, `labelled_3d`,
@@ -125,9 +129,8 @@ class LabelledCrops:
             return False
         if self._has_body(picture, index):
             return True
-        there = any(each.scheme == "parts24" for each in picture.maps)
         labelled = person.joints_2d is not None and int((person.joints_2d.weight > 0).sum()) >= LEAST_JOINTS
-        return labelled and (there or not self.mapped)
+        return labelled and (self.needs == "joints" or (self.needs == "map" and _mapped(picture)))
 
     def _has_body(self, picture: LabelledPicture, index: int) -> bool:
         label = picture.people[index].body
@@ -184,7 +187,7 @@ class LabelledCrops:
         """Shares of parts, what to ignore, and surface coordinates; of our own labels if there are any, else drawn."""
         side = INPUT_SIZE // STRIDE
         nothing = torch.zeros(3, side, side)
-        if any(each.scheme == "parts24" for each in picture.maps):
+        if _mapped(picture):
             shares, ignore = soften(_read(torch.from_numpy(picture.labels().copy()), crop, 2 * side)[None].long())
             return shares[0], ignore[0], nothing
         if placed is None:
@@ -203,6 +206,10 @@ class LabelledCrops:
             torch.zeros(side, side, dtype=torch.bool),
             (cells * (small > 0.5))[0].clamp(0, 1),
         )
+
+
+def _mapped(picture: LabelledPicture) -> bool:
+    return any(each.scheme == "parts24" for each in picture.maps)
 
 
 def box_of(person: LabelledPerson) -> np.ndarray | None:
@@ -228,7 +235,7 @@ def in_camera(label: BodyLabel, body: BodyModel) -> Placed:
 
 
 def open_sets(
-    config: SetsConfig, batch: int, body: BodyModel, model: str = "anny24", *, mapped: bool = True
+    config: SetsConfig, batch: int, body: BodyModel, model: str = "anny24", *, needs: Needs = "map"
 ) -> list[tuple[LabelledCrops, int]]:
     """The data sets of a configuration with their samples a batch.
 
@@ -240,7 +247,7 @@ def open_sets(
     for text in config.sets:
         place, share = _shared(text)
         kind, folder = named(place)
-        crops = LabelledCrops(kind.open(folder, config.split), body, files.get(kind.name), model, mapped=mapped)
+        crops = LabelledCrops(kind.open(folder, config.split), body, files.get(kind.name), model, needs=needs)
         opened.append((crops, round(share * batch)))
     if sum(count for _, count in opened) > batch:
         raise DataError(f"sets: expected shares that sum to one at most, got {', '.join(config.sets)}")

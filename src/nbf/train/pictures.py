@@ -157,10 +157,10 @@ def train_baseline(
 def people_to_learn_from(task: BodyTask, data: PicturesConfig, loop: LoopConfig) -> tuple[Source, list[Batch]]:
     """Drawn people and those of data sets, as the configuration mixes them; and batches to validate on."""
     device, body = torch.device(loop.device), copy.deepcopy(task.body).cpu()
-    mapped = not isinstance(task.network, Hmr)
+    needs = "joints" if isinstance(task.network, Hmr) else "map"
 
     def opened(split: str) -> list[tuple[LabelledCrops, int]]:
-        return open_sets(replace(data, split=split), data.batch, body, task.model, mapped=mapped)
+        return open_sets(replace(data, split=split), data.batch, body, task.model, needs=needs)
 
     sets = opened(data.split)
     count = data.batch - sum(some for _, some in sets)

@@ -18,14 +18,18 @@ from nbf.data.labelled import BodyLabel, JointLabels, LabelledPerson, LabelledPi
 from nbf.errors import DataError
 from nbf.geometry import Camera, axis_angle_from_matrix, crop_camera_from_translation
 from nbf.nets.mean_body import FitterOutput, MeanBody
+from nbf.nets.segmenter import Segmenter
+from nbf.nets.weights import load_kind
 from nbf.networks import Networks
 from nbf.raster.zbuffer import rasterize
-from nbf.train.batch import Batch
+from nbf.train.batch import BODY_LABELS, Batch
 from nbf.train.body_task import BodyTask, true_joints
-from nbf.train.labelled import LabelledCrops, SetsConfig, in_camera, open_sets
+from nbf.train.drawing import draw_labelled
+from nbf.train.labelled import LabelledCrops, Needs, SetsConfig, in_camera, open_sets
 from nbf.train.packs import expand, save_pack
 from nbf.train.people import mirror_people
 from nbf.train.pictures import labelled_source
+from nbf.train.segmenter import labelled_crops
 
 WIDTH, HEIGHT = 320, 240
 LENS = LensCamera(np.array([300.0, 300.0]), np.array([150.0, 130.0]))
@@ -61,14 +65,14 @@ def photo(folder: Path, body: BodyModel, person: BodyLabel, *, known: bool) -> L
     return LabelledPicture("a", path, (LabelledPerson(ignore=True), who), camera=LENS)
 
 
-def crops(tmp_path: Path, *, known: bool = True, turned: bool = False, mapped: bool = True) -> LabelledCrops:
+def crops(tmp_path: Path, *, known: bool = True, turned: bool = False, needs: Needs = "map") -> LabelledCrops:
     picture = photo(tmp_path, small(), label(turned), known=known)
-    return LabelledCrops(Lazy(5, lambda _: picture), small(), mapped=mapped)
+    return LabelledCrops(Lazy(5, lambda _: picture), small(), needs=needs)
 
 
 def both_ways(tmp_path: Path, known: bool) -> Batch:
     """The same three crops, with bodies or with joints as labels."""
-    return crops(tmp_path, known=known, mapped=False).sample(3, 128, torch.Generator().manual_seed(0))
+    return crops(tmp_path, known=known, needs="joints").sample(3, 128, torch.Generator().manual_seed(0))
 
 
 def drawn(batch: Batch) -> torch.Tensor:
@@ -106,9 +110,7 @@ def test_one_person_is_in_crops_of_many_sizes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_joints_stand_in_for_bodies(tmp_path: Path, mirrored: bool) -> None:
     """What the labels of joints say is what the body says that they were read off."""
-    rows = [
-        crops(tmp_path, known=known, mapped=False).sample(3, 128, torch.Generator().manual_seed(0)) for known in (True, False)
-    ]
+    rows = (both_ways(tmp_path, known) for known in (True, False))
     bodies, joints = (mirror_people(batch, torch.full((3,), mirrored)) for batch in rows)
     assert not joints["has_body"].any()
     true = true_joints(small(), bodies)
@@ -166,7 +168,7 @@ def test_a_file_of_bodies_is_believed_before_the_labels(tmp_path: Path) -> None:
 
 def test_without_maps_nobody_is_of_use_to_who_reads_maps(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="of no use"):
-        crops(tmp_path, known=False, mapped=True).sample(1, 128, torch.Generator().manual_seed(0))
+        crops(tmp_path, known=False, needs="map").sample(1, 128, torch.Generator().manual_seed(0))
 
 
 def test_broken_pictures_are_left_out(tmp_path: Path) -> None:
@@ -216,3 +218,25 @@ def test_a_baseline_learns_from_a_set_beside_drawn_people(tmp_path: Path) -> Non
     command += ["--data.batch", "4", "--data.validation", "2", "--data.sets", f"lspet:{tmp_path / 'lspet'}@0.5"]
     assert main(command) == 0
     assert Networks.load(tmp_path / "run").hmr.joint_error.isfinite().all()
+
+
+def test_a_segmenter_sees_people_of_sets(tmp_path: Path) -> None:
+    """Their maps are right, their surfaces too, and nothing is known where only joints are labelled."""
+    whole = labelled_crops([(crops(tmp_path), 2)], torch.Generator().manual_seed(0), torch.device("cpu"))
+    shown = torch.nn.functional.avg_pool2d(whole["image"], 4)[:, 0] > 0.5
+    assert overlap(whole["surface_mask"], shown).min() > 0.9
+    assert not whole["ignore"].any()
+    assert whole["image"].shape == (2, 3, 256, 256)
+    joints = crops(tmp_path, known=False, needs="joints")
+    partly = labelled_crops([(joints, 2)], torch.Generator().manual_seed(0), torch.device("cpu"))
+    assert partly["ignore"].all()
+    assert not partly["surface_mask"].any()
+    assert (partly["keypoints"][..., 2] > 0).any(1).all()
+    assert set(whole) == set(partly)
+
+
+def test_a_fitter_sees_what_a_segmenter_makes_of_them(tmp_path: Path) -> None:
+    segmenter, generator = load_kind("segmenter", Segmenter), torch.Generator().manual_seed(0)
+    batch = draw_labelled([(crops(tmp_path, needs="body"), 2)], segmenter, torch.device("cpu"), generator)
+    assert set(batch) == {"seen_parts", "seen_keypoints", *BODY_LABELS}
+    assert overlap(drawn(batch), expand(batch["seen_parts"])[:, 0] < 0.5).min() > 0.3
