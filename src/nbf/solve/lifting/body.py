@@ -83,7 +83,7 @@ class Lifting:
         targets = torch.where(few[:, None, None], stood, camera)
         betas = self._betas(known, standing.betas)
         targets = targets * self._size(known, betas)[:, None, None]
-        rotations = _pointed(self.body.rest_joints(betas), targets[:, JOINTS])
+        rotations = pointed(self.body.rest_joints(betas), targets[:, JOINTS])
         rotations = torch.where(few[:, None, None, None], standing.rotations, rotations)
         pelvis = targets[:, JOINTS][:, 0]
         return targets, Bodies(betas, rotations, torch.cat([pelvis[:, :2], pelvis[:, 2:].clamp_min(_NEAREST)], 1))
@@ -169,7 +169,7 @@ def _few(joints: Float[Tensor, "n 17 3"], lifted: Lifted) -> Bool[Tensor, " n"]:
     return ~(enough & lifted.points.isfinite().all(-1).all(-1) & (lifted.scale > 0))
 
 
-def _pointed(rest: Float[Tensor, "n 24 3"], joints: Float[Tensor, "n 24 3"]) -> Float[Tensor, "n 24 3 3"]:
+def pointed(rest: Float[Tensor, "n 24 3"], joints: Float[Tensor, "n 24 3"]) -> Float[Tensor, "n 24 3 3"]:
     """Local rotations of a body whose trunk lies and whose limbs point as those of joints do, without a twist."""
     world: list[Tensor] = []
     local: list[Tensor] = []
