@@ -6,19 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from nbf.body.joints import SMPL24
-from nbf.body.model import BodyModel, turn_about_origin
+from nbf.body.model import BodyModel
 from nbf.data.bodies import SetBodies
 from nbf.data.catalogue import named
-from nbf.data.labelled import BodyLabel, JointLabels, LabelledPerson, LabelledPicture, Pictures
+from nbf.data.labelled import JointLabels, LabelledPicture, Pictures
+from nbf.data.placed import Placed, in_camera
 from nbf.errors import DataError
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.nets.segmenter import INPUT_SIZE, STRIDE
@@ -42,20 +42,11 @@ LEAST_JOINTS = 5
 """Labelled joints of somebody without a body from which there is something to learn."""
 # Pictures in a row that cannot be used before a data set counts as broken.
 _TRIES = 50
-_ROOM = 1.15  # of a box around joints over the joints themselves
 _NOBODY = (0.0, 0.0, 5.0)  # where a body stands that is not known, and does not count
 
 
 Needs = Literal["body", "map", "joints"]
 """What there must be to learn from: a body; that or a map of parts with some joints; or some joints at least."""
-
-
-class Placed(NamedTuple):
-    """A body before the picture's camera; the fields of `BodyModel.forward`, for one."""
-
-    betas: Float[Tensor, " s"]
-    rotations: Float[Tensor, "24 3 3"]
-    translation: Float[Tensor, " 3"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ class LabelledCrops:
 
     def _useful(self, picture: LabelledPicture, index: int) -> bool:
         person = picture.people[index]
-        box = box_of(person)
+        box = person.bounds()
         if person.ignore or box is None or float((box[2:] - box[:2]).max()) < LEAST_SIDE:
             return False
         if self._has_body(picture, index):
@@ -153,7 +144,7 @@ class LabelledCrops:
         person, pixels = picture.people[index], torch.from_numpy(picture.pixels().copy()).permute(2, 0, 1)
         height, width = pixels.shape[1:]
         lens = Camera.default(width, height) if picture.camera is None else picture.camera.pinhole()
-        box = box_of(person)
+        box = person.bounds()
         assert box is not None  # as `_useful` says
         crop = Crop.from_boxes(torch.from_numpy(box).float(), INPUT_SIZE)
         side = crop.size * uniform((), *ZOOM, generator)
@@ -210,28 +201,6 @@ class LabelledCrops:
 
 def _mapped(picture: LabelledPicture) -> bool:
     return any(each.scheme == "parts24" for each in picture.maps)
-
-
-def box_of(person: LabelledPerson) -> np.ndarray | None:
-    """The labelled box (pixels), else one around the labelled joints; None where there are neither."""
-    if person.box is not None or person.joints_2d is None:
-        return person.box
-    there = person.joints_2d.points[person.joints_2d.weight > 0]
-    if len(there) < 2:
-        return None
-    low, high = there.min(0), there.max(0)
-    middle, half = (low + high) / 2, (high - low) * _ROOM / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32)
-
-
-def in_camera(label: BodyLabel, body: BodyModel) -> Placed:
-    """A labelled body of the model before the camera, which may have moved in its world."""
-    betas = torch.from_numpy(np.asarray(label.betas, np.float32))
-    pose = matrix_from_axis_angle(torch.from_numpy(np.asarray(label.pose, np.float32)))
-    moved = torch.from_numpy(np.asarray(label.camera_from_world, np.float32))
-    rest = body.rest_joints(betas)[0]
-    rotations, translation = turn_about_origin(moved[:, :3], rest, pose, torch.from_numpy(label.translation))
-    return Placed(betas, rotations, translation + moved[:, 3])
 
 
 def open_sets(

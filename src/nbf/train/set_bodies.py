@@ -12,11 +12,11 @@ from nbf.body.model import BodyModel
 from nbf.data.bodies import SetBodies
 from nbf.data.joint_orders import ORDERS
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture
+from nbf.data.placed import in_camera
 from nbf.errors import DataError
 from nbf.geometry import axis_angle_from_matrix
 from nbf.solve.convert import Conversion
 from nbf.solve.joints_3d import LEAST, NAMES, FromJoints
-from nbf.train.labelled import in_camera
 
 logger = logging.getLogger(__name__)
 

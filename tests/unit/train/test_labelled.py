@@ -15,6 +15,7 @@ from nbf.body.model import BodyModel
 from nbf.cli import main
 from nbf.data.bodies import SetBodies
 from nbf.data.labelled import BodyLabel, JointLabels, LabelledPerson, LabelledPicture, Lazy, LensCamera
+from nbf.data.placed import in_camera
 from nbf.errors import DataError
 from nbf.geometry import Camera, axis_angle_from_matrix, crop_camera_from_translation
 from nbf.nets.mean_body import FitterOutput, MeanBody
@@ -25,7 +26,7 @@ from nbf.raster.zbuffer import rasterize
 from nbf.train.batch import BODY_LABELS, Batch
 from nbf.train.body_task import BodyTask, true_joints
 from nbf.train.drawing import draw_labelled
-from nbf.train.labelled import LabelledCrops, Needs, SetsConfig, in_camera, open_sets
+from nbf.train.labelled import LabelledCrops, Needs, SetsConfig, open_sets
 from nbf.train.packs import expand, save_pack
 from nbf.train.people import mirror_people
 from nbf.train.pictures import labelled_source

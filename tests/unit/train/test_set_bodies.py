@@ -10,8 +10,8 @@ from unit.train.test_labelled import label
 
 from nbf.data.bodies import SetBodies
 from nbf.data.labelled import BodyLabel, JointLabels, LabelledPerson, LabelledPicture, Lazy
+from nbf.data.placed import in_camera
 from nbf.errors import DataError
-from nbf.train.labelled import in_camera
 from nbf.train.set_bodies import Maker
 
 
