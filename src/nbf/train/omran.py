@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nbf.body.files import load_body
 from nbf.nets.omran import CameraKind, Omran
+from nbf.nets.weights import load_kind
 from nbf.proxy.shown import part_colours
 from nbf.train.batch import Batch
 from nbf.train.body_task import BodyTask, BodyWeights
@@ -33,6 +34,8 @@ class OmranConfig:
     """The paper's one camera for everybody, or each crop's own, before which the network also says where people are."""
     body: Path | None = None
     """Body model to learn the parameters of: an SMPL file; anny24 if not given."""
+    start: Path | None = None
+    """Start from this weight file, whose camera, blocks and width then count."""
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     """Residual blocks of each stage; those of ResNet-50."""
     width: int = 64
@@ -43,9 +46,12 @@ def train_omran(config: OmranConfig) -> Omran:
     """Returns the network. Raises DataError or ModelFileError for missing files."""
     torch.manual_seed(config.loop.seed)
     body = (load_body("anny24", "small") if config.body is None else load_body(config.body)).to(config.loop.device)
-    network = Omran(body.shape_count, config.camera, config.blocks, config.width)
+    if config.start is None:
+        network = Omran(body.shape_count, config.camera, config.blocks, config.width)
+    else:
+        network = load_kind(config.start, Omran)
     weights = config.weights
-    if config.camera == "perspective" and not weights.camera:
+    if not network.fixed and not weights.camera:
         weights = replace(weights, camera=1.0)
 
     def show(batch: Batch) -> tuple[Tensor, ...]:
