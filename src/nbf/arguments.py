@@ -34,14 +34,14 @@ def number(value: Any) -> float:
         return math.nan
 
 
-def whole(value: Any, name: str, expected: str) -> int:
+def whole(value: Any, name: str, others: str = "") -> int:
     """A whole number of 1 or more.
 
     Raises:
-        InputError: it is none; begins with `name` and what was `expected`.
+        InputError: it is none; begins with `name` and says what `others` there are.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InputError(f"{name}: expected {expected}, got {shown(value)}")
+        raise InputError(f"{name}: expected a whole number of 1 or more{others}, got {shown(value)}")
     return int(value)
 
 
@@ -82,8 +82,8 @@ def path(value: Any, name: str) -> Path:
     """
     try:
         text = os.fsdecode(value)
-        if "\0" in text:
-            raise ValueError("no path has a zero byte in it")
+        if not text or "\0" in text:
+            raise ValueError("no file can be called that")
         return Path(text)
     # A stranger's __fspath__ may raise anything.
     except Exception as error:

@@ -203,7 +203,9 @@ def _checked_gaussian(shape: Any) -> Gaussian:
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise InputError(f"shape: expected {expected}, got {tuple(mean.shape)} and {tuple(covariance.shape)}")
     if (mean.abs() > _MOST_DEVIATIONS).any():
-        raise InputError(f"shape: expected a mean within {_MOST_DEVIATIONS:g} standard deviations, got {mean.tolist()}")
+        raise InputError(
+            f"shape: expected a mean within {_MOST_DEVIATIONS:g} standard deviations, got {float(mean.abs().max()):g}"
+        )
     double = covariance.double()
     lowest, highest = (spread**2 for spread in _SPREADS)
     spreads = torch.linalg.eigvalsh(double) if len(mean) else double.diagonal()
@@ -288,7 +290,7 @@ def checked_max_people(max_people: Any) -> int | None:
     """A number of people, or None for everybody. Raises InputError where it is neither."""
     if max_people is None:
         return None
-    return whole(max_people, "max_people", "a whole number of 1 or more, or None for everybody")
+    return whole(max_people, "max_people", ", or None for everybody")
 
 
 def checked_min_score(min_score: Any) -> float:

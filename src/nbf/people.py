@@ -45,7 +45,7 @@ class PartMap:
         has this size."""
         from nbf.render.parts import part_labels
 
-        check_size(whole(width, "width", "pixels"), whole(height, "height", "pixels"), "labels")
+        check_size(whole(width, "width"), whole(height, "height"), "labels")
         return part_labels(self.probabilities, self.crop, width, height)
 
 
@@ -182,7 +182,7 @@ class People(Sequence[Person]):
         `max_side` pixels. Raises InputError where that is none."""
         from nbf.render.overlay import overlay
 
-        max_side = whole(max_side, "max_side", "a whole number of pixels, 1 or more")
+        max_side = whole(max_side, "max_side")
         meshes = _vertices(self.persons), _faces(self.persons)
         return overlay(self.picture.pixels, *meshes, self.camera, max_side, _guessed(self.persons))
 

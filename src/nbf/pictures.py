@@ -203,8 +203,8 @@ def _from_pil(image: Image.Image, name: str) -> Picture:
         return Picture(np.repeat(pixels[..., None], 3, axis=-1), name, focal)
     if image.mode == "F":
         raise InputError(f"{name}: floating-point picture (mode F); save it with 8 or 16 bits a channel")
-    if image.mode == "LAB":
-        raise InputError(f"{name}: a picture in CIE Lab; convert it to RGB (PIL.ImageCms, or any image editor)")
+    if image.mode in ("LAB", "La"):
+        raise InputError(f"{name}: a picture of mode {image.mode}, which Pillow turns into no other; save it as RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -229,7 +229,7 @@ def _from_array(array: np.ndarray, name: str) -> Picture:
     if array.dtype not in (np.uint8, np.uint16, np.dtype(np.uint16).newbyteorder()):
         raise InputError(
             f"{name}: expected uint8 values 0..255, got {array.dtype}; convert: (array * 255).round().astype('uint8') "
-            "if its values lie in [0, 1]"
+            "if its values lie in [0, 1], array.astype('uint8') if in 0..255"
         )
     # Kinds of array have rules of their own: a third axis crashes np.matrix.
     array = np.asarray(array)
@@ -260,7 +260,7 @@ def _from_tensor(tensor: Any) -> Picture:
     except Exception as error:
         raise InputError(
             f"tensor: expected a dense tensor with values, got {shown(tensor)} that has none to read "
-            f"({first_line(error)}); try to_dense() or dequantize()"
+            f"({first_line(error)}); try to_dense(), dequantize() or clone()"
         ) from error
     if array.dtype == np.float32:
         if not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):

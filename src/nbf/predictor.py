@@ -342,7 +342,7 @@ def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureL
         raise InputError(
             f"pictures: expected a picture, a folder, a pattern or a sequence of them, got {shown(pictures)}"
         ) from None
-    done: set[Path] = set()
+    done: set[str] = set()
     for picture in several:
         if not isinstance(picture, PATHS):
             yield picture
@@ -353,8 +353,8 @@ def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureL
             yield picture  # to be refused in its turn
             continue
         for path in find_photos([pattern]):
-            if path.resolve() not in done:
-                done.add(path.resolve())
+            if (real := os.path.realpath(path)) not in done:
+                done.add(real)
                 yield path
 
 

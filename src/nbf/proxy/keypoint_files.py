@@ -43,7 +43,7 @@ def read_keypoints(path: str | Path, width: int, height: int) -> Float[Tensor, "
     Raises:
         InputError: the file cannot be read, is none of these, or is about several pictures or one of another size.
     """
-    path, size = checked_path(path, "path"), (whole(width, "width", "pixels"), whole(height, "height", "pixels"))
+    path, size = checked_path(path, "path"), (whole(width, "width"), whole(height, "height"))
     document = _read_json(path)
     if isinstance(document, dict) and isinstance(document.get("people"), list):
         entries = document["people"]
