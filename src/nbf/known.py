@@ -50,7 +50,8 @@ class Known:
     """What is known of people besides what a picture shows; None is unknown.
 
     Attributes:
-        height: metres, standing upright without shoes: everybody's, or (n,) of n people, nan where unknown.
+        height: metres, standing upright without shoes: everybody's, or (n,) of n people in the order of `boxes` or of the
+            people to refit, nan where unknown.
         age_group: a key of `AGE_GROUPS`, everybody's.
         shape: mean and covariance of everybody's betas, where they are known better than by an age.
 
@@ -134,17 +135,16 @@ def focal_pixels(text: str, width: int, height: int, exif: float | None) -> floa
         raise InputError(f"focal: expected something like 28mm, 1200px or exif, got {text!r}")
     value = float(match[1])
     pixels = value * math.hypot(width, height) / DIAGONAL_35MM if match[2] == "mm" else value
-    return _checked_focal(pixels, text, None if match[2] == "mm" else value, width, height)
+    return _checked_focal(pixels, text, match[2], width, height)
 
 
-def _checked_focal(pixels: float, given: Any, number: float | None, width: int, height: int) -> float:
-    """A focal length as `given`, in pixels. Raises InputError where no lens has it; `number` is what might have been
-    meant as millimetres."""
+def _checked_focal(pixels: float, given: Any, unit: str, width: int, height: int) -> float:
+    """A focal length as it was `given`, in a unit, in pixels. Raises InputError where no lens has it."""
     shortest, longest = _FOCAL_35MM
     per_mm = math.hypot(width, height) / DIAGONAL_35MM
     if not shortest * per_mm <= pixels <= longest * per_mm:
-        meant = number is not None and shortest <= number <= longest
-        hint = f"; did you mean {number:g}mm?" if meant else "; give 28mm for a common phone"
+        meant = unit != "mm" and shortest <= pixels <= longest
+        hint = f"; did you mean {pixels:g}mm?" if meant else "; give 28mm for a common phone"
         raise InputError(
             f"focal: expected {shortest:g}mm to {longest:g}mm (as on 35 mm film), in this picture "
             f"{shortest * per_mm:.0f}px to {longest * per_mm:.0f}px, got {shown(given)}{hint}"
@@ -186,20 +186,20 @@ def _checked_height(height: Any) -> float | Float[Tensor, " n"]:
 
 def _checked_heights(height: Any) -> Float[Tensor, " n"]:
     expected = f"one number, or a row of them, of metres between {_SHORTEST} and {_TALLEST}, nan where unknown"
-    values = torch.from_numpy(numbers(height, "height", expected, nan=True))
+    values = _tensor(height, "height", expected, nan=True)
     if values.ndim != 1 or len(values) == 0:
         raise InputError(f"height: expected {expected}, got shape {tuple(values.shape)}")
     wrong = values[~values.isnan() & ~((values > _SHORTEST) & (values < _TALLEST))]
     if len(wrong):
         raise InputError(f"height: expected {expected}, got {float(wrong[0]):g}")
-    return _itself(height, values)
+    return values
 
 
 def _checked_gaussian(shape: Any) -> Gaussian:
     expected = "(mean, covariance) of betas, of shapes (s,) and (s, s)"
     if not isinstance(shape, list | tuple) or len(shape) != 2:
         raise InputError(f"shape: expected {expected}, got {shown(shape)}")
-    mean, covariance = (_itself(values, torch.from_numpy(numbers(values, "shape", expected))) for values in shape)
+    mean, covariance = (_tensor(values, "shape", expected) for values in shape)
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise InputError(f"shape: expected {expected}, got {tuple(mean.shape)} and {tuple(covariance.shape)}")
     if (mean.abs() > _MOST_DEVIATIONS).any():
@@ -218,9 +218,10 @@ def _checked_gaussian(shape: Any) -> Gaussian:
     return mean, covariance
 
 
-def _itself(given: Any, values: Tensor) -> Tensor:
-    """What was given where it is a tensor of real numbers, on its device and in its precision; else its `values`."""
-    return given.detach() if isinstance(given, Tensor) and given.is_floating_point() else values
+def _tensor(given: Any, name: str, expected: str, nan: bool = False) -> Float[Tensor, "..."]:
+    """Numbers in float32, on the device that they came from. Raises InputError as `numbers`."""
+    values = torch.from_numpy(numbers(given, name, expected, nan))
+    return values.to(given.device) if isinstance(given, Tensor) else values
 
 
 def _checked_group(group: Any) -> tuple[float, float]:
@@ -260,7 +261,7 @@ def picture_camera(picture: Picture, focal: Any) -> Camera:
         known = number(focal)
         if math.isnan(known):
             raise InputError(f"focal: expected a number of pixels, or text such as '28mm', got {shown(focal)}")
-        known = _checked_focal(known, focal, known, picture.width, picture.height)
+        known = _checked_focal(known, focal, "px", picture.width, picture.height)
     return default if known is None else Camera(torch.tensor(known), default.center)
 
 
