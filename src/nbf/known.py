@@ -50,8 +50,8 @@ class Known:
     """What is known of people besides what a picture shows; None is unknown.
 
     Attributes:
-        height: metres, standing upright without shoes: everybody's, or (n,) of n people in the order of `boxes` or of the
-            people to refit, nan where unknown.
+        height: metres, standing upright without shoes: everybody's, or (n,) of n people in the order of `boxes` or of
+            the people to refit, nan where unknown.
         age_group: a key of `AGE_GROUPS`, everybody's.
         shape: mean and covariance of everybody's betas, where they are known better than by an age.
 
