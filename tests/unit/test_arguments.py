@@ -281,6 +281,24 @@ def test_files_have_paths(make_people: Any, value: Any) -> None:
             call()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rotations", torch.zeros(2, 24, 3)),
+        ("rotations", np.zeros((2, 24, 3, 3))),
+        ("rotations", torch.zeros(3, 24, 3, 3)),
+        ("translation", torch.zeros(3)),
+        ("translation", None),
+        ("betas", [0.0]),
+        ("betas", torch.zeros(())),
+    ],
+)
+def test_bodies_are_posed_by_tensors_of_their_shapes(small_body: Any, name: str, value: Any) -> None:
+    right = {"betas": torch.zeros(2, 11), "rotations": torch.zeros(2, 24, 3, 3), "translation": torch.zeros(2, 3)}
+    with pytest.raises(InputError, match=name):
+        as_called(type(small_body).forward, small_body, **(right | {name: value}))
+
+
 def test_checking_needs_no_torch() -> None:
     code = "import sys, nbf.arguments, nbf.pictures; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
