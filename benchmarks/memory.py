@@ -7,6 +7,7 @@ The photos are the demo's, or yours, in sizes from 200 to 2000 pixels (drawn, se
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _photos(photo: Path, count: int, folder: Path) -> Iterator[Path]:
 def _resident() -> float:
     """Megabytes; Linux."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 if __name__ == "__main__":
