@@ -18,6 +18,7 @@
 
 from collections.abc import Callable
 
+from nbf.arguments import shown
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
@@ -64,8 +65,8 @@ BUNDLED = tuple(name for name in METHODS if name != "omran")
 
 def method(name: str, networks: Networks) -> Method:
     """The method of a name. Raises InputError where there is none."""
-    if name not in METHODS:
-        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {shown(name)}")
     return METHODS[name](networks)
 
 
