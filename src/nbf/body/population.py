@@ -4,7 +4,7 @@ The draws of anny24 are Anny's (Brégier et al., 2025), whose ages, heights and 
 Organization's growth charts.
 """
 
-from dataclasses import dataclass, fields
+import math
 
 import torch
 from jaxtyping import Float
@@ -23,59 +23,51 @@ _FLOOR = 0.1
 """Standard deviations of betas below which nothing is believed: nobody is exactly on the population's mean."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of one person; None is unknown.
+Gaussian = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
+"""Mean and covariance."""
 
-    Attributes:
+
+def shape_given(
+    body: BodyModel,
+    *,
+    sex: float | None = None,
+    age: float | tuple[float, float] | None = None,
+    height: float | None = None,
+    weight: float | None = None,
+) -> Gaussian:
+    """Mean and covariance of the betas of people like that: local linear regression (Cleveland 1979) over the draws.
+
+    Args:
+        body: the body model.
         sex: from 0 (male) to 1 (female), the body's own axis.
         age: years; or a range of them, from the first up to but not including the second.
         height: metres.
         weight: kilograms.
-    """
-
-    sex: float | None = None
-    age: float | tuple[float, float] | None = None
-    height: float | None = None
-    weight: float | None = None
-
-    def __bool__(self) -> bool:
-        """Whether anything is known."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
-
-
-def shape_given(body: BodyModel, facts: Facts) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
-    """Mean and covariance of the betas of people like that: local linear regression (Cleveland 1979) over the draws.
 
     Raises:
-        InputError: the body model does not know enough people like that (SMPL knows no ages at all).
+        InputError: the body model does not know enough people like that (SMPL knows no ages and sexes at all).
     """
     betas, info = body.shape_samples.double(), body.shape_info.double()
     draws = {"age": info[:, 0], "sex": info[:, 1], "height": info[:, 2], "weight": info[:, 3].log()}
-    weight = torch.ones(len(betas), dtype=torch.float64)
-    if isinstance(facts.age, tuple):
-        low, high = facts.age
-        weight = ((draws["age"] >= low) & (draws["age"] < high)).double()
-    known = {name: value for name in draws if isinstance(value := getattr(facts, name), int | float)}
-    if "weight" in known:
-        known["weight"] = torch.tensor(known["weight"], dtype=torch.float64).log().item()
-    usable = torch.stack(
-        [draws[name].isfinite() for name in (*known, *(["age"] if facts.age is not None else []))] or [weight >= 0]
-    )
-    weight = weight * usable.all(0)
+    among = torch.ones(len(betas), dtype=torch.bool)
+    given = {"sex": sex, "age": age, "height": height, "weight": None if weight is None else math.log(weight)}
+    known = {name: value for name, value in given.items() if isinstance(value, int | float)}
+    for name in known:
+        among &= draws[name].isfinite()
+    if isinstance(age, tuple):
+        among &= (draws["age"] >= age[0]) & (draws["age"] < age[1])
     least = _LEAST * body.shape_count
-    if int((weight > 0).sum()) < least:
+    if int(among.sum()) < least:
         raise InputError(
-            f"facts: expected a body model that knows {least} people like that or more, got one with "
-            f"{int((weight > 0).sum())} of them (SMPL knows no ages and sexes at all); use anny24, or leave them out"
+            f"known: expected a body model that knows {least} people like that or more, got one with "
+            f"{int(among.sum())} (SMPL knows no ages and sexes at all); use anny24, or leave them out"
         )
     if not known:
-        return _gaussian(betas, torch.ones(len(betas), 1, dtype=torch.float64), weight)
+        return _gaussian(betas, torch.ones(len(betas), 1, dtype=torch.float64), among.double())
     away = torch.stack([(draws[name] - value) / _width(name, value) for name, value in known.items()], 1)
-    away = torch.where(away.isfinite(), away, torch.inf)
     wider = 1.0
     while True:
-        near = weight * torch.exp(-0.5 * (away / wider).square().sum(1))
+        near = torch.where(among, torch.exp(-0.5 * (away / wider).square().sum(1)), 0.0)
         # Kish's effective number of draws.
         if float(near.sum() ** 2 / near.square().sum().clamp_min(1e-300)) >= least or wider > _WIDEST:
             break
@@ -98,3 +90,19 @@ def _gaussian(
     left = (betas - design @ slopes) * root
     covariance = left.T @ left + _FLOOR**2 * torch.eye(betas.shape[1], dtype=torch.float64)
     return slopes[0].float(), covariance.float()
+
+
+def beyond(told: Gaussian, usual: Gaussian) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
+    """What facts add to an estimate that has the population in it already: the quotient of two Gaussians, as a mean and
+    a root R of its precision, R^T R.
+
+    Along directions in which the facts leave more open than the population does, nothing is added.
+    """
+    (mean, covariance), (middle, spread) = (tuple(value.double() for value in each) for each in (told, usual))
+    precision, before = torch.linalg.inv(covariance), torch.linalg.inv(spread)
+    values, axes = torch.linalg.eigh(precision - before)
+    root = values.clamp_min(0).sqrt()[:, None] * axes.mT
+    pull = precision @ mean - before @ middle
+    # In the subspace that is told of; elsewhere the estimate stays as it is, so any mean does.
+    inverse = torch.where(values > 1e-6, 1 / values.clamp_min(1e-6), 0.0)
+    return (axes @ (inverse * (axes.mT @ pull))).float(), root.float()
