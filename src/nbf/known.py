@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from nbf.arguments import number, numbers, shown, whole
 from nbf.body.model import BodyModel
+from nbf.body.population import Gaussian, beyond, rooted, shape_given
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.nets.locator import box_iou
 from nbf.pictures import DIAGONAL_35MM, Picture
 
 AGE_GROUPS: dict[str, tuple[float, float]] = {
@@ -24,8 +26,15 @@ AGE_GROUPS: dict[str, tuple[float, float]] = {
 }
 """Years, from the first up to but not including the second."""
 
-_SHORTEST, _TALLEST = 0.3, 2.6
-"""Metres: below small newborns, just under the tallest person on record (2.72)."""
+_RANGES = {
+    "height": (0.3, 2.6, "metres"),
+    "sex": (0.0, 1.0, "shares of female"),
+    "age": (0.0, 120.0, "years"),
+    "weight": (1.0, 400.0, "kilograms"),
+}
+"""What values can be, in which unit. Heights: below small newborns, just under the tallest person on record (2.72)."""
+
+_SEXES = {"male": 0.0, "female": 1.0}
 
 _FOCAL_35MM = (5.0, 2000.0)
 """Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
@@ -37,12 +46,11 @@ _MOST_DEVIATIONS = 30.0
 _SPREADS = (1e-4, 1e4)
 """Standard deviations of betas between which single precision still solves for them."""
 
+_SAME_BOX = 0.3
+"""Overlap (IoU) from which a box that somebody gives means the person in a box that was found."""
+
 _REACH = 10.0
 """How far, in longer sides of the picture, what it shows of somebody may reach out of it."""
-
-
-Gaussian = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
-"""Mean and covariance."""
 
 
 @dataclass(frozen=True)
@@ -52,60 +60,136 @@ class Known:
     Attributes:
         height: metres, standing upright without shoes: everybody's, or (n,) of n people in the order of `boxes` or of
             the people to refit, nan where unknown.
-        age_group: a key of `AGE_GROUPS`, everybody's.
-        shape: mean and covariance of everybody's betas, where they are known better than by an age.
+        sex: "female", "male", or a number from 0 (male) to 1 (female), the body's own axis; everybody's or each one's.
+        age: years; everybody's or each one's.
+        weight: kilograms; everybody's or each one's.
+        age_group: a key of `AGE_GROUPS`, everybody's or each one's (None where unknown).
+        shape: mean and covariance of everybody's betas, where they are known better than by all this.
 
     Raises:
         InputError: a value is impossible.
     """
 
     height: float | Float[Tensor, " n"] | None = None
-    age_group: str | None = None
+    age_group: str | tuple[str | None, ...] | None = None
     shape: Gaussian | None = None
+    sex: str | float | Float[Tensor, " n"] | None = None
+    age: float | Float[Tensor, " n"] | None = None
+    weight: float | Float[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         # Whatever arrays they came in, once checked they are tensors.
-        object.__setattr__(self, "height", None if self.height is None else _checked_height(self.height))
+        for name in _RANGES:
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else _checked_fact(name, value))
         object.__setattr__(self, "shape", None if self.shape is None else _checked_gaussian(self.shape))
-        if self.age_group is not None:
-            _checked_group(self.age_group)
+        if isinstance(self.age_group, list | tuple):
+            object.__setattr__(self, "age_group", tuple(self.age_group))
+        for group in self.age_group if isinstance(self.age_group, tuple) else (self.age_group,):
+            if group is not None:
+                _checked_group(group)
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
-        return any(value is not None for value in (self.height, self.age_group, self.shape))
+        return any(getattr(self, field.name) is not None for field in fields(self))
 
     def heights(self, count: int) -> Float[Tensor, " {count}"] | None:
-        """Of `count` people, nan where unknown; None where nobody's is known.
-
-        Raises:
-            InputError: they are those of another number of people.
-        """
-        if self.height is None:
-            return None
-        heights = torch.as_tensor(self.height)
-        if heights.ndim == 1 and len(heights) not in (1, count):
-            raise InputError(f"height: expected one, or one for each of {count} people, got {len(heights)}")
-        return heights.expand(count)
+        """Of `count` people, nan where unknown; None where nobody's is known. Raises InputError as `of`."""
+        return self._of_each("height", count)
 
     def of(self, turn: slice, count: int) -> "Known":
-        """What is known of some of `count` people. Raises InputError as `heights`."""
-        heights = self.heights(count)
-        return self if heights is None else replace(self, height=heights[turn])
-
-    def shape_prior(self, body: BodyModel) -> Gaussian | None:
-        """Mean and covariance of the betas; None where nothing is known.
+        """What is known of some of `count` people.
 
         Raises:
-            InputError: the shape is one of another body model; as `age_prior`.
+            InputError: it is known of another number of people.
         """
-        if self.shape is not None and len(self.shape[0]) != body.shape_count:
-            raise InputError(
-                f"shape: expected mean and covariance of this body model's {body.shape_count} betas, got those of "
-                f"{len(self.shape[0])}"
-            )
-        if self.shape is not None or self.age_group is None:
-            return self.shape
-        return age_prior(body, self.age_group)
+        each = {name: self._of_each(name, count) for name in _RANGES}
+        some = {name: values[turn] for name, values in each.items() if values is not None}
+        groups = self._groups(count)
+        return replace(
+            self, **some, age_group=tuple(groups[turn]) if isinstance(self.age_group, tuple) else self.age_group
+        )
+
+    def _of_each(self, name: str, count: int) -> Float[Tensor, " {count}"] | None:
+        value = getattr(self, name)
+        if value is None:
+            return None
+        values = torch.as_tensor(value)
+        if values.ndim == 1 and len(values) not in (1, count):
+            raise InputError(f"{name}: expected one, or one for each of {count} people, got {len(values)}")
+        return values.expand(count)
+
+    def _facts(self, count: int) -> list[dict[str, Any]]:
+        """What `shape_given` takes, for each of `count` people."""
+        facts: list[dict[str, Any]] = [{} for _ in range(count)]
+        for name in _RANGES:
+            values = self._of_each(name, count)
+            for known, value in zip(facts, [] if values is None else values.tolist()):
+                if not math.isnan(value):
+                    known[name] = value
+        for known, group in zip(facts, self._groups(count)):
+            if group is not None and "age" not in known:
+                known["age"] = AGE_GROUPS[group]
+        return facts
+
+    def _groups(self, count: int) -> list[str | None]:
+        if not isinstance(self.age_group, tuple):
+            return [self.age_group] * count
+        if len(self.age_group) != count:
+            raise InputError(f"age_group: expected one, or one for each of {count} people, got {len(self.age_group)}")
+        return list(self.age_group)
+
+    def shapes(
+        self, body: BodyModel, count: int, *, beyond_population: bool = False
+    ) -> tuple[Float[Tensor, "{count} s"], Float[Tensor, "{count} s s"]] | None:
+        """What is known of the betas of `count` people: means, and roots R of precisions, R^T R; None where nothing is.
+
+        Of people of whom nothing is known these are the population's. `beyond_population` is for estimates that have
+        the population in them already: only what is known beside it, which is nothing (R = 0) of such people.
+
+        Raises:
+            InputError: the shape is one of another body model; the body model does not know such people.
+        """
+        if not self:
+            return None
+        if self.shape is not None:
+            if len(self.shape[0]) != body.shape_count:
+                raise InputError(
+                    f"shape: expected mean and covariance of this body model's {body.shape_count} betas, got those of "
+                    f"{len(self.shape[0])}"
+                )
+            root = torch.linalg.inv(torch.linalg.cholesky(self.shape[1]))
+            return self.shape[0].expand(count, -1), root.expand(count, -1, -1)
+        facts = self._facts(count)
+        usual = shape_given(body)
+        told = {}
+        for known in facts:
+            key = tuple(sorted(known.items()))
+            if key not in told:
+                gaussian = shape_given(body, **known)
+                told[key] = beyond(gaussian, usual) if beyond_population else rooted(gaussian)
+        means, roots = zip(*(told[tuple(sorted(known.items()))] for known in facts))
+        return torch.stack(means), torch.stack(roots)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one person, as in `Known`, and where they are in the picture.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels, about; the person who is found there is meant. None: everybody.
+    """
+
+    sex: str | float | None = None
+    age: float | None = None
+    age_group: str | None = None
+    height: float | None = None
+    weight: float | None = None
+    box: Any = None
+
+    def known(self) -> Known:
+        """Of everybody. Raises InputError where a value is impossible."""
+        return Known(height=self.height, age_group=self.age_group, sex=self.sex, age=self.age, weight=self.weight)
 
 
 NOTHING = Known()
@@ -152,47 +236,34 @@ def _checked_focal(pixels: float, given: Any, unit: str, width: int, height: int
     return pixels
 
 
-def age_prior(body: BodyModel, group: str) -> Gaussian:
-    """Mean and covariance of the shape (betas, standard deviations) of people of one of `AGE_GROUPS`.
-
-    They are those of the body model's draws from its population (`BodyModel.shape_samples`).
-
-    Raises:
-        InputError: there is no such group, or the body model does not know the ages of enough draws (as SMPL).
-    """
-    low, high = _checked_group(group)
-    age = body.shape_info[:, 0]
-    betas = body.shape_samples[(age >= low) & (age < high)]
-    # With no more draws than components the covariance has no inverse.
-    if len(betas) <= body.shape_count:
-        raise InputError(
-            f"age_group: expected a body model that knows people of the group {group!r}, got one with {len(betas)} "
-            "of them (SMPL knows no ages at all); use anny24, or leave the age out"
-        )
-    return betas.mean(0), torch.cov(betas.T)
-
-
-def _checked_height(height: Any) -> float | Float[Tensor, " n"]:
-    if isinstance(height, list | tuple) or getattr(height, "ndim", 0):
-        return _checked_heights(height)
-    value = number(height)
-    if not _SHORTEST < value < _TALLEST:
-        in_metres = value / 100
-        hint = f"; did you mean {in_metres:g}?" if _SHORTEST < in_metres < _TALLEST else ""
-        got = shown(height) if math.isnan(value) else f"{value:g}"
-        raise InputError(f"height: expected metres between {_SHORTEST} and {_TALLEST}, got {got}{hint}")
-    return value
+def _checked_fact(name: str, value: Any) -> float | Float[Tensor, " n"]:
+    """One number or one for each person, nan where unknown. Raises InputError where a value is impossible."""
+    low, high, unit = _RANGES[name]
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0):
+        if name == "sex" and isinstance(value, list | tuple):
+            value = [math.nan if each is None else _sex(each) for each in value]
+        elif isinstance(value, list | tuple):
+            value = [math.nan if each is None else each for each in value]
+        expected = f"one number, or a row of them, of {unit} between {low:g} and {high:g}, nan where unknown"
+        values = _tensor(value, name, expected, nan=True)
+        if values.ndim != 1 or len(values) == 0:
+            raise InputError(f"{name}: expected {expected}, got shape {tuple(values.shape)}")
+        wrong = values[~values.isnan() & ~((values >= low) & (values <= high))]
+        if len(wrong):
+            raise InputError(f"{name}: expected {expected}, got {float(wrong[0]):g}")
+        return values
+    one = number(_sex(value) if name == "sex" else value)
+    if not low <= one <= high:
+        in_metres = one / 100
+        hint = f"; did you mean {in_metres:g}?" if name == "height" and low < in_metres < high else ""
+        words = "female, male or a number" if name == "sex" else unit
+        got = shown(value) if math.isnan(one) else f"{one:g}"
+        raise InputError(f"{name}: expected {words} between {low:g} and {high:g}, got {got}{hint}")
+    return one
 
 
-def _checked_heights(height: Any) -> Float[Tensor, " n"]:
-    expected = f"one number, or a row of them, of metres between {_SHORTEST} and {_TALLEST}, nan where unknown"
-    values = _tensor(height, "height", expected, nan=True)
-    if values.ndim != 1 or len(values) == 0:
-        raise InputError(f"height: expected {expected}, got shape {tuple(values.shape)}")
-    wrong = values[~values.isnan() & ~((values > _SHORTEST) & (values < _TALLEST))]
-    if len(wrong):
-        raise InputError(f"height: expected {expected}, got {float(wrong[0]):g}")
-    return values
+def _sex(value: Any) -> Any:
+    return _SEXES.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def _checked_gaussian(shape: Any) -> Gaussian:
@@ -230,21 +301,75 @@ def _checked_group(group: Any) -> tuple[float, float]:
     return AGE_GROUPS[group]
 
 
-def checked_known(known: Any, count: int | None) -> Known:
-    """What is known of `count` people, or of however many are located (None).
+def checked_known(known: Any) -> "Known | list[Facts]":
+    """What is known of everybody or of each of some people, or of whoever is where (each with a box).
 
-    Raises InputError where it is no `Known`, or one of another number of people.
+    Raises InputError where it is nothing of the kind.
     """
-    if not isinstance(known, Known):
-        raise InputError(f"known: expected nbf.Known, such as nbf.Known(height=1.78), got {shown(known)}")
-    if count is None and isinstance(known.height, Tensor) and known.height.numel() > 1:
-        raise InputError(
-            f"height: expected one where people are yet to be located, got {len(known.height)}; give boxes= beside "
-            "them, in the same order, or predict first and refit with the heights"
-        )
-    if count:
-        known.heights(count)
-    return known
+    if isinstance(known, Facts):
+        known = [known] if known.box is not None else known.known()
+    if isinstance(known, Known):
+        return known
+    if isinstance(known, list | tuple) and known and all(isinstance(each, Facts) for each in known):
+        for each in known:
+            each.known()
+        return list(known)
+    raise InputError(
+        f"known: expected nbf.Known, such as nbf.Known(height=1.78), nbf.Facts or a list of them, got {shown(known)}"
+    )
+
+
+def known_of(known: "Known | list[Facts]", boxes: Float[Tensor, "n 4"], *, ordered: bool) -> Known:
+    """What is known of the people in some boxes.
+
+    Args:
+        known: as `checked_known` gives it.
+        boxes: of the people, pixels.
+        ordered: whoever gave what is known also gave the boxes, or has seen them, so that rows may belong to them.
+
+    Raises:
+        InputError: it is known of another number of people, or of somebody who is not there.
+    """
+    count = len(boxes)
+    if isinstance(known, Known):
+        several = [name for name in (*_RANGES, "age_group") if _several(getattr(known, name))]
+        if several and not ordered:
+            raise InputError(
+                f"{several[0]}: expected one where people are yet to be located, got several; give boxes= beside them, "
+                "in the same order, or say where each is: known=[nbf.Facts(box=..., ...), ...]"
+            )
+        if count:
+            known.of(slice(None), count)
+        return known
+    rows: list[Facts | None] = [None] * count
+    placed = [each for each in known if each.box is not None]
+    if placed and len(placed) < len(known):
+        raise InputError("known: expected a box in each of several facts, got some without")
+    if not placed:
+        if not ordered or len(known) != count:
+            raise InputError(f"known: expected facts of {count} people, or boxes in them, got those of {len(known)}")
+        rows = list(known)
+    for each in placed:
+        box = numbers(each.box, "box", "x0, y0, x1, y1 in pixels")
+        if box.shape != (4,):
+            raise InputError(f"box: expected x0, y0, x1, y1 in pixels, got shape {box.shape}")
+        overlap = box_iou(torch.from_numpy(box)[None], boxes)[0]
+        person = int(overlap.argmax()) if count else 0
+        if not count or overlap[person] < _SAME_BOX:
+            raise InputError(f"known: nobody was found at {box.tolist()}, about whom facts are given; give boxes=")
+        if rows[person] is not None:
+            raise InputError(f"known: expected facts of one person at {box.tolist()}, got those of two")
+        rows[person] = each
+    given: dict[str, Any] = {}
+    for name in (*_RANGES, "age_group"):
+        values = tuple(None if row is None else getattr(row, name) for row in rows)
+        if any(value is not None for value in values):
+            given[name] = values
+    return Known(**given)
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, tuple) or (isinstance(value, Tensor) and value.numel() > 1)
 
 
 def picture_camera(picture: Picture, focal: Any) -> Camera:

@@ -21,6 +21,7 @@ from nbf.errors import InputError, NbfError
 from nbf.geometry import Camera, Crop
 from nbf.known import (
     NOTHING,
+    Facts,
     Gaussian,
     Known,
     checked_boxes,
@@ -28,6 +29,7 @@ from nbf.known import (
     checked_known,
     checked_max_people,
     checked_min_score,
+    known_of,
     picture_camera,
 )
 from nbf.locate import locate
@@ -97,7 +99,7 @@ class Predictor:
         min_score: float = LIKELY,
         max_people: int | None = None,
         focal: float | str | None = None,
-        known: Known = NOTHING,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
@@ -112,7 +114,8 @@ class Predictor:
             max_people: keep only so many, the surest first.
             focal: focal length in pixels, or text such as "28mm" (`nbf.known.focal_pixels`). Otherwise from EXIF, else
                 the picture's diagonal.
-            known: what is known of the people; heights of several, in the order of `boxes`.
+            known: what is known of the people: `Known`, `Facts` of everybody, or a list of `Facts`, each with a box of
+                whom it is about, or in the order of `boxes`.
             keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score 0..1; each set goes to the
                 person on whom it lies.
             parts: (height, width) labels 0..24 of `nbf.body.parts` to believe instead of the segmenter's.
@@ -125,13 +128,14 @@ class Predictor:
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
         boxes = None if boxes is None else checked_boxes(boxes, picture)
-        known = checked_known(known, None if boxes is None else len(boxes))
+        known = checked_known(known)
         keypoints = checked_keypoints(keypoints, picture)
         if boxes is None:
             found, scores, proxy = self._likely(image, camera, min_score)
         else:
             found = boxes
             scores, proxy = torch.ones(len(found)), self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
+        told = known_of(known, found, ordered=boxes is not None)
         people, start = People((), picture, camera), 0
         most = len(found) if max_people is None else min(max_people, len(found))
         # In turns, as located people who turn out to be somebody twice make room for others.
@@ -139,7 +143,7 @@ class Predictor:
             turn = slice(start, start + most - len(people))
             start, crops = turn.stop, Crop.from_boxes(found[turn], INPUT_SIZE)
             seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
-            fit = self.method.solve(seen, known.of(turn, len(found)))
+            fit = self.method.solve(seen, told.of(turn, len(found)))
             more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
             people = People(people.persons + more.persons, picture, camera)
             if boxes is None:
@@ -190,7 +194,7 @@ class Predictor:
         people: People,
         *,
         focal: float | str | None = None,
-        known: Known = NOTHING,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
@@ -203,7 +207,7 @@ class Predictor:
         """
         if not isinstance(people, People):
             raise InputError(f"people: expected what predict or load_people gave, got {shown(people)}")
-        known, keypoints = checked_known(known, len(people)), checked_keypoints(keypoints, people.picture)
+        known, keypoints = checked_known(known), checked_keypoints(keypoints, people.picture)
         if not people:
             return people
         camera = people.camera if focal is None else picture_camera(people.picture, focal)
@@ -221,7 +225,7 @@ class Predictor:
         )
         scores = torch.tensor([person.score for person in people])
         seen = _told(proxy, boxes, crops, keypoints, parts)
-        fit = self.method.solve(seen, known)
+        fit = self.method.solve(seen, known_of(known, boxes, ordered=True))
         return self.people(people.picture, camera, boxes, scores, crops, seen, fit)
 
     @torch.no_grad()
@@ -235,7 +239,7 @@ class Predictor:
         """
         if not isinstance(photos, list | tuple) or not all(isinstance(people, People) for people in photos):
             raise InputError(f"photos: expected a list of what predict gave, one of each photo, got {shown(photos)}")
-        known = checked_known(known, 1)
+        known = known_of(checked_known(known), torch.zeros(1, 4), ordered=True)
         singles = [people[:1] for people in photos]
         sure = [person for people in singles for person in people]
         if not sure:

@@ -92,6 +92,12 @@ def _gaussian(
     return slopes[0].float(), covariance.float()
 
 
+def rooted(told: Gaussian) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
+    """Its mean and a root R of its precision, R^T R."""
+    mean, covariance = told
+    return mean, torch.linalg.inv(torch.linalg.cholesky(covariance.double())).float()
+
+
 def beyond(told: Gaussian, usual: Gaussian) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
     """What facts add to an estimate that has the population in it already: the quotient of two Gaussians, as a mean and
     a root R of its precision, R^T R.

@@ -90,8 +90,8 @@ class Lifting:
 
     def _betas(self, known: Known, zeros: Float[Tensor, "n s"]) -> Float[Tensor, "n s"]:
         """Of average people of the group that is known."""
-        prior = known.shape_prior(self.body)
-        return zeros if prior is None else prior[0].to(zeros).expand_as(zeros)
+        prior = known.shapes(self.body, len(zeros))
+        return zeros if prior is None else prior[0].to(zeros)
 
     def _size(self, known: Known, betas: Float[Tensor, "n s"]) -> Float[Tensor, " n"]:
         """How much taller than the average body of the bases."""
