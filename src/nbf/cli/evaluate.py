@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from nbf.cli._bodies import smpl_models
 from nbf.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nbf.body.model import BodyModel
     from nbf.evaluate.sheet import Entry
     from nbf.networks import Networks
     from nbf.predictor import Predictor
@@ -174,14 +174,6 @@ def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     counted = islice(chosen.pictures(_progress(pictures, len(pictures), kind.title)), given.n)
     report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths)
     return report, [], predictor.body.faces
-
-
-def smpl_models(*files: Path | None) -> "dict[tuple[str, str], BodyModel]":
-    """The models in files of SMPL, neutral, female and male, by name and gender. Raises ModelFileError."""
-    from nbf.body.files import load_body
-
-    named = zip(("neutral", "female", "male"), files, strict=True)
-    return {("smpl", gender): load_body(file) for gender, file in named if file is not None}
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
