@@ -144,8 +144,7 @@ def _heads(path: Path, count: int) -> Float[ndarray, " n"] | None:
     if file == path or not file.is_file():
         return None
     corners = read_mat(file, "headboxes_src", (2, 2, None))
-    if corners.shape[2] != count:
-        raise DataError(f"{file}: expected head boxes of the {count} people in {path.name}, got {corners.shape[2]}")
+    corners = numbers(corners, (2, 2, count), f"{file}: head boxes of the {count} people in {path.name}")
     return np.array([_reference(corners[:, :, row]) for row in range(count)])
 
 

@@ -167,7 +167,7 @@ def _drawn_box(path: Path) -> Float32[ndarray, " 4"] | None:
     drawn = (read_rgb(path) < 255).any(axis=2)
     if not drawn.any():
         return None
-    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    rows, columns = np.flatnonzero(np.any(drawn, axis=1)), np.flatnonzero(np.any(drawn, axis=0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 

@@ -21,9 +21,11 @@ from nbf.geometry.rotations import matrix_from_axis_angle
 
 SIZE = (60, 80)
 """Height and width of the photo."""
-FITTED = (100, 126)
+FITTED = (100, 127)
 PART = (8, 58, 4, 67)
-"""y0, y1, x0, x1 of the fitted picture in the photo: factors 2 and 2."""
+"""y0, y1, x0, x1 of the fitted picture in the photo."""
+RESIZED = (100 / 50 + 127 / 63) / 2
+"""The mean of both factors, as the authors take it (classner/up, direct3d/tools/create_dataset.py)."""
 # Joints of the T-pose, metres: any tree will do.
 REST = np.zeros((24, 3))
 for _joint, _parent in enumerate(PARENTS):
@@ -59,7 +61,7 @@ def in_photo(table: dict) -> ndarray:
     """Where the fit's camera puts the joints in its own picture, and then in the photo."""
     seen = smpl_joints(table["pose"], table["trans"]) @ Rotation.from_rotvec(table["rt"]).as_matrix().T + table["t"]
     fitted = seen[:, :2] / seen[:, 2:] * table["f"] + np.array(FITTED[::-1]) / 2
-    return fitted / 2 + [PART[2], PART[0]]
+    return fitted / RESIZED + [PART[2], PART[0]]
 
 
 def write(folder: Path, name: str, seed: int, protocol: int = 2) -> None:
@@ -70,7 +72,7 @@ def write(folder: Path, name: str, seed: int, protocol: int = 2) -> None:
     np.save(folder / f"{name}_joints.npy", joints)
     (folder / f"{name}_body.pkl").write_bytes(python2_pickle(table, protocol))
     (folder / f"{name}_fit_crop_info.txt").write_text(" ".join(map(str, [*FITTED, *PART])) + "\n")
-    Image.new("RGB", SIZE[::-1], (seed, 0, 0)).save(folder / f"{name}_image.png")
+    Image.new("RGB", (SIZE[1], SIZE[0]), (seed, 0, 0)).save(folder / f"{name}_image.png")
     drawn = np.full((*SIZE, 3), 255, np.uint8)
     for label, colour in enumerate(UP31.values()):
         drawn[20 + label, 10:30] = colour
@@ -108,7 +110,7 @@ def test_the_labelled_body_is_at_the_labelled_joints(up3d: Path) -> None:
         pixels = projected(person.body, picture.camera)
         np.testing.assert_allclose(pixels[LIMBS], person.joints_2d.points[:12], atol=1e-3)
         assert person.joints_2d.weight.tolist() == [1.0] * 13 + [0.0]
-        assert picture.camera.focal.tolist() == [2500.0, 2500.0]
+        assert picture.camera.focal.tolist() == pytest.approx([5000 / RESIZED] * 2)
         assert not picture.complete
 
 
@@ -158,7 +160,7 @@ def test_without_renderings_there_are_no_parts_and_boxes(up3d: Path) -> None:
 
 def test_a_shaded_rendering_is_no_part_map(up3d: Path) -> None:
     picture = UP3D.open(up3d, "test")[0]
-    Image.new("RGB", SIZE[::-1], (120, 120, 200)).save(up3d / "01129_render.png")
+    Image.new("RGB", (SIZE[1], SIZE[0]), (120, 120, 200)).save(up3d / "01129_render.png")
     with pytest.raises(DataError, match="colours of parts"):
         picture.labels("up31")
 
@@ -199,7 +201,7 @@ def test_all_that_python_2_wrote_is_read(up3d: Path, protocol: int) -> None:
     write(up3d, "01129", 5, protocol)
     label = UP3D.open(up3d, "test")[0].people[0].body
     assert label is not None
-    np.testing.assert_array_equal(label.betas, np.float32(body(5)["betas"]))
+    np.testing.assert_array_equal(label.betas, np.asarray(body(5)["betas"], np.float32))
 
 
 def test_nothing_but_data_errors_come_of_damage(up3d: Path) -> None:
