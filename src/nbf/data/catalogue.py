@@ -18,6 +18,7 @@ SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
         coco.COCO,
+        coco.COCO2014,
         lsp.LSP,
         lsp.LSPET,
         mpii.MPII,

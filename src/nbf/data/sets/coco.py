@@ -1,6 +1,6 @@
 """People of COCO (Lin et al., "Microsoft COCO", ECCV 2014): 17 joints, boxes and outlines of everybody in a picture.
 
-    annotations/person_keypoints_train2017.json   (val2017; train2014, val2014)
+    annotations/person_keypoints_train2017.json   (val2017; train2014 and val2014 are a set of their own here)
     train2017/000000000009.jpg                    or images/train2017/...
 
 Joints are whole pixels counted from 0, whose centres lie half a pixel further in our convention; boxes and polygons are
@@ -21,19 +21,19 @@ from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import IGNORE, JointLabels, LabelledPerson, LabelledPicture, LabelMap, Lazy, Pictures
 from nbf.errors import DataError
 
-_SPLITS = ("train2017", "val2017", "train2014", "val2014")
 # Pixels of a picture, many times COCO's largest.
 _MOST_PIXELS = 1 << 28
 
 
-def _coco(folder: Path, split: str) -> Pictures:
-    path = folder / "annotations" / f"person_keypoints_{split}.json"
+def _coco(year: int, folder: Path, split: str) -> Pictures:
+    name = f"{split}{year}"
+    path = folder / "annotations" / f"person_keypoints_{name}.json"
     document = read_json(path, _packed)
     images, entries = (_objects(document, key, path) for key in ("images", "annotations"))
     people: dict[int, list[dict[str, Any]]] = {}
     for entry in entries:
         people.setdefault(int(_number(entry, "image_id", path)), []).append(entry)
-    pictures = folder / split if (folder / split).is_dir() else folder / "images" / split
+    pictures = folder / name if (folder / name).is_dir() else folder / "images" / name
     return Lazy(len(images), lambda i: _picture(images[i], people, pictures, split, path))
 
 
@@ -114,14 +114,19 @@ def _where(entry: dict[str, Any], path: Path) -> str:
     return f"{path}: annotation {str(entry.get('id'))[:20]}"
 
 
-COCO = DataSet(
-    "coco",
-    "COCO's people",
-    _SPLITS,
-    ("annotations/person_keypoints_*.json",),
-    (
-        Need("annotations/person_keypoints_*.json", "joints, boxes and outlines; of the annotations' archive"),
-        Need("**/*.jpg", "the pictures, in a folder named as the split"),
-    ),
-    _coco,
-)
+def _of(name: str, year: int) -> DataSet:
+    return DataSet(
+        name,
+        f"COCO's people, {year}",
+        ("train", "val"),
+        (f"annotations/person_keypoints_*{year}.json",),
+        (
+            Need(f"annotations/person_keypoints_*{year}.json", "joints, boxes and outlines; annotations_trainval"),
+            Need(f"**/*{year}/*.jpg", "the pictures"),
+        ),
+        partial(_coco, year),
+    )
+
+
+COCO = _of("coco", 2017)
+COCO2014 = _of("coco2014", 2014)

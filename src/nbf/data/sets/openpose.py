@@ -48,7 +48,7 @@ def _picture(file: Path, path: Path, split: str) -> LabelledPicture:
 OPENPOSE = DataSet(
     "openpose",
     "pictures with OpenPose's keypoints",
-    ("all",),
+    ("train",),
     (f"*{_ENDING}",),
     (Need(f"*{_ENDING}", "keypoints, beside the pictures"),),
     _openpose,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nbf.data.catalogue import recognised
 from nbf.data.labelled import IGNORE
-from nbf.data.sets.coco import COCO
+from nbf.data.sets.coco import COCO, COCO2014
 from nbf.errors import DataError
 
 
@@ -64,7 +64,7 @@ def coco(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_people_and_crowds(coco: Path) -> None:
-    first, second = COCO.open(coco, "val2017")
+    first, second = COCO.open(coco, "val")
     assert first.pixels().shape == (20, 32, 3)
     person, crowd, other = first.people
     assert person.box is not None
@@ -83,7 +83,7 @@ def test_people_and_crowds(coco: Path) -> None:
 
 
 def test_masks_have_people_before_crowds(coco: Path) -> None:
-    first, second = COCO.open(coco, "val2017")
+    first, second = COCO.open(coco, "val")
     labels = first.labels("mask")
     # Rows 2 to 11: the centre of row 12 lies on the edge.
     expected = np.zeros((20, 32), np.uint8)
@@ -96,15 +96,17 @@ def test_masks_have_people_before_crowds(coco: Path) -> None:
 
 def test_the_folder_is_recognised(coco: Path) -> None:
     assert recognised(coco) == [COCO]
-    with pytest.raises(DataError, match="train2014"):
-        COCO.open(coco, "train2014")
+    with pytest.raises(DataError, match="train2017"):
+        COCO.open(coco, "train")
+    (coco / "annotations" / "person_keypoints_val2017.json").rename(coco / "annotations/person_keypoints_val2014.json")
+    assert recognised(coco) == [COCO2014]
 
 
 def test_without_outlines_there_is_no_mask(coco: Path) -> None:
     table = document()
     del table["annotations"][0]["segmentation"]
     write(coco, table)
-    assert COCO.open(coco, "val2017")[0].maps == ()
+    assert COCO.open(coco, "val")[0].maps == ()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_wrong_annotations_are_refused(coco: Path, change: dict) -> None:
     table["annotations"][0] |= change
     write(coco, table)
     with pytest.raises(DataError, match="person_keypoints_val2017"):
-        COCO.open(coco, "val2017")[0].labels("mask")
+        COCO.open(coco, "val")[0].labels("mask")
 
 
 @pytest.mark.parametrize("change", [{"height": 0}, {"width": 1e9}, {"file_name": None}, {"id": []}])
@@ -135,15 +137,15 @@ def test_wrong_pictures_are_refused(coco: Path, change: dict) -> None:
     table["images"][0] |= change
     write(coco, table)
     with pytest.raises(DataError, match="person_keypoints_val2017"):
-        COCO.open(coco, "val2017")[0]
+        COCO.open(coco, "val")[0]
 
 
 @pytest.mark.parametrize("value", [[], {}, {"images": [5], "annotations": []}, {"images": [], "annotations": {}}, "a"])
 def test_another_json_file_is_refused(coco: Path, value: Any) -> None:
     write(coco, value)
     with pytest.raises(DataError, match="person_keypoints_val2017"):
-        COCO.open(coco, "val2017")
+        COCO.open(coco, "val")
 
 
 def test_nothing_but_data_errors_come_of_damage(coco: Path) -> None:
-    assert survives(COCO, coco, "val2017", [coco / "annotations" / "person_keypoints_val2017.json"], 120) > 60
+    assert survives(COCO, coco, "val", [coco / "annotations" / "person_keypoints_val2017.json"], 120) > 60

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_all_forms_are_told_apart(folder: Path) -> None:
-    pictures = OPENPOSE.open(folder, "all")
+    pictures = OPENPOSE.open(folder, "train")
     assert [(picture.name, len(picture.people)) for picture in pictures] == [("a", 2), ("b", 1), ("c", 0)]
     for picture, order in ((pictures[0], "body25"), (pictures[1], "coco18")):
         joints = picture.people[0].joints_2d
@@ -47,13 +47,13 @@ def test_all_forms_are_told_apart(folder: Path) -> None:
 def test_a_file_without_a_picture_is_named(folder: Path) -> None:
     (folder / "b.png").unlink()
     with pytest.raises(DataError, match="got none for b"):
-        OPENPOSE.open(folder, "all")
+        OPENPOSE.open(folder, "train")
 
 
 def test_a_file_of_another_picture_is_refused(folder: Path) -> None:
     Image.new("RGB", (16, 16)).save(folder / "a.jpg")
     with pytest.raises(DataError, match="a_keypoints"):
-        OPENPOSE.open(folder, "all")[0]
+        OPENPOSE.open(folder, "train")[0]
 
 
 def test_the_folder_is_recognised(folder: Path) -> None:
@@ -61,4 +61,4 @@ def test_the_folder_is_recognised(folder: Path) -> None:
 
 
 def test_nothing_but_data_errors_come_of_damage(folder: Path) -> None:
-    assert survives(OPENPOSE, folder, "all", [folder / "a_keypoints.json", folder / "b.png"], 24) > 15
+    assert survives(OPENPOSE, folder, "train", [folder / "a_keypoints.json", folder / "b.png"], 24) > 15
