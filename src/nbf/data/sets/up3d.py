@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
+from PIL import Image
 
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import (
@@ -164,11 +165,8 @@ def _camera(path: Path, focal: float) -> LensCamera:
 
 def _drawn_box(path: Path) -> Float32[ndarray, " 4"] | None:
     """Around all that is not white."""
-    drawn = (read_rgb(path) < 255).any(axis=2)
-    if not drawn.any():
-        return None
-    rows, columns = np.flatnonzero(np.any(drawn, axis=1)), np.flatnonzero(np.any(drawn, axis=0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+    box = Image.fromarray(255 - read_rgb(path)).getbbox()
+    return None if box is None else np.array(box, np.float32)
 
 
 def _up31(path: Path) -> UInt8[ndarray, "h w"]:
