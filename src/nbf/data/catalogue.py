@@ -3,14 +3,30 @@
 from pathlib import Path
 
 from nbf.data.kind import DataSet
-from nbf.data.sets import lsp
+from nbf.data.sets import (
+    coco,
+    lsp,
+    mpii,
+    openpose,
+    up3d,
+    up3d_nbf,
+    up_lsp,
+)
 from nbf.errors import DataError
 
 SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
+        coco.COCO,
+        coco.COCO2014,
         lsp.LSP,
         lsp.LSPET,
+        mpii.MPII,
+        mpii.MPII_JSON,
+        openpose.OPENPOSE,
+        up3d.UP3D,
+        up3d_nbf.UP3D_NBF,
+        up_lsp.UP_LSP,
     )
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from nbf.data.mat5 import check_mat5
 from nbf.errors import DataError
 
 
@@ -51,6 +52,8 @@ def load_mat(path: Path) -> dict[str, Any]:
             "pip install 'neural-body-fitting[datasets]'"
         ) from error
     try:
+        if not h5py.is_hdf5(path):
+            check_mat5(path.read_bytes())
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 # Matlab's order of dimensions is the reverse of HDF5's.
