@@ -3,14 +3,18 @@
 from pathlib import Path
 
 from nbf.data.kind import DataSet
-from nbf.data.sets import lsp
+from nbf.data.sets import human36m, humaneva, lsp, mpi_inf_3dhp, videopose3d
 from nbf.errors import DataError
 
 SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
+        human36m.SET,
+        humaneva.SET,
         lsp.LSP,
         lsp.LSPET,
+        mpi_inf_3dhp.SET,
+        videopose3d.SET,
     )
 }
 
