@@ -1,4 +1,4 @@
-"""Pictures of films by number, in films that PyAV writes: the colour of frame k says k."""
+"""Pictures of films by number, in films that PyAV writes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -7,32 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from films import damaged, number, write_film
 
-from nbf.data.films import VideoFrame
+from nbf.data.films import VideoFrame, _film
 from nbf.data.labelled import LabelledPicture
 from nbf.errors import DataError
 
 COUNT = 100
-# A quarter of the picture each: the digits of k to the base 8, as levels of grey that survive lossy coding.
-LEVELS = 32
-
-
-def write_film(path: Path, codec: str = "libx264", b_frames: int = 2, gop: int = 12, count: int = COUNT) -> Path:
-    with av.open(str(path), "w") as film:
-        stream = film.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames
-        for k in range(count):
-            picture = np.zeros((48, 64, 3), np.uint8)
-            picture[:, :32], picture[:, 32:] = (k // 8) * LEVELS // 2 + 8, (k % 8) * LEVELS + 8
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        film.mux(stream.encode())
-    return path
-
-
-def number(picture: np.ndarray) -> int:
-    left, right = picture[:, 4:28].mean(), picture[:, 36:60].mean()
-    return round((left - 8) / (LEVELS // 2)) * 8 + round((right - 8) / LEVELS)
 
 
 def read(path: Path, index: int) -> int:
@@ -54,19 +35,19 @@ FILMS = {
 @pytest.mark.parametrize("kind", FILMS)
 def test_every_way_of_reading_gives_the_frame_of_that_number(tmp_path: Path, kind: str) -> None:
     name, codec, b_frames, gop = FILMS[kind]
-    path = write_film(tmp_path / name, codec, b_frames, gop)
+    path = write_film(tmp_path / name, COUNT, codec, b_frames, gop)
     assert [read(path, k) for k in range(COUNT)] == list(range(COUNT))
     order = [*np.random.default_rng(0).permutation(COUNT)[:25].tolist(), 0, COUNT - 1, COUNT - 1, 1, 61, 62, 0]
     assert [read(path, k) for k in order] == order
 
 
 def test_the_first_picture_that_is_read_may_be_any(tmp_path: Path) -> None:
-    assert read(write_film(tmp_path / "film.mp4"), 77) == 77
+    assert read(write_film(tmp_path / "film.mp4", COUNT), 77) == 77
 
 
 def test_frames_are_counted_in_films_that_skip_times(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
-    with av.open(str(write_film(tmp_path / "even.mp4"))) as even, av.open(str(path), "w") as film:
+    with av.open(str(write_film(tmp_path / "even.mp4", COUNT))) as even, av.open(str(path), "w") as film:
         source = even.streams.video[0]
         stream = film.add_stream_from_template(source)
         for packet in even.demux(source):
@@ -81,7 +62,7 @@ def test_frames_are_counted_in_films_that_skip_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FILMS)
 def test_beyond_the_end_is_said_and_does_no_harm(tmp_path: Path, kind: str) -> None:
     name, codec, b_frames, gop = FILMS[kind]
-    path = write_film(tmp_path / name, codec, b_frames, gop)
+    path = write_film(tmp_path / name, COUNT, codec, b_frames, gop)
     for index in (COUNT, 10 * COUNT):
         with pytest.raises(DataError, match=rf"film\.\w+: expected a frame {index}, got a film of {COUNT}"):
             read(path, index)
@@ -89,20 +70,20 @@ def test_beyond_the_end_is_said_and_does_no_harm(tmp_path: Path, kind: str) -> N
 
 
 def test_more_films_than_are_kept_open(tmp_path: Path) -> None:
-    films = [write_film(tmp_path / f"{name}.mp4", count=12) for name in range(6)]
+    films = [write_film(tmp_path / f"{name}.mp4", 12) for name in range(6)]
     for k in range(12):
         assert [read(film, k) for film in films] == [k] * 6
 
 
 def test_threads_may_share_a_film(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.mp4")
+    path = write_film(tmp_path / "film.mp4", COUNT)
     order = np.random.default_rng(1).integers(0, COUNT, 60).tolist()
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda k: read(path, k), order)) == order
 
 
 def test_a_picture_out_of_a_film(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.mp4", count=4)
+    path = write_film(tmp_path / "film.mp4", 4)
     assert number(LabelledPicture("a", VideoFrame(path, 2), ()).pixels()) == 2
 
 
@@ -129,17 +110,8 @@ def test_a_film_of_sound_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
 def test_damaged_films_give_pictures_or_one_clean_error(tmp_path: Path, name: str) -> None:
-    whole = write_film(tmp_path / name, "mpeg4", count=40).read_bytes()
-    generator = np.random.default_rng(2)
-    for round_ in range(30):
-        data = bytearray(whole)
-        if round_ % 3:
-            for place in generator.integers(0, len(data), 20):
-                data[place] = generator.integers(256)
-        else:
-            del data[generator.integers(len(data)) :]
-        path = tmp_path / f"{round_}{name}"
-        path.write_bytes(data)
+    for path in damaged(write_film(tmp_path / name, 40, "mpeg4"), 40):
+        _film.cache_clear()
         for index in (0, 30, 5, 39):
             with suppress(DataError):
                 assert VideoFrame(path, index).read().dtype == np.uint8

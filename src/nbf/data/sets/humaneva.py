@@ -130,7 +130,7 @@ def _recording(folder: Path, file: Path, subject: str, action: str, number: int,
 
 
 def _labels(points: Float[ndarray, "15 d"]) -> JointLabels:
-    known = np.isfinite(points).all(axis=1)
+    known = np.all(np.isfinite(points), axis=1)
     return JointLabels("humaneva15", np.where(known[:, None], points, 0), known.astype(float))
 
 

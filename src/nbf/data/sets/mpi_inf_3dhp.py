@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float32
 from numpy import ndarray
 
 from nbf.data.films import VideoFrame
@@ -51,10 +51,12 @@ class _View:
     """Folder of pictures that were extracted, where the film is missing."""
 
     def picture(self, frame: Frame) -> LabelledPicture:
-        pixels, joints = (each[self.number][frame.index] for each in _annotations(self.annotations))
+        pixels, joints = (each[self.number] for each in _annotations(self.annotations))
+        if frame.index >= min(len(pixels), len(joints)):
+            raise DataError(f"{self.annotations}: expected as many poses in annot3 as in annot2; get the data set anew")
         person = LabelledPerson(
-            joints_2d=JointLabels(_ORDER, pixels, np.ones(len(JOINTS))),
-            joints_3d=JointLabels(_ORDER, joints / 1000, np.ones(len(JOINTS))),
+            joints_2d=JointLabels(_ORDER, pixels[frame.index], np.ones(len(JOINTS))),
+            joints_3d=JointLabels(_ORDER, joints[frame.index] / 1000, np.ones(len(JOINTS))),
             name=frame.subject,
         )
         still = f"frame_{frame.index + 1:06}.jpg"
@@ -79,7 +81,7 @@ def _mpi_inf_3dhp(folder: Path, split: str) -> Pictures:
 def _sequence(file: Path) -> list[Recording]:
     folder = file.parent
     cameras = _cameras(folder / "camera.calibration")
-    pixels, _ = _annotations(file)
+    pixels = _cells(file, load_mat(file, "annot2"), "annot2", 2)
     subject, sequence = folder.parent.name, int(folder.name.removeprefix("Seq"))
     recordings = []
     for number in CAMERAS:
@@ -97,16 +99,13 @@ def _sequence(file: Path) -> list[Recording]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _annotations(path: Path) -> tuple[list[Float[ndarray, "n 17 2"]], list[Float[ndarray, "n 17 3"]]]:
+def _annotations(path: Path) -> tuple[dict[int, Float32[ndarray, "n 17 2"]], dict[int, Float32[ndarray, "n 17 3"]]]:
     """Pixels and mm of each camera."""
-    variables = load_mat(path)
-    pixels, joints = (_cells(path, variables, name, size) for name, size in (("annot2", 2), ("annot3", 3)))
-    if any(len(a) != len(b) for a, b in zip(pixels, joints)):
-        raise DataError(f"{path}: expected as many poses in annot2 as in annot3, got others; get the data set anew")
-    return pixels, joints
+    variables = load_mat(path, "annot2", "annot3")
+    return _cells(path, variables, "annot2", 2), _cells(path, variables, "annot3", 3)
 
 
-def _cells(path: Path, variables: dict, name: str, size: int) -> list[Float[ndarray, "n 17 d"]]:
+def _cells(path: Path, variables: dict, name: str, size: int) -> dict[int, Float32[ndarray, "n 17 d"]]:
     cells = np.asarray(variables.get(name), object).ravel()
     arrays = [np.asarray(cell) for cell in cells]
     if len(arrays) != _VIEWS or not all(
@@ -117,7 +116,7 @@ def _cells(path: Path, variables: dict, name: str, size: int) -> list[Float[ndar
             f"{path}: expected {_VIEWS} cells of finite numbers n x {_ALL * size} called {name!r}, got others; get "
             "the data set anew"
         )
-    return [array.reshape(-1, _ALL, size)[:, JOINTS].astype(np.float64) for array in arrays]
+    return {i: arrays[i].reshape(-1, _ALL, size)[:, JOINTS].astype(np.float32) for i in CAMERAS}
 
 
 def _cameras(path: Path) -> dict[int, LensCamera]:
