@@ -22,9 +22,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
+from nbf.data.cdf import count_numbers, read_cdf
 from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
-from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, Pictures
+from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture
 from nbf.data.recordings import PlacedCamera, Recording, Recordings, numbered_files
 from nbf.data.sets.human36m_metadata import SERIALS, Take, read_metadata
 from nbf.errors import DataError
@@ -43,7 +44,11 @@ _BOXES = ("MySegmentsMat/ground_truth_bb", "Segments_mat_gt_bb")
 _KEPT = 12
 
 
-def _human36m(folder: Path, split: str) -> Pictures:
+def _human36m(folder: Path, split: str) -> Recordings:
+    return Recordings(_recordings(folder, split))
+
+
+def _recordings(folder: Path, split: str) -> list[Recording]:
     metadata = read_metadata(folder / "metadata.xml")
     root = folder / "extracted" if (folder / "extracted").is_dir() else folder
     there = [subject for subject in SUBJECTS[split] if (root / subject).is_dir()]
@@ -52,14 +57,12 @@ def _human36m(folder: Path, split: str) -> Pictures:
         raise DataError(
             f"{root}: expected folders of the subjects {', '.join(SUBJECTS[split])}, got {', '.join(there) or 'none'}"
         )
-    return Recordings(
-        [
-            _recording(root / subject, folder / "processed", take, serial, metadata.cameras[subject, serial], split)
-            for subject in there
-            for take in metadata.takes.get(subject, ())
-            for serial in SERIALS
-        ]
-    )
+    return [
+        _recording(root / subject, folder / "processed", take, serial, metadata.cameras[subject, serial], split)
+        for subject in there
+        for take in metadata.takes.get(subject, ())
+        for serial in SERIALS
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,47 +151,22 @@ def _row(path: Path, dimensions: int, index: int) -> Float[ndarray, "17 d"]:
 
 
 def _count(path: Path) -> int:
-    """Poses in a file of joints in space: the head of the file says."""
-    try:
-        about = _open(path).varinq("Pose")
-        numbers = (about.Last_Rec + 1) * int(np.prod(about.Dim_Sizes))
-    except DataError:
-        raise
-    except Exception as error:
-        raise _damaged(path, error) from error
+    """Poses in a file of joints in space."""
+    numbers = count_numbers(path, "Pose")
     if numbers % (_COUNT * 3):
-        raise _damaged(path, f"expected {_COUNT} joints a pose, got {numbers} numbers")
+        raise DataError(f"{path}: expected {_COUNT} joints a pose, got {numbers} numbers; get the data set anew")
     return numbers // (_COUNT * 3)
 
 
 @lru_cache(maxsize=_KEPT)
 def _poses(path: Path, dimensions: int) -> Float32[ndarray, "n 17 d"]:
     """The joints of a file, in its unit."""
-    try:
-        numbers = np.asarray(_open(path).varget("Pose"), np.float32)
-        poses = numbers.reshape(-1, _COUNT, dimensions)[:, JOINTS]
-    except DataError:
-        raise
-    # Parsers of damaged files raise whatever they meet.
-    except Exception as error:
-        raise _damaged(path, error) from error
-    if not np.isfinite(poses).all():
-        raise _damaged(path, "expected finite numbers")
-    return poses
-
-
-def _open(path: Path) -> Any:
-    try:
-        import cdflib
-    except ImportError as error:
+    numbers = read_cdf(path, "Pose")
+    if numbers.size % (_COUNT * dimensions) or not np.isfinite(numbers).all():
         raise DataError(
-            f"{path}: reading CDF files needs cdflib; install it with: pip install 'neural-body-fitting[datasets]'"
-        ) from error
-    return cdflib.CDF(path)
-
-
-def _damaged(path: Path, error: Exception | str) -> DataError:
-    return DataError(f"{path}: cannot be read as poses of Human3.6M ({error}); get the data set anew")
+            f"{path}: expected {_COUNT} x {dimensions} finite numbers a pose, got {numbers.size}; get the data set anew"
+        )
+    return numbers.reshape(-1, _COUNT, dimensions)[:, JOINTS]
 
 
 def _box(path: Path, index: int) -> Float32[ndarray, " 4"] | None:

@@ -25,7 +25,7 @@ from numpy import ndarray
 
 from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
-from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera, Pictures
+from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera
 from nbf.data.matlab import read_mat
 from nbf.data.recordings import PlacedCamera, Recording, Recordings
 from nbf.errors import DataError
@@ -63,6 +63,8 @@ _FOLDERS = {"train": "Train", "validate": "Validate"}
 _JOINTS = 15
 _MOST_SKEW = 1e-3
 _KEPT = 4
+# Frames at which two recordings may meet, and the ratio of their rates.
+_LATEST, _SLOWEST = 1e5, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +95,16 @@ class _View:
         return LabelledPicture(name, source, (person,), self.split, self.camera.lens, frame=frame)
 
 
-def _humaneva(folder: Path, split: str) -> Pictures:
+def _humaneva(folder: Path, split: str) -> Recordings:
+    return Recordings(_recordings(folder, split))
+
+
+def _recordings(folder: Path, split: str) -> list[Recording]:
     files = folder / "converted_15j" / _FOLDERS[split]
     recordings = [
         _recording(folder, files / subject / f"{action}_1.mat", subject, action, number, split)
         for subject, actions in ENDS.items()
-        for action in sorted(actions)
+        for action in actions
         if (files / subject / f"{action}_1.mat").is_file()
         for number in range(len(CAMERAS))
     ]
@@ -106,7 +112,7 @@ def _humaneva(folder: Path, split: str) -> Pictures:
         raise DataError(
             f"{files}: expected poses such as S1/Walking_1.mat, got none; docs/datasets says who makes them"
         )
-    return Recordings(recordings)
+    return recordings
 
 
 def _recording(folder: Path, file: Path, subject: str, action: str, number: int, split: str) -> Recording:
@@ -177,6 +183,9 @@ def _first_frames(folder: Path, take: str) -> dict[str, int]:
         for camera, path in files.items()
         if path.is_file()
     }
+    for camera, (film, mocap, rate) in offsets.items():
+        if max(abs(film), abs(mocap)) > _LATEST or not _SLOWEST <= rate <= 1 / _SLOWEST:
+            raise DataError(f"{files[camera]}: expected frames and a ratio of rates, got {film:g}, {mocap:g}, {rate:g}")
     _, time, rate = offsets[CAMERAS[0]]
     begins = {camera: film + (time - mocap) / each for camera, (film, mocap, each) in offsets.items()}
     rate = float(np.mean([each for *_, each in offsets.values()]))

@@ -24,7 +24,7 @@ from numpy import ndarray
 
 from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
-from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera, Pictures
+from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera
 from nbf.data.matlab import load_mat, read_mat
 from nbf.data.recordings import Recording, Recordings, numbered_files
 from nbf.errors import DataError
@@ -66,7 +66,11 @@ class _View:
         )
 
 
-def _mpi_inf_3dhp(folder: Path, split: str) -> Pictures:
+def _mpi_inf_3dhp(folder: Path, split: str) -> Recordings:
+    return Recordings(_recordings(folder, split))
+
+
+def _recordings(folder: Path, split: str) -> list[Recording]:
     if split == "test":
         files = sorted(folder.glob("mpi_inf_3dhp_test_set/TS[1-6]/annot_data.mat"))
         recordings = [recording for file in files for recording in _test(file)]
@@ -75,7 +79,7 @@ def _mpi_inf_3dhp(folder: Path, split: str) -> Pictures:
         recordings = [recording for file in files for recording in _sequence(file)]
     if not recordings:
         raise DataError(f"{folder}: expected sequences to {split} on, got none; docs/datasets says what goes where")
-    return Recordings(recordings)
+    return recordings
 
 
 def _sequence(file: Path) -> list[Recording]:

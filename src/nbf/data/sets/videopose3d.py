@@ -22,7 +22,7 @@ from nbf.body.pickles import Damaged, Made, Table, Text, Unsafe, word
 from nbf.body.stored import read_npz_table, to_array
 from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
-from nbf.data.labelled import Frame, LabelledPicture, Pictures
+from nbf.data.labelled import Frame, LabelledPicture
 from nbf.data.recordings import PlacedCamera, Recording, Recordings
 from nbf.data.sets.human36m import CORRUPT, JOINTS, SUBJECTS, labelled
 from nbf.data.sets.human36m_metadata import SERIALS, read_metadata
@@ -33,7 +33,7 @@ _LEFT_OUT = {film.rpartition(".")[0] for film in CORRUPT}
 _CALLED = (("TakingPhoto", "Photo"), ("WalkingDog", "WalkDog"))
 
 
-def _videopose3d(folder: Path, split: str) -> Pictures:
+def _videopose3d(folder: Path, split: str) -> Recordings:
     metadata = read_metadata(folder / "metadata.xml")
     path = folder / _FILE
     try:
