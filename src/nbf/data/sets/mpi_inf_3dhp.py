@@ -103,13 +103,13 @@ def _sequence(file: Path) -> list[Recording]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _annotations(path: Path) -> tuple[dict[int, Float32[ndarray, "n 17 2"]], dict[int, Float32[ndarray, "n 17 3"]]]:
+def _annotations(path: Path) -> tuple[dict[int, Float32[ndarray, "_ 17 2"]], dict[int, Float32[ndarray, "_ 17 3"]]]:
     """Pixels and mm of each camera."""
     variables = load_mat(path, "annot2", "annot3")
     return _cells(path, variables, "annot2", 2), _cells(path, variables, "annot3", 3)
 
 
-def _cells(path: Path, variables: dict, name: str, size: int) -> dict[int, Float32[ndarray, "n 17 d"]]:
+def _cells(path: Path, variables: dict, name: str, size: int) -> dict[int, Float32[ndarray, "_ 17 d"]]:
     cells = np.asarray(variables.get(name), object).ravel()
     arrays = [np.asarray(cell) for cell in cells]
     if len(arrays) != _VIEWS or not all(

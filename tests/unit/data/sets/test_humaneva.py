@@ -28,7 +28,7 @@ def placed(camera: int) -> tuple[Rotation, np.ndarray]:
 
 
 def project(points: np.ndarray, camera: int) -> np.ndarray:
-    """As the toolbox does (Bouguet's project_points2): mm in the world to pixels, counted from the first one's centre."""
+    """As the toolbox does (Bouguet's project_points2): mm in the world to pixels from the first one's centre."""
     turn, shift = placed(camera)
     x, y, z = (turn.apply(points.reshape(-1, 3)) + shift).T
     fx, fy, cx, cy, _, k1, k2, p1, p2, k3 = LENS
