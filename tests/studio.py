@@ -76,14 +76,14 @@ def write_cdf(path: Path, poses: np.ndarray) -> None:
     file.close()
 
 
-def write_masks(path: Path, boxes: list[tuple[int, int, int, int] | None]) -> None:
-    """Rectangles (x0, y0, x1, y1), columns first, as Matlab stores them."""
+def write_masks(path: Path, boxes: list[tuple[int, int, int, int] | None], side: int = 250) -> None:
+    """Rectangles (x0, y0, x1, y1) in pictures a little higher than wide; columns first, as Matlab stores them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w", userblock_size=512) as file:
         group = file.create_group("#refs#")
         refs = []
         for k, box in enumerate(boxes):
-            mask = np.zeros((250, 254), np.uint8)
+            mask = np.zeros((side, side + 4), np.uint8)
             if box is not None:
                 mask[box[0] : box[2], box[1] : box[3]] = 1
             refs.append(group.create_dataset(f"m{k}", data=mask, compression="gzip").ref)
@@ -111,8 +111,8 @@ def write_metadata(path: Path, studio: Studio) -> None:
     ElementTree.ElementTree(root).write(path)
 
 
-def write_studio(folder: Path, subjects: tuple[str, ...], films: bool = False) -> Studio:
-    """metadata.xml, joints in the world and, of the first test take, 2D joints, boxes and films."""
+def write_studio(folder: Path, subjects: tuple[str, ...], films: bool = False, frames: int = FRAMES) -> Studio:
+    """metadata.xml, joints in the world and, if wanted, films."""
     studio = Studio(folder)
     generator = np.random.default_rng(0)
     for camera in range(4):
@@ -128,10 +128,10 @@ def write_studio(folder: Path, subjects: tuple[str, ...], films: bool = False) -
             if action == 1:
                 continue
             take = one if subject == "S1" else other
-            poses = generator.uniform((-400, -400, 50), (400, 400, 1800), (FRAMES, 32, 3)).astype(np.float32)
+            poses = generator.uniform((-400, -400, 50), (400, 400, 1800), (frames, 32, 3)).astype(np.float32)
             studio.poses[subject, take] = poses.astype(np.float64)
             write_cdf(folder / subject / "MyPoseFeatures" / "D3_Positions" / f"{take}.cdf", poses)
             if films:
                 for serial in SERIALS:
-                    write_film(folder / subject / "Videos" / f"{take}.{serial}.mp4", FRAMES)
+                    write_film(folder / subject / "Videos" / f"{take}.{serial}.mp4", frames)
     return studio
