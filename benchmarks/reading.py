@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -38,7 +39,7 @@ def write_film(path: Path, count: int, size: int) -> None:
     ground = generator.integers(0, 255, (size // 8, size // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     y, x = np.mgrid[: len(ground), : len(ground)]
     with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=50)
+        stream: Any = film.add_stream("libx264", rate=50)
         stream.height, stream.width, stream.pix_fmt = *ground.shape[:2], "yuv420p"
         for k in range(count):
             inside = (x - size / 2 - k) ** 2 + (y - size / 2) ** 2 < (size / 5) ** 2

@@ -1,7 +1,8 @@
 """Films of which each frame says its number, and files that are damaged at random."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ def write_film(path: Path, count: int, codec: str = "libx264", b_frames: int = 2
     """A film of up to 120 frames, 64 x 48."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as film:
-        stream = film.add_stream(codec, rate=25)
+        stream: Any = film.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames
         for k in range(count):
@@ -48,7 +49,7 @@ def damaged(path: Path, rounds: int, seed: int = 0) -> Iterator[Path]:
         path.write_bytes(whole)
 
 
-def forget(*caches: Callable) -> None:
+def forget(*caches: Any) -> None:
     """What was read of files that have changed since."""
     for cache in caches:
-        cache.cache_clear()  # type: ignore[attr-defined]
+        cache.cache_clear()

@@ -150,8 +150,9 @@ def _row(path: Path, dimensions: int, index: int) -> Float[ndarray, "17 d"]:
     return poses[index].astype(np.float64)
 
 
+@lru_cache(maxsize=1)
 def _count(path: Path) -> int:
-    """Poses in a file of joints in space."""
+    """Poses in a file of joints in space, which four cameras may share."""
     numbers = count_numbers(path, "Pose")
     if numbers % (_COUNT * 3):
         raise DataError(f"{path}: expected {_COUNT} joints a pose, got {numbers} numbers; get the data set anew")

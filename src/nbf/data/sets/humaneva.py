@@ -175,18 +175,12 @@ def _first_frames(folder: Path, take: str) -> dict[str, int]:
     As the toolbox has it: the earliest frame that all films have, or where the motion capture begins if that is later.
     """
     files = {camera: folder / f"{take}_({camera}).ofs" for camera in _ALL}
-    for camera in CAMERAS:
-        if not files[camera].is_file():
-            raise DataError(f"{files[camera]}: no such file; docs/datasets says what goes where")
-    offsets = {
-        camera: _numbers(path, 3, "offsets: frame of the film, frame of the motion capture, frames a frame")
-        for camera, path in files.items()
-        if path.is_file()
-    }
+    what = "offsets: frame of the film, frame of the motion capture, frames a frame"
+    offsets = {camera: _numbers(path, 3, what) for camera, path in files.items()}
     for camera, (film, mocap, rate) in offsets.items():
         if max(abs(film), abs(mocap)) > _LATEST or not _SLOWEST <= rate <= 1 / _SLOWEST:
             raise DataError(f"{files[camera]}: expected frames and a ratio of rates, got {film:g}, {mocap:g}, {rate:g}")
-    _, time, rate = offsets[CAMERAS[0]]
+    _, time, _ = offsets[CAMERAS[0]]
     begins = {camera: film + (time - mocap) / each for camera, (film, mocap, each) in offsets.items()}
     rate = float(np.mean([each for *_, each in offsets.values()]))
     time -= rate * (min(begins.values()) - 1)

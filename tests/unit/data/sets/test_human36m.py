@@ -242,13 +242,13 @@ def test_damaged_files_are_read_or_one_clean_error(studio: Studio) -> None:
     for file, read in readers.items():
         errors = 0
         for path in damaged(file, 60):
-            forget(_poses, _masks)
+            forget(_count, _poses, _masks)
             try:
                 read(path)
             except DataError:
                 errors += 1
         assert errors > 10
-    forget(_poses, _masks)
+    forget(_count, _poses, _masks)
 
 
 def test_metadata_that_is_no_metadata_is_one_clean_error(studio: Studio) -> None:
