@@ -71,6 +71,12 @@ def test_films_may_lie_beside_it(folder: Path) -> None:
     assert [each.name for each in recognised(folder)] == ["videopose3d"]
 
 
+def test_the_take_that_is_left_out_is_read_where_it_is_there(studio: Studio, tmp_path: Path) -> None:
+    poses = (studio.poses["S11", "Directions"] / 1000).astype("float32")
+    folder = write_npz(studio, tmp_path / "vp3d", lambda table: table["S11"].update(Directions=poses))
+    assert len(SET.read(folder, "test")) == 2 * 120
+
+
 CHANGES: dict[str, Callable[[dict], object]] = {
     "a subject is missing": lambda table: table.pop("S11"),
     "a take is missing": lambda table: table["S9"].pop("Photo 1"),
