@@ -70,6 +70,7 @@ class _Film:
 
     def _seek(self, index: int) -> None:
         if self._times is None:
+            self._rewind()
             self._times = self._shown()
             self._rewind()
         if index < len(self._times):

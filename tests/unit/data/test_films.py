@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from films import damaged, number, write_film
 
-from nbf.data.films import VideoFrame, _film
+from nbf.data.films import VideoFrame, _Film, _film
 from nbf.data.labelled import LabelledPicture
 from nbf.errors import DataError
 
@@ -43,6 +43,23 @@ def test_every_way_of_reading_gives_the_frame_of_that_number(tmp_path: Path, kin
 
 def test_the_first_picture_that_is_read_may_be_any(tmp_path: Path) -> None:
     assert read(write_film(tmp_path / "film.mp4", COUNT), 77) == 77
+
+
+@pytest.mark.parametrize("kind", FILMS)
+def test_leaps_from_anywhere_are_right(tmp_path: Path, kind: str) -> None:
+    name, codec, b_frames, gop = FILMS[kind]
+    for first in (3, 40, COUNT - 1):
+        path = write_film(tmp_path / f"{first}{name}", COUNT, codec, b_frames, gop)
+        order = [first, (first + 65) % COUNT, 2, 93, 30]
+        assert [read(path, k) for k in order] == order
+
+
+def test_reading_anywhere_decodes_little(tmp_path: Path) -> None:
+    film = _Film(write_film(tmp_path / "film.mp4", COUNT, "mpeg4"))
+    for k in range(20):
+        film.read(k)
+    film._seek(90)
+    assert 84 <= film._next <= 90
 
 
 def test_frames_are_counted_in_films_that_skip_times(tmp_path: Path) -> None:
