@@ -5,12 +5,16 @@ from pathlib import Path
 from nbf.data.kind import DataSet
 from nbf.data.sets import (
     coco,
+    human36m,
+    humaneva,
     lsp,
+    mpi_inf_3dhp,
     mpii,
     openpose,
     up3d,
     up3d_nbf,
     up_lsp,
+    videopose3d,
 )
 from nbf.errors import DataError
 
@@ -19,14 +23,18 @@ SETS: dict[str, DataSet] = {
     for each in (
         coco.COCO,
         coco.COCO2014,
+        human36m.SET,
+        humaneva.SET,
         lsp.LSP,
         lsp.LSPET,
+        mpi_inf_3dhp.SET,
         mpii.MPII,
         mpii.MPII_JSON,
         openpose.OPENPOSE,
         up3d.UP3D,
         up3d_nbf.UP3D_NBF,
         up_lsp.UP_LSP,
+        videopose3d.SET,
     )
 }
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from jaxtyping import UInt8
@@ -23,7 +25,7 @@ class VideoFrame:
 
     path: Path
     index: int
-    """From 0."""
+    """From 0, in the order in which the film is shown."""
 
     def read(self) -> UInt8[ndarray, "h w 3"]:
         """RGB; pictures in their order are read fastest.
@@ -35,48 +37,78 @@ class VideoFrame:
 
 
 class _Film:
-    """An open film of constant frame rate, and where in it we are."""
+    """An open film, and where in it we are.
+
+    Frames are counted, not calculated from a rate: those of films that skip times would get wrong numbers.
+    """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import av
-            from av.error import FFmpegError
-        except ImportError as error:
-            raise DataError(
-                f"{path}: reading films needs PyAV; install it with: pip install 'neural-body-fitting[datasets]'"
-            ) from error
-        self._path, self._fault = path, FFmpegError
-        try:
-            self._container: Any = av.open(str(path))
-            self._stream: Any = self._container.streams.video[0]
-            self._rate = float(self._stream.average_rate)
-        except (OSError, self._fault, IndexError, TypeError) as error:
-            raise self._unreadable(error) from error
-        self._next, self._frames = 0, iter(self._container.decode(self._stream))
+        self._path, self._lock = path, Lock()
+        self._times: list[int] | None = None
+        self._container: Any = None
+        self._rewind()
 
     def read(self, index: int) -> UInt8[ndarray, "h w 3"]:
-        try:
-            if not self._next <= index <= self._next + _SKIP:
-                self._seek(index)
-            for number, frame in self._numbered():
-                if number >= index:
-                    return frame.to_ndarray(format="rgb24")
-        except (OSError, self._fault) as error:
-            raise self._unreadable(error) from error
+        with self._lock:
+            try:
+                return self._read(index).to_ndarray(format="rgb24")
+            except DataError:
+                raise
+            # Decoders of damaged films raise whatever they meet; what is left of the film is read from its start.
+            except Exception as error:
+                self._rewind()
+                raise self._unreadable(error) from error
+
+    def _read(self, index: int) -> Any:
+        if not self._next <= index <= self._next + _SKIP:
+            self._seek(index)
+        for frame in self._frames:
+            self._next += 1
+            if self._next == index + 1:
+                return frame
         raise DataError(f"{self._path}: expected a frame {index}, got a film of {self._next}; get the data set anew")
 
-    def _numbered(self) -> Iterator[tuple[int, Any]]:
-        for frame in self._frames:
-            number, self._next = self._next, self._next + 1
-            yield number, frame
-
     def _seek(self, index: int) -> None:
-        start = self._stream.start_time or 0
-        self._container.seek(start + int(index / self._rate / self._stream.time_base), stream=self._stream)
-        self._frames = iter(self._container.decode(self._stream))
-        first = next(self._frames)
-        self._next = round(float((first.pts - start) * self._stream.time_base) * self._rate)
-        self._frames = _chained(first, self._frames)
+        if self._times is None:
+            self._rewind()
+            self._times = self._shown()
+            self._rewind()
+        if index < len(self._times):
+            self._container.seek(self._times[index], stream=self._stream)
+            frames = self._container.decode(self._stream)
+            first = next(frames, None)
+            if first is not None and first.pts in self._times[: index + 1]:
+                self._frames, self._next = _chained(first, frames), self._times.index(first.pts)
+                return
+        self._rewind()
+
+    def _shown(self) -> list[int]:
+        """When each frame is shown, in the film's own ticks; nothing where the film does not say."""
+        packets = [packet for packet in self._container.demux(self._stream) if packet.size and not packet.is_discard]
+        times = [packet.pts for packet in packets]
+        if None in times or len(set(times)) < len(times):
+            return []
+        # AVI tells in which order frames are stored: of codecs that store them in another order that says nothing.
+        if self._stream.codec_context.has_b_frames and all(a < b for a, b in pairwise(times)):
+            return []
+        return sorted(times)
+
+    def _rewind(self) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise DataError(
+                f"{self._path}: reading films needs PyAV; install it with: pip install 'neural-body-fitting[datasets]'"
+            ) from error
+        if self._container is not None:
+            self._container.close()
+        try:
+            self._container = av.open(str(self._path))
+            self._stream = self._container.streams.video[0]
+            self._frames: Iterator[Any] = iter(self._container.decode(self._stream))
+        except Exception as error:
+            raise self._unreadable(error) from error
+        self._next = 0
 
     def _unreadable(self, error: Exception) -> DataError:
         return DataError(f"{self._path}: cannot be read as a film ({error}); get the data set anew")
