@@ -3,14 +3,21 @@
 from pathlib import Path
 
 from nbf.data.kind import DataSet
-from nbf.data.sets import lsp
+from nbf.data.sets import agora, bedlam, emdb, hmr2, lsp, pw3d, spin, surreal
 from nbf.errors import DataError
 
 SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
+        pw3d.SET,
+        agora.SET,
+        bedlam.SET,
+        emdb.SET,
+        hmr2.SET,
         lsp.LSP,
         lsp.LSPET,
+        spin.SET,
+        surreal.SET,
     )
 }
 

@@ -32,6 +32,8 @@ _KNOWN = frozenset(
 )
 # AGORA's largest have some 10,000 people of a dozen values, each array of which takes some 20 steps.
 _MOST_STEPS = 1 << 23
+# In all blocks; one block may be in the file once and in a table many times.
+_MOST_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +99,10 @@ def _columns(frame: Any) -> dict[str, list[Any]]:
         raise Damaged("expected a table of columns and rows")
     names = _names(axes[0])
     found: dict[str, list[Any]] = {}
+    left = _MOST_CELLS
     for values, places in blocks:
-        rows = _grid(values)
+        rows = _grid(values, left)
+        left -= sum(map(len, rows))
         where = _places(places, len(names))
         if len(where) != len(rows):
             raise Damaged("expected a place for each column")
@@ -137,7 +141,7 @@ def _names(index: Any) -> list[str]:
     """Of an Index made by `_new_Index(class, {"data": array of objects, ...})`."""
     if not isinstance(index, Made) or index.by.name != "_new_Index" or len(index.arguments) != 2:
         raise Damaged("expected an Index of columns")
-    names = [word(cell) for row in _grid(_table(index.arguments[1]).get("data")) for cell in row]
+    names = [word(cell) for row in _grid(_table(index.arguments[1]).get("data"), _MOST_CELLS) for cell in row]
     if not names or len(set(names)) != len(names):
         raise Damaged("expected columns of different names")
     return names
@@ -158,25 +162,25 @@ def _places(value: Any, count: int) -> list[int]:
     return places.tolist()
 
 
-def _grid(value: Any) -> list[list[Any]]:
-    """Rows of an array of two dimensions, or one row of an array of one: objects as they are in the file, or numbers."""
+def _grid(value: Any, most: int) -> list[list[Any]]:
+    """Rows of an array of two dimensions, or the one row of an array of one: objects as in the file, or numbers."""
     objects = _objects(value)
     if objects is None:
         array = np.atleast_2d(to_array(value))
-        if array.ndim != 2:
-            raise Damaged("expected a block of columns and rows")
+        if array.ndim != 2 or not 0 < array.size <= most:
+            raise Damaged(f"expected blocks of columns and rows, at most {_MOST_CELLS} cells")
         return array.tolist()
     shape, cells = objects
     if not isinstance(shape, tuple) or len(shape) not in (1, 2) or not all(type(side) is int for side in shape):
         raise Damaged("expected a block of columns and rows")
     rows, width = (1, *shape)[-2:]
-    if rows < 0 or width < 0 or rows * width != len(cells):
-        raise Damaged(f"expected {rows} x {width} objects, got {len(cells)}")
+    if rows < 1 or rows * width != len(cells) or not 0 < len(cells) <= most:
+        raise Damaged(f"expected blocks of columns and rows, at most {_MOST_CELLS} cells")
     return [cells[row * width : (row + 1) * width] for row in range(rows)]
 
 
 def _objects(value: Any) -> tuple[Any, list[Any]] | None:
-    """Shape and cells, row by row, of an array of objects (numpy's state of one: version, shape, dtype, order, list)."""
+    """Shape and cells, row by row, of an array of objects (its state: version, shape, dtype, order, list)."""
     if not isinstance(value, Made) or value.by.name != "_reconstruct" or not value.states:
         return None
     state = value.states[0]

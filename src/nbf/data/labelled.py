@@ -224,6 +224,12 @@ Pictures = Sequence[LabelledPicture]
 """A data set, or one split of it; long ones are `Lazy`."""
 
 
+def extent(joints: JointLabels) -> Float32[ndarray, " 4"] | None:
+    """The box around those joints in a picture that are known, if any is."""
+    known = joints.points[joints.weight > 0]
+    return np.concatenate([known.min(axis=0), known.max(axis=0)]).astype(np.float32) if len(known) else None
+
+
 def join_labels(parts: UInt8[ndarray, "h w"], mask: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
     """A part map (0 where there is none) and a mask (1 person, 2 unsure) as labels of the scheme `parts24`."""
     labels = np.where((mask == 1) & (parts == 0), UNKNOWN, parts)

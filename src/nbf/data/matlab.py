@@ -1,5 +1,6 @@
 """Matlab files of data sets: those up to version 7.2 by scipy, 7.3 (which are HDF5) by h5py."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def read_mat(path: Path, name: str, shape: tuple[int | None, ...]) -> ndarray:
     return array.astype(np.float64)
 
 
-def load_mat(path: Path) -> dict[str, Any]:
-    """The variables of a Matlab file: arrays, and of version up to 7.2 structs as objects with fields.
+def load_mat(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+    """The variables of a Matlab file, or those of some names that it has: arrays, and of version up to 7.2 structs as
+    objects with fields.
 
     Raises DataError as `read_mat`.
     """
@@ -54,8 +56,12 @@ def load_mat(path: Path) -> dict[str, Any]:
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 # Matlab's order of dimensions is the reverse of HDF5's.
-                return {key: value[()].T for key, value in file.items() if isinstance(value, h5py.Dataset)}
-        return loadmat(path, struct_as_record=False, squeeze_me=False)
+                return {
+                    key: value[()].T
+                    for key, value in file.items()
+                    if isinstance(value, h5py.Dataset) and (names is None or key in names)
+                }
+        return loadmat(path, struct_as_record=False, squeeze_me=False, variable_names=names)
     # Parsers of damaged files raise whatever they meet.
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a Matlab file ({error}); get the data set anew") from error

@@ -70,3 +70,11 @@ def _fitted(array: ndarray, want: Array, sizes: dict[str, int], where: str) -> n
             f"{where}: expected {what}, {wanted}, got {array.dtype} of shape {array.shape}; get the data set anew"
         )
     return array
+
+
+def rows_by_name(names: ndarray) -> list[tuple[str, list[int]]]:
+    """The different names in their order, each with the rows in which it stands."""
+    found: dict[str, list[int]] = {}
+    for row, name in enumerate(names.tolist()):
+        found.setdefault(name, []).append(row)
+    return list(found.items())
