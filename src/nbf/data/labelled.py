@@ -9,7 +9,7 @@ or of weight 0. Pictures, part maps and masks are read when they are asked for.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
@@ -220,7 +220,8 @@ class Lazy(Sequence[T], Generic[T]):
         return map(self._make, self._rows)
 
 
-Pictures = Sequence[LabelledPicture]
+# Who checks types at run time, as the tests do, would read a picture to see that it is one.
+Pictures: TypeAlias = Sequence[LabelledPicture] if TYPE_CHECKING else Sequence
 """A data set, or one split of it; long ones are `Lazy`."""
 
 

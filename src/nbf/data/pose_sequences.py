@@ -1,6 +1,8 @@
 """Sequences of poses without pictures: what motion capture gives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from jaxtyping import Float32
 from numpy import ndarray
@@ -25,3 +27,7 @@ class PoseSequence:
         """Every so many poses that there are at most `rate` a second."""
         step = max(1, -int(-self.rate // rate))
         return PoseSequence(self.name, self.gender, self.betas, self.rate / step, self.poses[::step])
+
+
+# As `nbf.data.labelled.Pictures`.
+PoseSequences: TypeAlias = Sequence[PoseSequence] if TYPE_CHECKING else Sequence

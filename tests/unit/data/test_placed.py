@@ -1,6 +1,5 @@
 """A body that a data set poses in its world stands before the camera where the world does."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -74,7 +74,7 @@ def box_around(center: Float32[ndarray, "2"], side: float | Float32[ndarray, "2"
     return np.concatenate([center - half, center + half]).astype(np.float32)
 
 
-def grouped(names: ndarray, folder: Path, split: str, person: Callable[[int], LabelledPerson]) -> Lazy[LabelledPicture]:
+def grouped(names: ndarray, folder: Path, split: str, person: Callable[[int], LabelledPerson]) -> Pictures:
     """One picture for each name, with a person for each row that has it; only these are labelled in it."""
     rows = rows_by_name(names)
 

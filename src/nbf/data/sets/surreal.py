@@ -45,6 +45,8 @@ _MIRROR = np.diag([-1.0, 1, 1])
 _UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 _SIDES = list(MIRROR_SMPL24)
 _PARTS = np.array([0, *(part + 1 for part in MIRROR_SMPL24)], np.uint8)
+# Clips kept: as many as are read side by side.
+_CLIPS = 16
 _KEYS = ("pose", "shape", "joints2D", "joints3D", "gender", "camLoc", "zrot")
 
 
@@ -77,7 +79,8 @@ def _read(folder: Path, split: str) -> Pictures:
     if not clips:
         raise DataError(f"{root}: expected run[0-2]/*/*_info.mat, got none; docs/datasets says what goes where")
     rows = [(path, index) for path in clips for index in range(_frames(path))]
-    return Lazy(len(rows), lambda i: _picture(root, *rows[i], split))
+    read = lru_cache(maxsize=_CLIPS)(_clip)
+    return Lazy(len(rows), lambda i: _picture(read(rows[i][0]), *rows[i], split))
 
 
 def _frames(path: Path) -> int:
@@ -99,13 +102,13 @@ def _frames(path: Path) -> int:
     return shape[1]
 
 
-def _picture(root: Path, info: Path, index: int, split: str) -> LabelledPicture:
+def _picture(clip: _Clip, info: Path, index: int, split: str) -> LabelledPicture:
     stem = info.name.removesuffix("_info.mat")
     run, sequence = info.parent.parent.name, info.parent.name
     return LabelledPicture(
         f"{run}/{stem}/{index:03}",
         VideoFrame(info.with_name(f"{stem}.mp4"), index),
-        (_clip(info).person(index),),
+        (clip.person(index),),
         split,
         _LENS,
         (LabelMap("smpl24", partial(_parts, info.with_name(f"{stem}_segm.mat"), index)),),
@@ -113,7 +116,6 @@ def _picture(root: Path, info: Path, index: int, split: str) -> LabelledPicture:
     )
 
 
-@lru_cache(maxsize=16)
 def _clip(path: Path) -> _Clip:
     table = load_mat(path, _KEYS)
 

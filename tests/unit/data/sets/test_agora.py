@@ -95,4 +95,5 @@ def test_a_spoilt_table_is_one_clean_error(agora: Path) -> None:
 
 
 def test_a_spoilt_fit_is_one_clean_error(agora: Path) -> None:
-    refuses_or_reads(agora / "smplx_gt" / "1_0.pkl", lambda: list(SET.open(agora, "train")), 30, needed=False)
+    pictures = SET.open(agora, "train")
+    refuses_or_reads(agora / "smplx_gt" / "1_0.pkl", lambda: list(pictures), 30, needed=False)
