@@ -1,5 +1,6 @@
 """Sequences of poses without pictures: what motion capture gives."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,8 +25,8 @@ class PoseSequence:
     """Axis-angle, parent_from_joint in SMPL's order; the root's is in a world with y up."""
 
     def thinned(self, rate: float) -> "PoseSequence":
-        """Every so many poses that there are at most `rate` a second."""
-        step = max(1, -int(-self.rate // rate))
+        """Every so many poses that there are at most `rate` a second (or hardly more: 120.00004 Hz counts as 120)."""
+        step = max(1, math.ceil(self.rate / rate - 0.01))
         return PoseSequence(self.name, self.gender, self.betas, self.rate / step, self.poses[::step])
 
 

@@ -50,6 +50,18 @@ def test_poses_are_smpls_in_a_world_with_y_up(tmp_path: Path, gender: object, nu
     np.testing.assert_allclose(ours[:, 0], theirs[:, 0], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("rate", "wanted", "got", "count"), [(120.00004578, 30, 30, 2), (100, 30, 25, 2), (20, 30, 20, 7)]
+)
+def test_thinning_keeps_below_a_rate(tmp_path: Path, rate: float, wanted: float, got: float, count: int) -> None:
+    write(tmp_path, "CMU/01/a_poses", arrays() | {"mocap_framerate": rate})
+    (sequence,) = read_amass(tmp_path, "train")
+    thin = sequence.thinned(wanted)
+    assert thin.rate == pytest.approx(got, rel=1e-5)
+    assert len(thin.poses) == count
+    np.testing.assert_array_equal(thin.poses, sequence.poses[:: round(rate / got)])
+
+
 def test_subsets_make_the_splits(tmp_path: Path) -> None:
     for subset in ("CMU", "KIT", "HumanEva", "SSM_synced"):
         write(tmp_path, f"{subset}/1/a_poses", arrays())
