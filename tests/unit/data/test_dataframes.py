@@ -11,6 +11,7 @@ from agora_frames import rows
 from spoiling import refuses_or_reads
 
 from nbf.data.dataframes import DataFrame, read_dataframe
+from nbf.data.pickled import read_pickled
 from nbf.errors import DataError
 
 FRAMES = sorted((Path(__file__).parent / "frames").glob("*.pkl"))
@@ -54,6 +55,19 @@ def test_anything_else_is_refused(value: object, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(value))
     with pytest.raises(DataError, match=r"other\.pkl"):
         read_dataframe(path)
+
+
+def test_names_that_neither_pandas_nor_numpy_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pkl"
+    path.write_bytes(pickle.dumps({"a": Evil()}))
+    with pytest.raises(DataError, match=r"\.system"):
+        read_dataframe(path)
+
+
+@pytest.mark.parametrize("path", FRAMES, ids=lambda path: path.stem)
+def test_elsewhere_pandas_stays_unknown(path: Path) -> None:
+    with pytest.raises(DataError, match=r"pandas\.core\.frame\.DataFrame"):
+        read_pickled(path)
 
 
 def test_a_column_that_is_not_there_is_named() -> None:

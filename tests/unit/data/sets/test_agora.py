@@ -38,7 +38,8 @@ def agora(tmp_path: Path) -> Path:
 def body(tmp_path_factory: pytest.TempPathFactory) -> BodyModel:
     path = tmp_path_factory.mktemp("smpl") / "smpl.npz"
     table, offset = tiny_smpl(), np.array([0.02, 0.01, 0.03])
-    np.savez(path, **(table | {"v_template": np.concatenate([rest() - offset, rest() + offset])}))
+    table["v_template"] = np.concatenate([rest() - offset, rest() + offset])
+    np.savez(path, **table)
     return BodyModel(read_smpl(path))
 
 
