@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbf.errors import DataError, InputError, ModelFileError, NbfError
     from nbf.export.npz import load_people
     from nbf.geometry.camera import Camera
-    from nbf.known import Known
+    from nbf.known import Facts, Known
     from nbf.people import People, Person
     from nbf.pictures import Picture
     from nbf.predictor import Predictor, load
@@ -31,6 +31,7 @@ _HOME = {
     "Camera": "nbf.geometry.camera",
     "Certainty": "nbf.certainty",
     "DataError": "nbf.errors",
+    "Facts": "nbf.known",
     "InputError": "nbf.errors",
     "Known": "nbf.known",
     "ModelFileError": "nbf.errors",
@@ -50,6 +51,7 @@ __all__ = [
     "Camera",
     "Certainty",
     "DataError",
+    "Facts",
     "InputError",
     "Known",
     "ModelFileError",

@@ -2,18 +2,19 @@
 
 import math
 import re
-from dataclasses import dataclass
-from numbers import Integral, Real
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.arguments import number, numbers, shown, whole
 from nbf.body.model import BodyModel
+from nbf.body.population import Gaussian, beyond, rooted, shape_given
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.nets.locator import box_iou
 from nbf.pictures import DIAGONAL_35MM, Picture
 
 AGE_GROUPS: dict[str, tuple[float, float]] = {
@@ -25,15 +26,31 @@ AGE_GROUPS: dict[str, tuple[float, float]] = {
 }
 """Years, from the first up to but not including the second."""
 
-_SHORTEST, _TALLEST = 0.3, 2.6
-"""Metres: below small newborns, just under the tallest person on record (2.72)."""
+_RANGES = {
+    "height": (0.3, 2.6, "metres"),
+    "sex": (0.0, 1.0, "shares of female"),
+    "age": (0.0, 120.0, "years"),
+    "weight": (1.0, 400.0, "kilograms"),
+}
+"""What values can be, in which unit. Heights: below small newborns, just under the tallest person on record (2.72)."""
+
+_SEXES = {"male": 0.0, "female": 1.0}
 
 _FOCAL_35MM = (5.0, 2000.0)
 """Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
 
 
-Gaussian = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
-"""Mean and covariance."""
+_MOST_DEVIATIONS = 30.0
+"""Betas are standard deviations of people's shapes: nobody's are as far off the mean."""
+
+_SPREADS = (1e-4, 1e4)
+"""Standard deviations of betas between which single precision still solves for them."""
+
+_SAME_BOX = 0.3
+"""Overlap (IoU) from which a box that somebody gives means the person in a box that was found."""
+
+_REACH = 10.0
+"""How far, in longer sides of the picture, what it shows of somebody may reach out of it."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +58,138 @@ class Known:
     """What is known of people besides what a picture shows; None is unknown.
 
     Attributes:
-        height: metres, standing upright without shoes: everybody's, or (n,) of n people, nan where unknown.
-        age_group: a key of `AGE_GROUPS`, everybody's.
-        shape: mean and covariance of everybody's betas, where they are known better than by an age.
+        height: metres, standing upright without shoes: everybody's, or (n,) of n people in the order of `boxes` or of
+            the people to refit, nan where unknown.
+        sex: "female", "male", or a number from 0 (male) to 1 (female), the body's own axis; everybody's or each one's.
+        age: years; everybody's or each one's.
+        weight: kilograms; everybody's or each one's.
+        age_group: a key of `AGE_GROUPS`, everybody's or each one's (None where unknown).
+        shape: mean and covariance of everybody's betas, where they are known better than by all this.
 
     Raises:
         InputError: a value is impossible.
     """
 
     height: float | Float[Tensor, " n"] | None = None
-    age_group: str | None = None
+    age_group: str | tuple[str | None, ...] | None = None
     shape: Gaussian | None = None
+    sex: str | float | Float[Tensor, " n"] | None = None
+    age: float | Float[Tensor, " n"] | None = None
+    weight: float | Float[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.height, int | float) and not _SHORTEST < self.height < _TALLEST:
-            in_metres = self.height / 100
-            hint = f"; did you mean {in_metres:g}?" if _SHORTEST < in_metres < _TALLEST else ""
-            raise InputError(f"height: expected metres between {_SHORTEST} and {_TALLEST}, got {self.height:g}{hint}")
-        if self.age_group is not None:
-            _checked_group(self.age_group)
+        # Whatever arrays they came in, once checked they are tensors.
+        for name in _RANGES:
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else _checked_fact(name, value))
+        object.__setattr__(self, "shape", None if self.shape is None else _checked_gaussian(self.shape))
+        if isinstance(self.age_group, list | tuple):
+            object.__setattr__(self, "age_group", tuple(self.age_group))
+        for group in self.age_group if isinstance(self.age_group, tuple) else (self.age_group,):
+            if group is not None:
+                _checked_group(group)
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
-        return any(value is not None for value in (self.height, self.age_group, self.shape))
+        return any(getattr(self, field.name) is not None for field in fields(self))
 
     def heights(self, count: int) -> Float[Tensor, " {count}"] | None:
-        """Of `count` people, nan where unknown; None where nobody's is known."""
-        if self.height is None:
-            return None
-        return torch.as_tensor(self.height).expand(count)
+        """Of `count` people, nan where unknown; None where nobody's is known. Raises InputError as `of`."""
+        return self._of_each("height", count)
 
-    def shape_prior(self, body: BodyModel) -> Gaussian | None:
-        """Mean and covariance of the betas; None where nothing is known. Raises InputError as `age_prior`."""
-        if self.shape is not None or self.age_group is None:
-            return self.shape
-        return age_prior(body, self.age_group)
+    def of(self, turn: slice, count: int) -> "Known":
+        """What is known of some of `count` people.
+
+        Raises:
+            InputError: it is known of another number of people.
+        """
+        each = {name: self._of_each(name, count) for name in _RANGES}
+        some = {name: values[turn] for name, values in each.items() if values is not None}
+        groups = self._groups(count)
+        return replace(
+            self, **some, age_group=tuple(groups[turn]) if isinstance(self.age_group, tuple) else self.age_group
+        )
+
+    def _of_each(self, name: str, count: int) -> Float[Tensor, " {count}"] | None:
+        value = getattr(self, name)
+        if value is None:
+            return None
+        values = torch.as_tensor(value)
+        if values.ndim == 1 and len(values) not in (1, count):
+            raise InputError(f"{name}: expected one, or one for each of {count} people, got {len(values)}")
+        return values.expand(count)
+
+    def _facts(self, count: int) -> list[dict[str, Any]]:
+        """What `shape_given` takes, for each of `count` people."""
+        facts: list[dict[str, Any]] = [{} for _ in range(count)]
+        for name in _RANGES:
+            values = self._of_each(name, count)
+            for known, value in zip(facts, [] if values is None else values.tolist()):
+                if not math.isnan(value):
+                    known[name] = value
+        for known, group in zip(facts, self._groups(count)):
+            if group is not None and "age" not in known:
+                known["age"] = AGE_GROUPS[group]
+        return facts
+
+    def _groups(self, count: int) -> list[str | None]:
+        if not isinstance(self.age_group, tuple):
+            return [self.age_group] * count
+        if len(self.age_group) != count:
+            raise InputError(f"age_group: expected one, or one for each of {count} people, got {len(self.age_group)}")
+        return list(self.age_group)
+
+    def shapes(
+        self, body: BodyModel, count: int, *, beyond_population: bool = False
+    ) -> tuple[Float[Tensor, "{count} s"], Float[Tensor, "{count} s s"]] | None:
+        """What is known of the betas of `count` people: means, and roots R of precisions, R^T R; None where nothing is.
+
+        Of people of whom nothing is known these are the population's. `beyond_population` is for estimates that have
+        the population in them already: only what is known beside it, which is nothing (R = 0) of such people.
+
+        Raises:
+            InputError: the shape is one of another body model; the body model does not know such people.
+        """
+        if not self:
+            return None
+        if self.shape is not None:
+            if len(self.shape[0]) != body.shape_count:
+                raise InputError(
+                    f"shape: expected mean and covariance of this body model's {body.shape_count} betas, got those of "
+                    f"{len(self.shape[0])}"
+                )
+            root = torch.linalg.inv(torch.linalg.cholesky(self.shape[1]))
+            return self.shape[0].expand(count, -1), root.expand(count, -1, -1)
+        facts = self._facts(count)
+        usual = shape_given(body)
+        told = {}
+        for known in facts:
+            key = tuple(sorted(known.items()))
+            if key not in told:
+                gaussian = shape_given(body, **known)
+                told[key] = beyond(gaussian, usual) if beyond_population else rooted(gaussian)
+        means, roots = zip(*(told[tuple(sorted(known.items()))] for known in facts))
+        return torch.stack(means), torch.stack(roots)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one person, as in `Known`, and where they are in the picture.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels, about; the person who is found there is meant. None: everybody.
+    """
+
+    sex: str | float | None = None
+    age: float | None = None
+    age_group: str | None = None
+    height: float | None = None
+    weight: float | None = None
+    box: Any = None
+
+    def known(self) -> Known:
+        """Of everybody. Raises InputError where a value is impossible."""
+        return Known(height=self.height, age_group=self.age_group, sex=self.sex, age=self.age, weight=self.weight)
 
 
 NOTHING = Known()
@@ -103,71 +217,197 @@ def focal_pixels(text: str, width: int, height: int, exif: float | None) -> floa
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(mm|px|)", words)
     if match is None:
         raise InputError(f"focal: expected something like 28mm, 1200px or exif, got {text!r}")
-    value, per_mm = float(match[1]), math.hypot(width, height) / DIAGONAL_35MM
-    pixels = value * per_mm if match[2] == "mm" else value
+    value = float(match[1])
+    pixels = value * math.hypot(width, height) / DIAGONAL_35MM if match[2] == "mm" else value
+    return _checked_focal(pixels, text, match[2], width, height)
+
+
+def _checked_focal(pixels: float, given: Any, unit: str, width: int, height: int) -> float:
+    """A focal length as it was `given`, in a unit, in pixels. Raises InputError where no lens has it."""
     shortest, longest = _FOCAL_35MM
+    per_mm = math.hypot(width, height) / DIAGONAL_35MM
     if not shortest * per_mm <= pixels <= longest * per_mm:
-        meant = match[2] != "mm" and shortest <= value <= longest
-        hint = f"; did you mean {match[1]}mm?" if meant else "; give 28mm for a common phone"
+        meant = unit != "mm" and shortest <= pixels <= longest
+        hint = f"; did you mean {pixels:g}mm?" if meant else "; give 28mm for a common phone"
         raise InputError(
             f"focal: expected {shortest:g}mm to {longest:g}mm (as on 35 mm film), in this picture "
-            f"{shortest * per_mm:.0f}px to {longest * per_mm:.0f}px, got {text!r}{hint}"
+            f"{shortest * per_mm:.0f}px to {longest * per_mm:.0f}px, got {shown(given)}{hint}"
         )
     return pixels
 
 
-def age_prior(body: BodyModel, group: str) -> Gaussian:
-    """Mean and covariance of the shape (betas, standard deviations) of people of one of `AGE_GROUPS`.
+def _checked_fact(name: str, value: Any) -> float | Float[Tensor, " n"]:
+    """One number or one for each person, nan where unknown. Raises InputError where a value is impossible."""
+    low, high, unit = _RANGES[name]
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0):
+        if name == "sex" and isinstance(value, list | tuple):
+            value = [math.nan if each is None else _sex(each) for each in value]
+        elif isinstance(value, list | tuple):
+            value = [math.nan if each is None else each for each in value]
+        expected = f"one number, or a row of them, of {unit} between {low:g} and {high:g}, nan where unknown"
+        values = _tensor(value, name, expected, nan=True)
+        if values.ndim != 1 or len(values) == 0:
+            raise InputError(f"{name}: expected {expected}, got shape {tuple(values.shape)}")
+        wrong = values[~values.isnan() & ~((values >= low) & (values <= high))]
+        if len(wrong):
+            raise InputError(f"{name}: expected {expected}, got {float(wrong[0]):g}")
+        return values
+    one = number(_sex(value) if name == "sex" else value)
+    if not low <= one <= high:
+        in_metres = one / 100
+        hint = f"; did you mean {in_metres:g}?" if name == "height" and low < in_metres < high else ""
+        words = "female, male or a number" if name == "sex" else unit
+        got = shown(value) if math.isnan(one) else f"{one:g}"
+        raise InputError(f"{name}: expected {words} between {low:g} and {high:g}, got {got}{hint}")
+    return one
 
-    They are those of the body model's draws from its population (`BodyModel.shape_samples`).
 
-    Raises:
-        InputError: there is no such group, or the body model does not know the ages of enough draws (as SMPL).
-    """
-    low, high = _checked_group(group)
-    age = body.shape_info[:, 0]
-    betas = body.shape_samples[(age >= low) & (age < high)]
-    # With no more draws than components the covariance has no inverse.
-    if len(betas) <= body.shape_count:
+def _sex(value: Any) -> Any:
+    return _SEXES.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _checked_gaussian(shape: Any) -> Gaussian:
+    expected = "(mean, covariance) of betas, of shapes (s,) and (s, s)"
+    if not isinstance(shape, list | tuple) or len(shape) != 2:
+        raise InputError(f"shape: expected {expected}, got {shown(shape)}")
+    mean, covariance = (_tensor(values, "shape", expected) for values in shape)
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise InputError(f"shape: expected {expected}, got {tuple(mean.shape)} and {tuple(covariance.shape)}")
+    if (mean.abs() > _MOST_DEVIATIONS).any():
         raise InputError(
-            f"age_group: expected a body model that knows people of the group {group!r}, got one with {len(betas)} "
-            "of them (SMPL knows no ages at all); use anny24, or leave the age out"
+            f"shape: expected a mean within {_MOST_DEVIATIONS:g} standard deviations, got {float(mean.abs().max()):g}"
         )
-    return betas.mean(0), torch.cov(betas.T)
+    double = covariance.double()
+    lowest, highest = (spread**2 for spread in _SPREADS)
+    spreads = torch.linalg.eigvalsh(double) if len(mean) else double.diagonal()
+    symmetric = torch.allclose(double, double.mT, rtol=1e-3, atol=1e-6 * float(double.abs().amax() if len(mean) else 0))
+    if not symmetric or not ((spreads >= lowest) & (spreads <= highest)).all():
+        raise InputError(
+            "shape: expected a covariance that is symmetric and positive definite, with standard deviations between "
+            f"{_SPREADS[0]:g} and {_SPREADS[1]:g}, got variances along its axes of {spreads.tolist()}"
+        )
+    return mean, covariance
 
 
-def _checked_group(group: str) -> tuple[float, float]:
-    if group not in AGE_GROUPS:
-        raise InputError(f"age_group: expected one of {', '.join(AGE_GROUPS)}, got {group!r}")
+def _tensor(given: Any, name: str, expected: str, nan: bool = False) -> Float[Tensor, "..."]:
+    """Numbers in float32, on the device that they came from. Raises InputError as `numbers`."""
+    values = torch.from_numpy(numbers(given, name, expected, nan))
+    return values.to(given.device) if isinstance(given, Tensor) else values
+
+
+def _checked_group(group: Any) -> tuple[float, float]:
+    if not isinstance(group, str) or group not in AGE_GROUPS:
+        raise InputError(f"age_group: expected one of {', '.join(AGE_GROUPS)}, got {shown(group)}")
     return AGE_GROUPS[group]
 
 
-def picture_camera(picture: Picture, focal: float | None) -> Camera:
+def checked_known(known: Any) -> "Known | list[Facts]":
+    """What is known of everybody or of each of some people, or of whoever is where (each with a box).
+
+    Raises InputError where it is nothing of the kind.
+    """
+    if isinstance(known, Facts):
+        known = [known] if known.box is not None else known.known()
+    if isinstance(known, Known):
+        return known
+    if isinstance(known, list | tuple) and known and all(isinstance(each, Facts) for each in known):
+        for each in known:
+            each.known()
+        return list(known)
+    raise InputError(
+        f"known: expected nbf.Known, such as nbf.Known(height=1.78), nbf.Facts or a list of them, got {shown(known)}"
+    )
+
+
+def known_of(known: "Known | list[Facts]", boxes: Float[Tensor, "n 4"], *, ordered: bool) -> Known:
+    """What is known of the people in some boxes.
+
+    Args:
+        known: as `checked_known` gives it.
+        boxes: of the people, pixels.
+        ordered: whoever gave what is known also gave the boxes, or has seen them, so that rows may belong to them.
+
+    Raises:
+        InputError: it is known of another number of people, or of somebody who is not there.
+    """
+    count = len(boxes)
+    if isinstance(known, Known):
+        several = [name for name in (*_RANGES, "age_group") if _several(getattr(known, name))]
+        if several and not ordered:
+            raise InputError(
+                f"{several[0]}: expected one where people are yet to be located, got several; give boxes= beside them, "
+                "in the same order, or say where each is: known=[nbf.Facts(box=..., ...), ...]"
+            )
+        if count:
+            known.of(slice(None), count)
+        return known
+    rows: list[Facts | None] = [None] * count
+    placed = [each for each in known if each.box is not None]
+    if placed and len(placed) < len(known):
+        raise InputError("known: expected a box in each of several facts, got some without")
+    if not placed:
+        if not ordered or len(known) != count:
+            raise InputError(f"known: expected facts of {count} people, or boxes in them, got those of {len(known)}")
+        rows = list(known)
+    for each in placed:
+        box = numbers(each.box, "box", "x0, y0, x1, y1 in pixels")
+        if box.shape != (4,):
+            raise InputError(f"box: expected x0, y0, x1, y1 in pixels, got shape {box.shape}")
+        overlap = box_iou(torch.from_numpy(box)[None], boxes)[0]
+        person = int(overlap.argmax()) if count else 0
+        if not count or overlap[person] < _SAME_BOX:
+            raise InputError(f"known: nobody was found at {box.tolist()}, about whom facts are given; give boxes=")
+        if rows[person] is not None:
+            raise InputError(f"known: expected facts of one person at {box.tolist()}, got those of two")
+        rows[person] = each
+    given: dict[str, Any] = {}
+    for name in (*_RANGES, "age_group"):
+        values = tuple(None if row is None else getattr(row, name) for row in rows)
+        if any(value is not None for value in values):
+            given[name] = values
+    return Known(**given)
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, tuple) or (isinstance(value, Tensor) and value.numel() > 1)
+
+
+def picture_camera(picture: Picture, focal: Any) -> Camera:
     """The camera of a picture, pixels: `focal` if given, else of its EXIF data, else a guess.
 
-    Raises InputError where `focal` is not a positive number.
+    Raises InputError where `focal` is neither a number of pixels that a lens has nor text as `focal_pixels` reads it.
     """
-    if focal is not None and not (np.isfinite(focal) and focal > 0):
-        raise InputError(f"focal: expected a positive number of pixels, got {focal}")
     default = Camera.default(picture.width, picture.height)
-    known = picture.focal if focal is None else focal
-    return default if known is None else Camera(torch.tensor(float(known)), default.center)
+    if focal is None:
+        known = picture.focal
+    elif isinstance(focal, str):
+        known = focal_pixels(focal, picture.width, picture.height, picture.focal)
+    else:
+        known = number(focal)
+        if math.isnan(known):
+            raise InputError(f"focal: expected a number of pixels, or text such as '28mm', got {shown(focal)}")
+        known = _checked_focal(known, focal, "px", picture.width, picture.height)
+    return default if known is None else Camera(torch.tensor(known), default.center)
 
 
 def checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:
     """Boxes x0, y0, x1, y1 in pixels. Raises InputError where they are not that, or beside the picture."""
-    try:
-        values = torch.as_tensor(np.asarray(boxes, dtype=np.float32)).reshape(-1, 4)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"boxes: expected n rows of x0, y0, x1, y1 in pixels, got {boxes!r}") from error
+    values = torch.from_numpy(numbers(boxes, "boxes", "finite numbers, n rows of x0, y0, x1, y1 in pixels"))
+    if values.numel() == 0:
+        return values.new_zeros(0, 4)
+    values = values[None] if values.ndim == 1 else values
+    if values.ndim != 2 or values.shape[1] != 4:
+        raise InputError(f"boxes: expected n rows of x0, y0, x1, y1 in pixels, got shape {tuple(values.shape)}")
     x0, y0, x1, y1 = values.unbind(-1)
-    good = values.isfinite().all(-1) & (x1 > x0) & (y1 > y0)
+    # Nobody can be seen on less than a pixel.
+    good = (x1 - x0 >= 1) & (y1 - y0 >= 1) & (values.abs().amax(-1) <= _REACH * max(picture.width, picture.height))
     good &= (x1 > 0) & (y1 > 0) & (x0 < picture.width) & (y0 < picture.height)
     if not good.all():
         wrong = values[~good][0].tolist()
         raise InputError(
-            f"boxes: expected x0 < x1, y0 < y1 in pixels of the picture ({picture.width} x {picture.height}), "
-            f"got {wrong}; a box given as x, y, width, height is x, y, x + width, y + height"
+            f"boxes: expected x0 < x1, y0 < y1 in pixels of the picture ({picture.width} x {picture.height}), a pixel "
+            f"or more a side and at most {_REACH:g} pictures away, got {wrong}; a box given as x, y, width, height is "
+            "x, y, x + width, y + height"
         )
     return values
 
@@ -176,30 +416,41 @@ def checked_max_people(max_people: Any) -> int | None:
     """A number of people, or None for everybody. Raises InputError where it is neither."""
     if max_people is None:
         return None
-    if isinstance(max_people, bool) or not isinstance(max_people, Integral) or max_people < 1:
-        raise InputError(f"max_people: expected a whole number of 1 or more, or None for everybody, got {max_people!r}")
-    return int(max_people)
+    return whole(max_people, "max_people", ", or None for everybody")
 
 
 def checked_min_score(min_score: Any) -> float:
     """A probability. Raises InputError where it is none."""
-    if isinstance(min_score, bool) or not isinstance(min_score, Real) or not 0 < float(min_score) <= 1:
+    if not 0 < number(min_score) <= 1:
         raise InputError(
-            f"min_score: expected a probability above 0, up to 1, got {min_score!r}; lower finds more people, and more "
-            "who are none"
+            f"min_score: expected a probability above 0, up to 1, got {shown(min_score)}; lower finds more people, and "
+            "more who are none"
         )
-    return float(min_score)
+    return number(min_score)
 
 
-def checked_keypoints(keypoints: Any) -> Float[Tensor, "n 17 3"]:
-    """COCO-17 keypoints x, y (pixels), score (0 unknown .. 1). Raises InputError where they are not that."""
-    try:
-        values = torch.as_tensor(np.asarray(keypoints, dtype=np.float32))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"keypoints: expected an array (people, 17, 3), got {type(keypoints).__name__}") from error
-    if values.ndim != 3 or values.shape[1:] != (17, 3) or not values.isfinite().all():
+def checked_keypoints(keypoints: Any, picture: Picture) -> Float[Tensor, "n 17 3"] | None:
+    """COCO-17 keypoints x, y (pixels), score (0 unknown .. 1), all 0 where unknown; None where there are none.
+
+    Raises InputError where they are not that.
+    """
+    if keypoints is None:
+        return None
+    expected = "finite numbers (people, 17, 3) in COCO's order, x, y in pixels and a score"
+    values = torch.from_numpy(numbers(keypoints, "keypoints", expected))
+    if values.ndim != 3 or values.shape[1:] != (17, 3):
+        raise InputError(f"keypoints: expected {expected}, got shape {tuple(values.shape)}")
+    scores = values[..., 2]
+    if ((scores < 0) | (scores > 1)).any():
         raise InputError(
-            "keypoints: expected finite numbers (people, 17, 3) in COCO's order, x, y in pixels and a score, "
-            f"got shape {tuple(values.shape)}"
+            f"keypoints: expected scores in 0..1, got {float(scores.min()):g} to {float(scores.max()):g}; divide them "
+            "by the highest that there can be (COCO's visibilities 1 and 2 are score 1)"
+        )
+    values = values * (scores > 0)[..., None]
+    farthest = float(values[..., :2].abs().amax()) if len(values) else 0.0
+    if farthest > _REACH * max(picture.width, picture.height):
+        raise InputError(
+            f"keypoints: expected pixels of the picture ({picture.width} x {picture.height}), at most {_REACH:g} "
+            f"pictures away, got {farthest:g}; give keypoints that are unknown the score 0"
         )
     return values

@@ -11,20 +11,23 @@
 | `lifting-akhter` | joints | the same under pose-conditioned joint limits (Akhter & Black 2015) |
 | `lifting-zhou` | joints | lift from a convex start, fit a body (Zhou et al. 2016) |
 | `hmr` | the picture | regress, correcting the answer twice (Kanazawa et al. 2018) |
+| `omran` | part map | regress as the paper did: ResNet-50, 12 parts in colours, one camera (Omran et al. 2018) |
 | `pavlakos` | joints and silhouette | regress pose from the one, shape from the other (Pavlakos et al. 2018) |
 | `selfsup` | joints and silhouette | regress, then adapt the network to what is seen (Tung et al. 2017) |
 """
 
 from collections.abc import Callable
 
+from nbf.arguments import shown
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.nets.blocks import for_inference
+from nbf.nets.omran import Omran
 from nbf.networks import Networks
 from nbf.proxy.proxy import Rgb
 from nbf.proxy.segmented import Segmented
-from nbf.proxy.shown import PictureFeatures, joints_and_silhouette
+from nbf.proxy.shown import PictureFeatures, joints_and_silhouette, part_colours
 from nbf.solve.adapt import Adapt
 from nbf.solve.answer import Answer
 from nbf.solve.dense import smplify_dense
@@ -49,17 +52,21 @@ METHODS: dict[str, Callable[[Networks], Method]] = {
     "lifting-akhter": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_akhter)),
     "lifting-zhou": lambda networks: Method(segmented(networks), Lifting(networks.body, lift_zhou)),
     "hmr": lambda networks: Method(Rgb(), Answer(networks.hmr, picture_features(networks), networks.device)),
+    "omran": lambda networks: Method(segmented(networks), Answer(omran(networks), part_colours, networks.device)),
     "pavlakos": lambda networks: Method(
         segmented(networks), Answer(networks.pavlakos, joints_and_silhouette, networks.device)
     ),
     "selfsup": lambda networks: Method(segmented(networks), Adapt(networks.regressor, small(networks))),
 }
 
+BUNDLED = tuple(name for name in METHODS if name != "omran")
+"""Methods whose networks come along."""
+
 
 def method(name: str, networks: Networks) -> Method:
     """The method of a name. Raises InputError where there is none."""
-    if name not in METHODS:
-        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {shown(name)}")
     return METHODS[name](networks)
 
 
@@ -83,6 +90,21 @@ def corrected(networks: Networks) -> Solve:
     """The fitter's bodies, corrected by what their drawing and the part map differ by."""
     regress = Regress(networks.fitter, networks.device)
     return Feedback(regress, Doubted(networks.body, networks.doubt), small(networks))
+
+
+def omran(networks: Networks) -> Omran:
+    """The paper's own fitter. Raises InputError where nobody has trained one, or for another body."""
+    network = networks.omran
+    if network is None:
+        raise InputError(
+            "method: omran has no bundled weights; train it with `nbf train omran`, then give its folder as weights"
+        )
+    if network.shapes != networks.body.shape_count:
+        raise InputError(
+            f"method: expected an omran that was trained for {networks.body_name}, got one of a body with "
+            f"{network.shapes} components of shape; train it without --body"
+        )
+    return network
 
 
 def small(networks: Networks) -> BodyModel:

@@ -12,6 +12,7 @@ from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.hmr import Hmr
 from nbf.nets.locator import Locator
+from nbf.nets.omran import Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
@@ -35,6 +36,8 @@ class Networks:
     regressor: Regressor
     """What `selfsup` starts from: joints and silhouette -> body."""
     body: BodyModel
+    omran: Omran | None = None
+    """Whoever wants it trains it: its weights are too large to come along."""
     body_name: str = BODY
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the networks run; the body model and all results stay on the CPU."""
@@ -90,6 +93,6 @@ def _checked(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
         torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
     return checked

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from nbf.arguments import shown, whole
 from nbf.body.joints import JOINT_SETS
 from nbf.body.measure import MEASUREMENTS, measurement_jacobian
 from nbf.body.model import BodyModel, BodyOutput
@@ -21,7 +22,7 @@ from nbf.body.parts import MERGE
 from nbf.certainty import Certainty
 from nbf.errors import InputError
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix
-from nbf.pictures import Picture
+from nbf.pictures import Picture, check_size
 
 KINDS = {kind: len(names) for kind, names in JOINT_SETS.items()}
 """Joint sets, and how many joints each has; names and order in `nbf.body.joints`."""
@@ -40,9 +41,11 @@ class PartMap:
     crop: Crop
 
     def labels(self, width: int, height: int) -> UInt8[np.ndarray, "{height} {width}"]:
-        """The most likely part of each pixel of the picture; 0 outside of the crop."""
+        """The most likely part of each pixel of the picture; 0 outside of the crop. Raises InputError where no picture
+        has this size."""
         from nbf.render.parts import part_labels
 
+        check_size(whole(width, "width"), whole(height, "height"), "labels")
         return part_labels(self.probabilities, self.crop, width, height)
 
 
@@ -92,8 +95,8 @@ class Person:
 
     def joints_3d(self, kind: str = "smpl24") -> Float[Tensor, "k 3"]:
         """Joints in the camera frame, metres. `kind` is smpl24, coco17 or lsp14; raises InputError for any other."""
-        if kind not in KINDS:
-            raise InputError(f"joint kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise InputError(f"joint kind: expected one of {', '.join(KINDS)}, got {shown(kind)}")
         return self.body.keypoints(self.posed, kind)
 
     def joints_2d(self, kind: str = "smpl24") -> Float[Tensor, "k 2"]:
@@ -176,9 +179,10 @@ class People(Sequence[Person]):
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The meshes over the picture, nearer people in front, guessed parts hatched; the longer side is at most
-        `max_side` pixels."""
+        `max_side` pixels. Raises InputError where that is none."""
         from nbf.render.overlay import overlay
 
+        max_side = whole(max_side, "max_side")
         meshes = _vertices(self.persons), _faces(self.persons)
         return overlay(self.picture.pixels, *meshes, self.camera, max_side, _guessed(self.persons))
 

@@ -6,6 +6,8 @@ is said here, once, as an `InputError` that names the picture and the remedy; th
 
 import glob
 import math
+import os
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +19,16 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
 
+from nbf.arguments import first_line, is_masked, number, shown
+from nbf.arguments import path as checked_path
 from nbf.errors import InputError
 from nbf.files import written_names
 
 PictureLike: TypeAlias = Any
 """A path (str or Path), a numpy array, a PIL image or a torch tensor; see `read_picture`."""
+
+PATHS = (str, bytes, os.PathLike)
+"""What is a path and no picture."""
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
@@ -56,6 +63,16 @@ class Picture:
     name: str
     focal: float | None = None
 
+    def __post_init__(self) -> None:
+        pixels = self.pixels
+        right = isinstance(pixels, np.ndarray) and pixels.ndim == 3 and pixels.shape[2] == 3
+        if not right or pixels.dtype != np.uint8 or is_masked(pixels):
+            raise InputError(f"pixels: expected a numpy array (height, width, 3) of uint8, got {shown(pixels)}")
+        # Torch reads no array that runs backwards.
+        object.__setattr__(self, "pixels", np.ascontiguousarray(pixels))
+        if self.focal is not None and not 0 < number(self.focal) < math.inf:
+            raise InputError(f"focal: expected a positive number of pixels, got {shown(self.focal)}")
+
     @property
     def width(self) -> int:
         return self.pixels.shape[1]
@@ -69,27 +86,40 @@ def read_picture(source: PictureLike) -> Picture:
     """Any kind of picture -> upright RGB.
 
     Args:
-        source: a path; a PIL image; a numpy array (height, width), (height, width, 1 | 3 | 4) of uint8 or uint16; or a
-            torch tensor (1 | 3 | 4, height, width), uint8 or floating point in [0, 1]. Four channels are RGB and
-            opacity; what is transparent becomes white.
+        source: a path (str, bytes or os.PathLike); a PIL image; a numpy array (height, width), (height, width, 1 | 3 |
+            4) of uint8 or uint16; or a torch tensor (1 | 3 | 4, height, width), uint8 or floating point in [0, 1]. Four
+            channels are RGB and opacity; what is transparent becomes white.
 
     Raises:
         InputError: the file is missing, damaged, too small, too large or not a picture.
     """
     if isinstance(source, Picture):
+        check_size(source.width, source.height, source.name)
         return source
-    if isinstance(source, str | Path):
-        return _read_file(Path(source))
+    if isinstance(source, PATHS):
+        return _read_file(checked_path(source, "picture"))
     if isinstance(source, Image.Image):
-        return _from_pil(source, getattr(source, "filename", "") or "image")
+        return _from_image(source)
     if isinstance(source, np.ndarray):
         return _from_array(source, "array")
-    if hasattr(source, "detach") and hasattr(source, "cpu"):
+    if is_tensor(source):
         return _from_tensor(source)
     raise InputError(
         f"picture: expected a path, a numpy array, a PIL image or a torch tensor, got {type(source).__name__}; "
         "for several pictures call predict_many"
     )
+
+
+def is_one_picture(source: Any) -> bool:
+    """Whether it is a path or a picture, not several of them."""
+    if isinstance(source, np.ndarray) or is_tensor(source):
+        return source.ndim in (2, 3)
+    return isinstance(source, (*PATHS, Image.Image, Picture))
+
+
+def is_tensor(source: Any) -> bool:
+    """Whether it is a tensor of torch, which is not imported to find out."""
+    return "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor)
 
 
 def find_photos(patterns: Iterable[str | Path]) -> list[Path]:
@@ -152,74 +182,102 @@ def _read_file(path: Path) -> Picture:
         ) from error
 
 
+def _from_image(image: Image.Image) -> Picture:
+    name = str(getattr(image, "filename", "") or "image")
+    try:
+        return _from_pil(image, name)
+    except InputError:
+        raise
+    # Files are decoded only now, perhaps after they were closed; for what is raised then see `_read_file`.
+    except Exception as error:
+        raise InputError(f"{name}: cannot be decoded ({error}); pass an image that is open and whole") from error
+
+
 def _from_pil(image: Image.Image, name: str) -> Picture:
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(
-            name, f"{image.width} x {image.height} = {image.width * image.height / 1e6:.0f} megapixels, over"
-        )
+    check_size(image.width, image.height, name)
     exif = image.getexif()
     focal = _focal_pixels(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm), image.size)
     image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
         pixels = _sixteen_to_eight(np.asarray(image))
-        return _checked(np.repeat(pixels[..., None], 3, axis=-1), name, focal)
+        return Picture(np.repeat(pixels[..., None], 3, axis=-1), name, focal)
     if image.mode == "F":
         raise InputError(f"{name}: floating-point picture (mode F); save it with 8 or 16 bits a channel")
+    if image.mode in ("LAB", "La"):
+        raise InputError(f"{name}: a picture of mode {image.mode}, which Pillow turns into no other; save it as RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     # np.array copies: the pixels outlive the file, and Pillow's own buffer is read-only.
-    return _checked(np.array(image.convert("RGB")), name, focal)
+    return Picture(np.array(image.convert("RGB")), name, focal)
 
 
 def _from_array(array: np.ndarray, name: str) -> Picture:
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
-        hint = (
-            "; move the channels last: array.transpose(1, 2, 0)" if array.ndim == 3 and array.shape[0] in (1, 3) else ""
-        )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (1, 3, 4)):
+        hint = ""
+        if array.ndim == 3 and array.shape[0] in (1, 3):
+            hint = "; move the channels last: array.transpose(1, 2, 0)"
+        elif array.ndim == 4:
+            hint = "; for several pictures call predict_many"
         raise InputError(
             f"{name}: expected shape (height, width, 1 | 3 | 4) or (height, width), got {array.shape}{hint}"
         )
-    if array.dtype == np.uint16:
-        array = _sixteen_to_eight(array)
-    if array.dtype != np.uint8:
+    # Before anything is copied: broadcasting makes endless arrays of nothing.
+    check_size(array.shape[1], array.shape[0], name)
+    if is_masked(array):
+        raise InputError(f"{name}: some pixels are masked; say what colour they have: array.filled(255) is white")
+    if array.dtype not in (np.uint8, np.uint16, np.dtype(np.uint16).newbyteorder()):
         raise InputError(
             f"{name}: expected uint8 values 0..255, got {array.dtype}; convert: (array * 255).round().astype('uint8') "
-            "if its values lie in [0, 1]"
+            "if its values lie in [0, 1], array.astype('uint8') if in 0..255"
         )
+    # Kinds of array have rules of their own: a third axis crashes np.matrix.
+    array = np.asarray(array)
+    array = array[..., None] if array.ndim == 2 else array
+    if array.dtype != np.uint8:
+        array = _sixteen_to_eight(array)
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)
     elif array.shape[-1] == 4:
         opacity = array[..., 3:].astype(np.float32) / 255
         array = (array[..., :3] * opacity + 255 * (1 - opacity)).round().astype(np.uint8)
     # A copy: the result stays what it was when the caller goes on using the array.
-    return _checked(array.copy(order="C"), name, None)
+    return Picture(array.copy(order="C"), name)
 
 
 def _from_tensor(tensor: Any) -> Picture:
-    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
-        raise InputError(f"tensor: expected shape (1 | 3 | 4, height, width), got {tuple(tensor.shape)}")
-    array = tensor.detach().cpu()
-    if tensor.is_floating_point():
-        array = array.float().numpy()
-        if array.size and not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
+    try:
+        shape = tuple(tensor.shape)
+        if len(shape) != 3 or shape[0] not in (1, 3, 4):
+            hint = "; for several pictures call predict_many" if len(shape) == 4 else ""
+            raise InputError(f"tensor: expected shape (1 | 3 | 4, height, width), got {shape}{hint}")
+        check_size(shape[2], shape[1], "tensor")
+        values = tensor.detach().cpu()
+        array = (values.float() if values.is_floating_point() else values).numpy()
+    except InputError:
+        raise
+    # Tensors without plain values (sparse, nested, quantised, meta, on a device that is gone) raise whatever they do.
+    except Exception as error:
+        raise InputError(
+            f"tensor: expected a dense tensor with values, got {shown(tensor)} that has none to read "
+            f"({first_line(error)}); try to_dense(), dequantize() or clone()"
+        ) from error
+    if array.dtype == np.float32:
+        if not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):
             raise InputError(
                 f"tensor: expected floating-point values in [0, 1], got {array.min():.3g} .. {array.max():.3g}; "
                 "undo any mean and standard deviation, or pass uint8"
             )
         array = (array.clip(0, 1) * 255).round().astype(np.uint8)
-    else:
-        array = array.numpy()
     return _from_array(array.transpose(1, 2, 0), "tensor")
 
 
-def _checked(pixels: np.ndarray, name: str, focal: float | None) -> Picture:
-    height, width = pixels.shape[:2]
+def check_size(width: int, height: int, name: str) -> None:
+    """Raises InputError where pictures of so many pixels are too small or too large."""
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{name}: {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels a side")
-    return Picture(pixels, name, focal)
+    if width * height > MAX_PIXELS:
+        raise _too_large(name, f"{width} x {height} = {width * height / 1e6:.0f} megapixels, over")
 
 
 def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:

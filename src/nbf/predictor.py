@@ -1,6 +1,7 @@
 """The whole line, picture -> people, top to bottom in `Predictor.predict`: locate, see, solve, people."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,18 +13,23 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from nbf.arguments import path as checked_path
+from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import Certainty
 from nbf.errors import InputError, NbfError
 from nbf.geometry import Camera, Crop
 from nbf.known import (
     NOTHING,
+    Facts,
     Gaussian,
     Known,
     checked_boxes,
     checked_keypoints,
+    checked_known,
     checked_max_people,
     checked_min_score,
+    known_of,
     picture_camera,
 )
 from nbf.locate import locate
@@ -34,7 +40,7 @@ from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
 from nbf.people import PartMap, People, Person
-from nbf.pictures import Picture, PictureLike, find_photos, read_picture
+from nbf.pictures import PATHS, Picture, PictureLike, find_photos, is_one_picture, read_picture
 from nbf.proxy.keypoint_files import match_boxes
 from nbf.proxy.part_files import connected_to, part_shares
 from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, silhouette
@@ -49,9 +55,16 @@ log = logging.getLogger(__name__)
 # Variance of betas, in squared standard deviations, that is left of a shape which several photos share.
 _SHARED = 1e-4
 
+# OpenMP's threads do not come along into a forked process, where the first work shared among them would wait for them
+# for ever; alone, a process needs none.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 
 def load(weights: str | Path | None = None, method: str = "nbf", device: str | torch.device = "cpu") -> "Predictor":
     """Networks and body model, ready to predict.
+
+    Processes forked afterwards (gunicorn's workers, multiprocessing's) predict as well, on one thread each.
 
     Args:
         weights: a folder with weights that you trained, which replace the bundled ones; `Networks.load`.
@@ -62,7 +75,7 @@ def load(weights: str | Path | None = None, method: str = "nbf", device: str | t
         ModelFileError: a file is missing or damaged.
         InputError: there is no such method or device.
     """
-    networks = Networks.load(weights, device)
+    networks = Networks.load(None if weights is None else checked_path(weights, "weights"), device)
     return Predictor(networks, method_of(method, networks))
 
 
@@ -85,8 +98,8 @@ class Predictor:
         boxes: Any = None,
         min_score: float = LIKELY,
         max_people: int | None = None,
-        focal: float | None = None,
-        known: Known = NOTHING,
+        focal: float | str | None = None,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
@@ -99,10 +112,12 @@ class Predictor:
                 gets a body; of people who are located, `nbf.suppression` leaves some out.
             min_score: locate only who is a person with at least this probability.
             max_people: keep only so many, the surest first.
-            focal: focal length in pixels. Otherwise from EXIF, else the picture's diagonal.
-            known: what is known of the people.
-            keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score; each set goes to the person
-                on whom it lies.
+            focal: focal length in pixels, or text such as "28mm" (`nbf.known.focal_pixels`). Otherwise from EXIF, else
+                the picture's diagonal.
+            known: what is known of the people: `Known`, `Facts` of everybody, or a list of `Facts`, each with a box of
+                whom it is about, or in the order of `boxes`.
+            keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score 0..1; each set goes to the
+                person on whom it lies.
             parts: (height, width) labels 0..24 of `nbf.body.parts` to believe instead of the segmenter's.
 
         Raises:
@@ -112,18 +127,23 @@ class Predictor:
         camera = picture_camera(picture, focal)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
+        boxes = None if boxes is None else checked_boxes(boxes, picture)
+        known = checked_known(known)
+        keypoints = checked_keypoints(keypoints, picture)
         if boxes is None:
             found, scores, proxy = self._likely(image, camera, min_score)
         else:
-            found = checked_boxes(boxes, picture)
+            found = boxes
             scores, proxy = torch.ones(len(found)), self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
-        people, most, start = People((), picture, camera), len(found) if max_people is None else max_people, 0
+        told = known_of(known, found, ordered=boxes is not None)
+        people, start = People((), picture, camera), 0
+        most = len(found) if max_people is None else min(max_people, len(found))
         # In turns, as located people who turn out to be somebody twice make room for others.
         while start < len(found) and len(people) < most:
             turn = slice(start, start + most - len(people))
             start, crops = turn.stop, Crop.from_boxes(found[turn], INPUT_SIZE)
             seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
-            fit = self.method.solve(seen, known)
+            fit = self.method.solve(seen, told.of(turn, len(found)))
             more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
             people = People(people.persons + more.persons, picture, camera)
             if boxes is None:
@@ -144,33 +164,50 @@ class Predictor:
         log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
         return found[once], scores[once], proxy[once]
 
-    def predict_many(self, pictures: Iterable[str | Path], **options: Any) -> Iterator[tuple[Path, People | NbfError]]:
-        """Each picture file with its people, or with the error that says why there are none; one bad file stops nobody.
+    def predict_many(
+        self, pictures: PictureLike | Iterable[PictureLike], **options: Any
+    ) -> Iterator[tuple[Any, People | NbfError]]:
+        """Each picture with its people, or with the error that says why there are none; one bad picture stops nobody.
+
+        Pictures are taken one by one as their people are asked for, and no longer kept then.
 
         Args:
-            pictures: files, folders and globs.
+            pictures: files, folders and globs, each file predicted once; arrays, PIL images and tensors; any of them
+                mixed. One alone will do, too; arrays and tensors with four axes are many.
             options: as in `predict`.
+
+        Yields:
+            The `Path` of a file, otherwise the picture as it was given; and its people.
+
+        Raises:
+            InputError: `pictures` is neither a picture nor several.
         """
-        for path in find_photos(pictures):
+        for source in _sources(pictures):
             try:
-                yield path, self.predict(path, **options)
+                yield source, self.predict(source, **options)
             except NbfError as error:
-                yield path, error
+                yield source, error
 
     @torch.no_grad()
     def refit(
         self,
         people: People,
         *,
-        focal: float | None = None,
-        known: Known = NOTHING,
+        focal: float | str | None = None,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: UInt8[np.ndarray, "h w"] | None = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
         Results do not keep surface coordinates; methods go without.
+
+        Raises:
+            InputError: an argument cannot be used; says why and what to do.
         """
+        if not isinstance(people, People):
+            raise InputError(f"people: expected what predict or load_people gave, got {shown(people)}")
+        known, keypoints = checked_known(known), checked_keypoints(keypoints, people.picture)
         if not people:
             return people
         camera = people.camera if focal is None else picture_camera(people.picture, focal)
@@ -188,7 +225,7 @@ class Predictor:
         )
         scores = torch.tensor([person.score for person in people])
         seen = _told(proxy, boxes, crops, keypoints, parts)
-        fit = self.method.solve(seen, known)
+        fit = self.method.solve(seen, known_of(known, boxes, ordered=True))
         return self.people(people.picture, camera, boxes, scores, crops, seen, fit)
 
     @torch.no_grad()
@@ -198,8 +235,11 @@ class Predictor:
         Each photo's betas count as much as they are sure (the product of Gaussians).
 
         Raises:
-            InputError: the method does not say how sure it is.
+            InputError: the method does not say how sure it is, or an argument cannot be used.
         """
+        if not isinstance(photos, list | tuple) or not all(isinstance(people, People) for people in photos):
+            raise InputError(f"photos: expected a list of what predict gave, one of each photo, got {shown(photos)}")
+        known = known_of(checked_known(known), torch.zeros(1, 4), ordered=True)
         singles = [people[:1] for people in photos]
         sure = [person for people in singles for person in people]
         if not sure:
@@ -296,8 +336,38 @@ def _camera(camera: Camera, crops: Crop) -> Camera:
     return crops.camera(camera).scaled(1 / crops.resolution)
 
 
+def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureLike]:
+    """One picture after the other, files as paths and each once."""
+    if is_one_picture(pictures):
+        pictures = [pictures]
+    try:
+        several = iter(pictures)
+    except TypeError:
+        raise InputError(
+            f"pictures: expected a picture, a folder, a pattern or a sequence of them, got {shown(pictures)}"
+        ) from None
+    done: set[str] = set()
+    for picture in several:
+        if not isinstance(picture, PATHS):
+            yield picture
+            continue
+        try:
+            pattern = checked_path(picture, "picture")
+        except InputError:
+            yield picture  # to be refused in its turn
+            continue
+        for path in find_photos([pattern]):
+            if (real := os.path.realpath(path)) not in done:
+                done.add(real)
+                yield path
+
+
 def _told(
-    proxy: Proxy, boxes: Float[Tensor, "n 4"], crops: Crop, keypoints: Any, parts: UInt8[np.ndarray, "h w"] | None
+    proxy: Proxy,
+    boxes: Float[Tensor, "n 4"],
+    crops: Crop,
+    keypoints: Float[Tensor, "k 17 3"] | None,
+    parts: UInt8[np.ndarray, "h w"] | None,
 ) -> Proxy:
     """With what somebody gave beside, or in place of, what was seen of n people."""
     if parts is not None and proxy.parts is not None and len(boxes):
@@ -310,7 +380,6 @@ def _told(
     if keypoints is None:
         return proxy
     marked = torch.zeros(len(boxes), 17, 3)
-    keypoints = checked_keypoints(keypoints)
     for index, person in enumerate(match_boxes(keypoints, boxes)):
         if person is not None:
             marked[person] = keypoints[index]

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from strangers import as_called, as_made
 from torch import nn
 
 import nbf
+from nbf import networks as networks_module
 from nbf import predictor as predictor_module
 from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
@@ -196,6 +198,91 @@ def test_bad_boxes_are_refused(predictor, photo, boxes):
 def test_bad_focal_lengths_are_refused(predictor, photo, focal):
     with pytest.raises(InputError, match="focal"):
         predictor.predict(photo, focal=focal)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"focal": "wide"}, "focal: expected something like 28mm"),
+        ({"focal": 1e300}, "focal: expected 5mm to 2000mm"),
+        ({"known": {"height": 1.8}}, "known: expected nbf.Known"),
+        ({"known": Known(height=torch.tensor([1.8, 1.5]))}, "height: expected one where people are yet to be located"),
+        ({"known": Known(height=torch.tensor([1.8, 1.5, 1.2])), "boxes": BOXES}, "each of 2 people, got 3"),
+        ({"known": Known(shape=(torch.zeros(3), torch.eye(3)))}, "shape: expected .* betas, got those of 3"),
+        ({"keypoints": torch.full((1, 17, 3), 2.0)}, "keypoints: expected scores in 0..1"),
+        ({"max_people": 1.5}, "max_people: expected a whole number"),
+        ({"min_score": "high"}, "min_score: expected a probability"),
+    ],
+)
+def test_arguments_are_refused_by_name(predictor, photo, wrong, words):
+    with pytest.raises(InputError, match=words):
+        as_called(Predictor.predict, predictor, photo, **wrong)
+
+
+def test_later_steps_refuse_by_name_as_well(predictor, photo):
+    people = predictor.predict(photo, boxes=BOXES[:1])
+    for wrong in (None, people[0], [people[0]], "people"):
+        with pytest.raises(InputError, match="people: expected what predict or load_people gave"):
+            as_called(Predictor.refit, predictor, wrong)
+        with pytest.raises(InputError, match="photos: expected a list of what predict gave"):
+            as_called(Predictor.share_shape, predictor, wrong)
+    for options, words in (({"known": {}}, "known: expected"), ({"focal": "wide"}, "focal: expected")):
+        with pytest.raises(InputError, match=words):
+            as_called(Predictor.refit, predictor, people, **options)
+
+
+@pytest.mark.parametrize("wrong", [7, ["nbf"], b"nbf", np.zeros(3)])
+def test_loading_refuses_by_name(networks, wrong):
+    with pytest.raises(InputError, match="method: expected one of nbf"):
+        as_called(method, wrong, networks)
+    with pytest.raises(InputError, match=r"device: .* cannot be used here"):
+        as_called(networks_module._checked, wrong)
+    if not isinstance(wrong, bytes):
+        with pytest.raises(InputError, match="weights: expected a path"):
+            as_called(nbf.load, weights=wrong)
+
+
+def test_the_lens_may_be_told_in_millimetres(predictor, photo):
+    people = predictor.predict(photo, focal="28mm", boxes=BOXES[:1])
+    assert float(people.camera.focal) == pytest.approx(250 * 28 / 43.2666, rel=1e-4)
+    assert float(predictor.refit(people, focal="50mm").camera.focal) == pytest.approx(250 * 50 / 43.2666, rel=1e-4)
+
+
+def test_heights_belong_to_boxes(networks, photo):
+    """Each to its own, whatever `max_people` leaves of them."""
+    told = []
+
+    class Told(_Flat):
+        def __call__(self, proxy, known):
+            heights = known.heights(len(proxy))
+            assert heights is not None
+            told.append(heights.tolist())
+            return super().__call__(proxy, known)
+
+    predictor = Predictor(networks, Method(Rgb(), Told(networks.body.shape_count)))
+    known = as_made(Known, height=[1.75, 1.5])
+    predictor.predict(photo, boxes=BOXES, known=known)
+    predictor.predict(photo, boxes=BOXES, known=known, max_people=1)
+    predictor.predict(photo, boxes=BOXES, known=Known(height=1.25))
+    assert told == [[1.75, 1.5], [1.75], [1.25, 1.25]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"boxes": [[10, 10, 11, 11]]},
+        {"boxes": [[-1900, -1900, 1900, 1900]]},
+        {"boxes": [[149, 199, 151, 1900]]},
+        {"keypoints": torch.full((1, 17, 3), 1e38) * torch.tensor([1.0, 1, 0])},
+        {"keypoints": torch.cat([torch.full((3, 17, 2), 60.0), torch.ones(3, 17, 1)], dim=2)},
+        {"keypoints": torch.cat([torch.full((1, 17, 2), 1e-38), torch.full((1, 17, 1), 1e-38)], dim=2)},
+        {"max_people": 10**30},
+    ],
+)
+def test_extremes_give_finite_bodies(predictor, photo, given):
+    for person in predictor.predict(photo, **({"boxes": BOXES[:1]} | given)):
+        assert person.vertices.isfinite().all()
+        assert person.certainty.shape_covariance.isfinite().all()
 
 
 def test_the_result_keeps_its_own_pixels(predictor, photo):

@@ -1,5 +1,9 @@
 """Whatever a user calls a picture becomes upright RGB, or one clear error that names it."""
 
+import io
+import os
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -154,6 +158,153 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path, side):
 def test_bad_values_are_refused(value):
     with pytest.raises(InputError):
         read_picture(value)
+
+
+class Named(os.PathLike):
+    """What has a path besides `pathlib`."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+def test_paths_of_all_kinds_are_paths(photo, tmp_path):
+    path = str(tmp_path / "a.png")
+    Image.fromarray(photo).save(path)
+    for kind in (path.encode(), Named(path), Named(path.encode())):
+        np.testing.assert_array_equal(read_picture(kind).pixels, photo)
+    for none in (Named(7), "", b"", "a\0b.png"):
+        with pytest.raises(InputError, match="picture: expected a path"):
+            read_picture(none)
+
+
+def test_arrays_of_all_kinds_are_their_values(photo, tmp_path):
+    mapped = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, photo.shape)
+    mapped[:] = photo
+    locked = photo.copy()
+    locked.setflags(write=False)
+    deep = photo.astype(np.uint16) * 257
+    for array in (
+        mapped,
+        locked,
+        np.asfortranarray(photo),
+        photo[::-1, ::-1].copy()[::-1, ::-1],
+        photo.view(np.recarray),
+        np.ma.masked_array(photo),
+        deep.astype(">u2"),
+        deep.astype("<u2"),
+    ):
+        pixels = read_picture(array).pixels
+        np.testing.assert_array_equal(pixels, photo)
+        assert type(pixels) is np.ndarray
+        assert pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_matrices_are_grey_pictures(photo, deep):
+    """A matrix has two axes whatever one does, and crashes Python when it is given a third."""
+    grey = photo[..., 0]
+    matrix = (grey.astype(np.uint16) * 257 if deep else grey).view(np.matrix)
+    np.testing.assert_array_equal(read_picture(matrix).pixels, np.repeat(grey[..., None], 3, axis=-1))
+
+
+def test_masks_are_not_left_out(photo):
+    with pytest.raises(InputError, match=r"array: some pixels are masked.*array\.filled\(255\)"):
+        read_picture(np.ma.masked_array(photo, photo > 200))
+
+
+@pytest.mark.parametrize("kind", ["?", "i8", "f4", "c8", "M8[s]", "U1", "O", "u1,u1"])
+def test_arrays_of_other_values_are_refused(kind):
+    with pytest.raises(InputError, match="array: expected uint8 values"):
+        read_picture(np.zeros((40, 30), kind))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        np.broadcast_to(np.uint8(0), (90_000, 90_000, 3)),
+        np.broadcast_to(np.float64(0), (90_000, 90_000)),
+        np.ma.masked_array(np.broadcast_to(np.uint8(0), (90_000, 90_000, 4))),
+        np.broadcast_to(np.uint16(0), (2, 100_000_000)),
+        torch.zeros(1).expand(3, 90_000, 90_000),
+        torch.zeros(1, dtype=torch.uint8).expand(3, 90_000, 90_000),
+    ],
+)
+def test_too_large_arrays_are_refused_before_they_are_copied(source):
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"megapixels|too small"):
+            read_picture(source)
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_tensors_of_all_kinds_are_their_values(photo):
+    tensor = torch.from_numpy(photo).permute(2, 0, 1)
+    for kind in (
+        (tensor / 255.0).requires_grad_(),
+        torch.nn.Parameter(tensor / 255.0),
+        (tensor / 255.0).double(),
+        tensor.contiguous().flip(2).flip(2),
+        tensor.to(torch.uint16) * 257,
+    ):
+        np.testing.assert_array_equal(read_picture(kind).pixels, photo)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to_mkldnn(),
+        lambda tensor: torch.quantize_per_tensor(tensor, 0.01, 0, torch.quint8),
+        lambda tensor: torch.nested.as_nested_tensor([tensor]),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: tensor.to(torch.complex64).conj(),
+        lambda tensor: tensor[:, :0],
+        lambda tensor: tensor > 0,
+    ],
+)
+def test_tensors_without_plain_values_are_refused(change):
+    with pytest.raises(InputError, match=r"tensor: (expected|30 x 0)"):
+        read_picture(change(torch.zeros(3, 40, 30)))
+
+
+@pytest.mark.parametrize("mode", ["HSV", "PA", "RGBX", "RGBa", "I;16", "I;16B", "I;16L"])
+def test_rare_pillow_modes_become_rgb(mode):
+    assert read_picture(Image.new(mode, (30, 40))).pixels.shape == (40, 30, 3)
+
+
+@pytest.mark.parametrize("mode", ["LAB", "La", "F"])
+def test_pillow_modes_that_nothing_turns_into_rgb_are_refused(mode):
+    with pytest.raises(InputError, match=f"image: .*mode {mode}.*save it"):
+        read_picture(Image.new(mode, (30, 40)))
+
+
+def test_images_that_cannot_be_decoded_any_more_are_refused(photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    for image, name in ((closed, "a.png"), (Image.open(io.BytesIO(whole[: len(whole) // 2])), "image")):
+        with pytest.raises(InputError, match=f"{name}: cannot be decoded .*open and whole"):
+            read_picture(image)
+    for size in ((0, 0), (0, 40), (30, 0)):
+        with pytest.raises(InputError, match="too small"):
+            read_picture(Image.new("RGB", size))
+
+
+def test_pictures_that_are_made_by_hand_are_checked(photo):
+    made = pictures.Picture(photo[:, ::-1], "made")
+    assert torch.from_numpy(made.pixels).shape == photo.shape
+    with pytest.raises(InputError, match="focal: expected a positive number"):
+        pictures.Picture(photo, "made", focal=-1.0)
+    with pytest.raises(InputError, match="too small"):
+        read_picture(pictures.Picture(photo[:8], "made"))
 
 
 def test_find_photos_takes_files_folders_and_globs_once_each(tmp_path):

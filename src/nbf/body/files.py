@@ -7,6 +7,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from nbf.arguments import path as checked_path
+from nbf.arguments import shown
 from nbf.body.model import BodyData, BodyModel
 from nbf.body.smpl import read_smpl
 from nbf.errors import ModelFileError
@@ -23,13 +25,14 @@ def load_body(name_or_path: str | Path = "anny24", detail: Literal["full", "smal
     `name_or_path` is `anny24` (bundled; `detail` picks 12,488 or 1,164 vertices), a `.safetensors` file of the same
     layout, or an SMPL file (`.npz` or `.pkl`, as its licence-holder hands it out; one level of detail only).
 
-    Raises ModelFileError where the file is missing, damaged, unsafe or of an unknown kind.
+    Raises ModelFileError where the file is missing, damaged, unsafe or of an unknown kind, and InputError where
+    `name_or_path` is no path.
     """
-    if str(name_or_path) in BUNDLED:
-        if detail not in ("full", "small"):
-            raise ModelFileError(f"body detail: expected 'full' or 'small', got {detail!r}")
+    if isinstance(name_or_path, str | Path) and str(name_or_path) in BUNDLED:
+        if not isinstance(detail, str) or detail not in ("full", "small"):
+            raise ModelFileError(f"body detail: expected 'full' or 'small', got {shown(detail)}")
         return BodyModel(read_bundled(ASSETS / f"{name_or_path}_{detail}.safetensors"))
-    path = Path(name_or_path)
+    path = checked_path(name_or_path, "name_or_path")
     if not path.is_file():
         raise ModelFileError(
             f"{path}: no such body model file; expected one of {', '.join(BUNDLED)} or the path of an SMPL .npz or .pkl"

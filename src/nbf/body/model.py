@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from nbf.arguments import shown
 from nbf.body.joints import LEVELS, PARENTS
 from nbf.errors import InputError
 
@@ -117,8 +118,14 @@ class BodyModel(nn.Module):
         are the world's in the T-pose; the root turns about the pelvis joint of the shape (SMPL). `translation` is
         added last.
 
-        Raises InputError where the number of shape components is not the model's.
+        Raises InputError where the number of shape components is not the model's, or an argument has another shape.
         """
+        for name, value, ends in (("rotations", rotations, (24, 3, 3)), ("translation", translation, (3,))):
+            if not all(isinstance(given, Tensor) for given in (betas, value)) or value.shape != betas.shape[:-1] + ends:
+                raise InputError(
+                    f"{name}: expected tensors (*batch, {', '.join(map(str, ends))}) beside betas (*batch, s), got "
+                    f"{shown(value)} beside {shown(betas)}"
+                )
         if betas.shape[-1] != self.shape_count:
             raise InputError(
                 f"betas: expected {self.shape_count} shape components in the last dimension, got {betas.shape[-1]}; "

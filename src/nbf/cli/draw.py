@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 class Arguments:
     """Draw people into packs: dressed ones, whose pictures the segmenter looks at; dressed ones with the pictures
     themselves, for baselines and experiments; dressed or naked ones by their true part maps alone; skeletons without
-    any map; or crops of photos as the segmenter sees them: those that `nbf fit-photos` has fitted, or (snapshots) all
-    with labelled keypoints."""
+    any map; or crops of photos as the segmenter sees them: those that `nbf fit-photos` has fitted, (snapshots) all with
+    labelled keypoints, or (sets) people of data sets whose bodies are known."""
 
-    kind: Literal["dressed", "pictures", "labels", "bare", "skeletons", "photos", "snapshots"] = "dressed"
-    """All but `dressed` and `pictures` belong in a folder of their own name in that of the dressed ones."""
+    kind: Literal["dressed", "pictures", "labels", "bare", "skeletons", "photos", "snapshots", "sets"] = "dressed"
+    """All but `dressed` and `pictures` belong in a folder of their own name in that of the dressed ones; `sets` in
+    `photos`."""
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("runs/cache/people")
     """Folder of the packs. A pack that is already there is not drawn again."""
@@ -40,6 +41,10 @@ class Arguments:
     """Free views, clutter and things in front, or one person in a plain room: the tracks of `nbf evaluate`."""
     split: Literal["train", "test"] = "train"
     """Poses, clothes, skins and backgrounds to train with, or those held out."""
+    sets: tuple[str, ...] = ()
+    """Data sets, NAME:FOLDER or NAME:FOLDER@SHARE of the people."""
+    bodies: tuple[Path, ...] = ()
+    """Files of `nbf data bodies`: bodies for the people of these sets."""
     threads: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Processor threads."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -77,8 +82,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
     """What draws the next BATCH people, and the generator that it draws from."""
+    import torch
     from torch import Generator
 
+    from nbf.body.files import load_body
     from nbf.data.fits import RealFits
     from nbf.data.pack import load_photos
     from nbf.nets.blocks import for_inference
@@ -87,6 +94,7 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
     from nbf.synth.sampler import Sampler
     from nbf.synth.tracks import CONFIGS
     from nbf.train import drawing
+    from nbf.train.labelled import SetsConfig, open_sets
 
     segmenter = for_inference(load_kind(given.segmenter or "segmenter", Segmenter)).to(given.device)
     if given.kind in ("photos", "snapshots"):
@@ -98,6 +106,12 @@ def _source(given: Arguments) -> "tuple[Callable[[], Batch], Generator]":
             return lambda: drawing.draw_snapshots(photos, segmenter, BATCH, generator), generator
         fits = RealFits.load(given.cache / "real_fits.npz", photos).to(given.device)
         return lambda: drawing.draw_photos(photos, fits, segmenter, BATCH, generator), generator
+    if given.kind == "sets":
+        config, generator = SetsConfig(given.sets, given.bodies, given.split), Generator()
+        sets = open_sets(config, BATCH, load_body("anny24", "small"), needs="body")
+        if sum(count for _, count in sets) != BATCH:
+            raise DataError(f"--sets: expected shares that sum to one, got {', '.join(given.sets) or 'none'}")
+        return lambda: drawing.draw_labelled(sets, segmenter, torch.device(given.device), generator), generator
     sampler = Sampler.load(given.cache, given.split, device=given.device, config=CONFIGS[given.track])
     if given.kind != "dressed":
         draw = {

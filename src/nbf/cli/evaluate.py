@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from nbf.errors import DataError, InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nbf.body.model import BodyModel
     from nbf.evaluate.sheet import Entry
     from nbf.networks import Networks
     from nbf.predictor import Predictor
@@ -30,12 +32,23 @@ _TRUTHS = {
 class Arguments:
     """Measure the networks on people that training never saw, and print a table; docs/benchmark.md says what of.
 
-    The benchmark's people come with the repository. Photos need the shared folder.
+    The benchmark's people come with the repository. Photos need the shared folder, data sets a folder of yours.
     """
 
-    data: Literal["bench:studio", "bench:wild", "real", "photos"] = "bench:wild"
-    """A track of nbf-bench; street photos of the val split, in the labelled boxes; or photos of varied poses, from
-    picture to mesh, against human labels."""
+    data: Annotated[str, tyro.conf.arg(metavar="NAME")] = "bench:wild"
+    """A track of nbf-bench (bench:studio, bench:wild); street photos of the val split, in the labelled boxes (real);
+    photos of varied poses, from picture to mesh, against human labels (photos); or a data set, NAME:FOLDER, under a
+    protocol."""
+    protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """How a data set is measured, a name in docs/datasets.md."""
+    smpl: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """SMPL's neutral model, of which labels are parameters; likewise --smpl-female, --smpl-male."""
+    smpl_female: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """The same, female."""
+    smpl_male: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """The same, male."""
+    regressor: Annotated[Path | None, tyro.conf.arg(metavar="NPY", help_behavior_hint="")] = None
+    """J_regressor_h36m.npy, by which joints are read off SMPL's meshes."""
     n: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
     """How many, from the first on; of photos of varied poses, so many of each set."""
     proxy: Literal["rgb", "true-parts", "true-joints", "true-joints-silhouette"] = "rgb"
@@ -66,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = tyro.cli(Arguments, prog="nbf evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
-    measure = {"real": _real, "photos": _photos}.get(given.data, _bench)
+    measure = {"real": _real, "photos": _photos}.get(given.data, _field if given.protocol else _bench)
     report, entries, faces = measure(given)
     title = f"{given.data}, proxy {given.proxy}"
     _print(report, title)
@@ -88,7 +101,12 @@ def main(arguments: Sequence[str]) -> int:
 def _check(given: Arguments) -> None:
     if given.n is not None and given.n < 1:
         raise InputError(f"--n: expected 1 or more, got {given.n}")
-    real = given.data in ("real", "photos")
+    sets = ("bench:studio", "bench:wild", "real", "photos")
+    if (given.data in sets) == (given.protocol is not None):
+        raise InputError(
+            f"--data {given.data}: expected one of {', '.join(sets)}, or NAME:FOLDER of a data set and its --protocol"
+        )
+    real = given.data in ("real", "photos") or given.protocol is not None
     if real and given.proxy != "rgb":
         raise InputError(f"--proxy {given.proxy}: nobody knows them in real photos; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
@@ -129,6 +147,41 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
             reliability_plot(result.joint_error.flatten(), result.people["joints"].flatten(), given.data).save(draft)
     entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
     return report, entries, bench.body.faces
+
+
+def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
+    from nbf.data.catalogue import named
+    from nbf.data.labelled import LabelledPicture
+    from nbf.evaluate.field import Posed, Truths, measure
+    from nbf.evaluate.model_joints import Ours, Regressor
+    from nbf.evaluate.published import protocol
+
+    if given.sheet is not None:
+        raise InputError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
+    assert given.protocol is not None  # as `_check` says
+    chosen, (kind, folder) = protocol(given.protocol), named(given.data)
+    if kind.name not in chosen.data:
+        raise InputError(
+            f"--protocol {chosen.name}: expected a data set out of {', '.join(chosen.data)}, got {kind.name}"
+        )
+    pictures, predictor = kind.open(folder, chosen.split), _predictor(given)
+
+    def answer(picture: LabelledPicture, boxes: "Tensor") -> list[Posed]:
+        return [Posed.of(person) for person in predictor.predict(picture.pixels(), boxes=boxes)]
+
+    reading = Ours() if given.regressor is None else Regressor.load(given.regressor)
+    truths = Truths(smpl_models(given.smpl, given.smpl_female, given.smpl_male), reading)
+    counted = islice(chosen.pictures(_progress(pictures, len(pictures), kind.title)), given.n)
+    report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths)
+    return report, [], predictor.body.faces
+
+
+def smpl_models(*files: Path | None) -> "dict[tuple[str, str], BodyModel]":
+    """The models in files of SMPL, neutral, female and male, by name and gender. Raises ModelFileError."""
+    from nbf.body.files import load_body
+
+    named = zip(("neutral", "female", "male"), files, strict=True)
+    return {("smpl", gender): load_body(file) for gender, file in named if file is not None}
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
@@ -200,6 +253,9 @@ def _print(report: dict[str, Any], title: str) -> None:
     table = Table("score", title=title)
     for name in ("before", "after") if len(columns) > 1 else ("value",):
         table.add_column(name, justify="right")
+    for name in ("protocol", "source", "joints", "root", "boxes"):
+        if name in report:
+            console.print(f"{name}: {report[name]}", highlight=False)
     for name, value in columns[0].items():
         if isinstance(value, int | float):
             table.add_row(name, *(f"{column[name]:g}" for column in columns))
@@ -211,6 +267,14 @@ def _print(report: dict[str, Any], title: str) -> None:
             f"errors of joints: said {certain['said_mm']}, were {certain['was_mm']} mm on average; "
             f"correlation {certain['joint_correlation']}"
         )
+    if "per_action" in report:
+        each = report["per_action"]
+        actions = Table("action", *next(iter(each.values())), title="per action")
+        for action, scores in (each | {"mean of actions": report["over_actions"]}).items():
+            actions.add_row(
+                action, *(f"{scores[name]:g}" if name in scores else "" for name in next(iter(each.values())))
+            )
+        console.print(actions)
     if "reliability" in report:
         bins = Table("score of boxes", "share right", "boxes", title="reliability")
         for said, was, count in report["reliability"]:

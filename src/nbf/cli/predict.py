@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nbf.people import People
 
 
-DEAF = ("nbf-plain", "hmr", "pavlakos", "selfsup")
+DEAF = ("nbf-plain", "hmr", "omran", "pavlakos", "selfsup")
 """Methods that have no use for what is known of people."""
 
 

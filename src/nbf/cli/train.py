@@ -10,7 +10,7 @@ import tyro
 from nbf.errors import InputError
 
 # Each of them has a module of its own, but for the lifter, which is the second half of the fitter.
-VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt", "hmr", "pavlakos", "selfsup")
+VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt", "hmr", "pavlakos", "selfsup", "omran")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -4,15 +4,18 @@ The shared folder's `photos`; its README says who labelled what. Nothing here is
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
+from nbf.body.joints import COCO17, LIMB_JOINTS
 from nbf.data.backgrounds import background_files, is_test
+from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture
 from nbf.data.sets.varied import AGREED, annotations, negatives
 
 
@@ -32,16 +35,37 @@ class Sightings:
 
 @dataclass(frozen=True)
 class HumanPhoto:
-    """A photo with n people whose joints people labelled; pixels."""
+    """A photo with n people whose joints people labelled."""
 
-    name: str
-    """SET/ID."""
-    path: Path
-    boxes: Float[Tensor, "n 4"]
-    """(x0, y0, x1, y1)."""
-    joints: Float[Tensor, "n 12 3"]
-    """`LIMB_JOINTS` (x, y, 1 labelled or 0)."""
+    picture: LabelledPicture
     teachers: Sightings
+
+    @property
+    def name(self) -> str:
+        """SET/ID."""
+        return self.picture.name
+
+    @property
+    def path(self) -> Path:
+        """The picture's file."""
+        assert isinstance(self.picture.source, Path)
+        return self.picture.source
+
+    @cached_property
+    def boxes(self) -> Float[Tensor, "n 4"]:
+        """(x0, y0, x1, y1) in pixels."""
+        boxes = [np.zeros(4) if (box := person.bounds()) is None else box for person in self.picture.people]
+        return torch.from_numpy(np.array(boxes, np.float32)).reshape(-1, 4)
+
+    @cached_property
+    def joints(self) -> Float[Tensor, "n 12 3"]:
+        """`LIMB_JOINTS` (x, y in pixels, 1 labelled or 0)."""
+        joints = np.zeros((len(self.picture.people), len(LIMB_JOINTS), 3), np.float32)
+        for row, person in zip(joints, self.picture.people):
+            if person.joints_2d is not None:
+                row[:, :2], weight = person.joints_2d.pick(LIMB_JOINTS)
+                row[:, 2] = weight > 0
+        return torch.from_numpy(joints)
 
 
 def lspet_photos(shared: Path) -> list[HumanPhoto]:
@@ -51,7 +75,7 @@ def lspet_photos(shared: Path) -> list[HumanPhoto]:
         DataError: the shared folder holds no such photos.
     """
     return [
-        _photo(shared, row, [row["people"][0] | {"joints": row["people"][0]["lsp14"]}], LSP14)
+        _photo(shared, row, [row["people"][0] | {"joints": row["people"][0]["lsp14"]}], "lsp14")
         for row in _val(shared, "lspet")
         if row["people"][0]["teacher_agrees"] >= AGREED
     ]
@@ -64,7 +88,7 @@ def coco_photos(shared: Path) -> list[HumanPhoto]:
         DataError: the shared folder holds no such photos.
     """
     return [
-        _photo(shared, row, [person | {"joints": person["coco17"]} for person in row["human"]], COCO17)
+        _photo(shared, row, [person | {"joints": person["coco17"]} for person in row["human"]], "coco17")
         for row in _val(shared, "coco")
     ]
 
@@ -78,17 +102,16 @@ def _val(shared: Path, kind: str) -> list[dict[str, Any]]:
     return [row for row in annotations(shared) if row["set"] == kind and row["split"] == "val"]
 
 
-def _photo(shared: Path, row: dict[str, Any], people: list[dict[str, Any]], names: tuple[str, ...]) -> HumanPhoto:
-    limbs = [names.index(name) for name in LIMB_JOINTS]
-    joints = torch.tensor([person["joints"] for person in people]).reshape(-1, len(names), 3)[:, limbs]
-    joints[..., 2] = (joints[..., 2] > 0).float()
-    return HumanPhoto(
-        name=row["image"],
-        path=shared / "photos" / "images" / f"{row['image']}.webp",
-        boxes=torch.tensor([person["box"] for person in people]).reshape(-1, 4),
-        joints=joints,
-        teachers=_teachers(row["people"]),
+def _photo(shared: Path, row: dict[str, Any], people: list[dict[str, Any]], order: str) -> HumanPhoto:
+    labelled = tuple(
+        LabelledPerson(
+            np.array(person["box"], np.float32), JointLabels.of(order, np.array(person["joints"], np.float32))
+        )
+        for person in people
     )
+    path = shared / "photos" / "images" / f"{row['image']}.webp"
+    picture = LabelledPicture(row["image"], path, labelled, row["split"], complete=False)
+    return HumanPhoto(picture, _teachers(row["people"]))
 
 
 def _teachers(people: list[dict[str, Any]]) -> Sightings:

@@ -6,6 +6,8 @@ differ: `neck` and `head_top` are LSP's, `pelvis` and `thorax` MPII's, `spine`, 
 regressor gives them, `neck_openpose` and `pelvis_openpose` the mid-points of shoulders and hips that OpenPose finds.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nbf.body.joints import COCO17, LSP14, SMPL24
@@ -34,7 +36,8 @@ SPIN24 = (
 """The "ground truth joints" of SPIN (Kolotouros et al., ICCV 2019)."""
 
 ORDERS: dict[str, tuple[str, ...]] = {
-    "smpl24": SMPL24,
+    # Of SMPL's joints only those of the limbs are what others label.
+    "smpl24": tuple(name if name in _LIMBS else f"smpl_{name}" for name in SMPL24),
     "coco17": COCO17,
     "lsp14": LSP14,
     # OpenPose's COCO model, of 2017.
@@ -80,10 +83,10 @@ ORDERS: dict[str, tuple[str, ...]] = {
 """Names of the joints of each order."""
 
 
-def places(order: str, wanted: str) -> np.ndarray:
-    """For each joint of the order `wanted` its index in `order`; -1 where that lacks it.
+def places(order: str, wanted: Sequence[str]) -> np.ndarray:
+    """For each of the names `wanted` its index in `order`; -1 where that lacks it.
 
     An order may list a name twice, as SPIN's 49 joints do: the last one, which people labelled, counts.
     """
     index = {name: place for place, name in enumerate(ORDERS[order])}
-    return np.array([index.get(name, -1) for name in ORDERS[wanted]])
+    return np.array([index.get(name, -1) for name in wanted])

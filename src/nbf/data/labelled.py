@@ -9,7 +9,7 @@ or of weight 0. Pictures, part maps and masks are read when they are asked for.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from nbf.errors import DataError
 from nbf.geometry.camera import Camera
 
 UNKNOWN = 25  # label: a person, part unknown
+_ROOM = 1.15  # of a box around joints over the joints themselves
 IGNORE = 26  # label: neither person nor background (carried things, other people, unsure pixels)
 
 
@@ -46,12 +47,14 @@ class JointLabels:
 
     def to(self, order: str) -> "JointLabels":
         """The same joints in another order, those that it shares by name; the others have weight 0."""
-        if order == self.order:
-            return self
-        index = places(self.order, order)
+        return self if order == self.order else JointLabels(order, *self.pick(ORDERS[order]))
+
+    def pick(self, names: Sequence[str]) -> tuple[Float[ndarray, "n d"], Float[ndarray, " n"]]:
+        """Points and weights of joints by name; weight 0 of those that are not labelled."""
+        index = places(self.order, names)
         there = index >= 0
         points = np.where(there[:, None], self.points[index], 0)
-        return JointLabels(order, points.astype(self.points.dtype), np.where(there, self.weight[index], 0))
+        return points.astype(self.points.dtype), np.where(there, self.weight[index], 0)
 
     def rows(self) -> Float32[ndarray, "j d_plus_1"]:
         """The points with their weights in the last column."""
@@ -85,6 +88,11 @@ class BodyLabel:
     pelvis: Float32[ndarray, " 3"] | None = None
     """The root joint in the world, metres, where a data set says this and no translation."""
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known where the body stands."""
+        return self.translation is not None or self.pelvis is not None
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledPerson:
@@ -101,8 +109,21 @@ class LabelledPerson:
     body: BodyLabel | None = None
     name: str = ""
     """Who it is within a recording, for protocols that follow people."""
+    head: float | None = None
+    """Pixels: what PCKh measures errors in, 0.6 of the diagonal of the head's box (Andriluka et al., CVPR 2014)."""
     ignore: bool = False
     """Nobody knows who is in the box, if anybody: it is neither person nor background."""
+
+    def bounds(self) -> Float32[ndarray, " 4"] | None:
+        """The labelled box, else one around the labelled joints with a little room; None where there are neither."""
+        if self.box is not None or self.joints_2d is None:
+            return self.box
+        there = self.joints_2d.points[self.joints_2d.weight > 0]
+        if len(there) < 2:
+            return None
+        low, high = there.min(0), there.max(0)
+        middle, half = (low + high) / 2, (high - low) * _ROOM / 2
+        return np.concatenate([middle - half, middle + half]).astype(np.float32)
 
     def keypoints(self) -> Float32[ndarray, "17 3"]:
         """COCO-17 (x, y, weight) in pixels; weight 0 where unknown."""
@@ -193,11 +214,23 @@ class LabelledPicture:
         raise DataError(f"{self.name}: expected a label map of the scheme {scheme}, got a picture with {has}")
 
 
+@runtime_checkable
+class Pictures(Protocol):
+    """A data set, or one split of it: a list, or `Lazy` where it is long."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> LabelledPicture: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> "Pictures": ...
+    def __iter__(self) -> Iterator[LabelledPicture]: ...
+
+
 T = TypeVar("T")
 
 
-class Lazy(Sequence[T], Generic[T]):
-    """A sequence whose items are made when they are asked for."""
+class Lazy(Generic[T]):
+    """Items that are made when they are asked for, as often as they are."""
 
     def __init__(self, count: int, make: Callable[[int], T]) -> None:
         self._rows, self._make = range(count), make
@@ -206,10 +239,10 @@ class Lazy(Sequence[T], Generic[T]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> T: ...
+    def __getitem__(self, index: int, /) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> "Lazy[T]": ...
-    def __getitem__(self, index: int | slice) -> "T | Lazy[T]":
+    def __getitem__(self, index: slice, /) -> "Lazy[T]": ...
+    def __getitem__(self, index: int | slice, /) -> "T | Lazy[T]":
         if not isinstance(index, slice):
             return self._make(self._rows[index])
         some = Lazy(0, self._make)
@@ -218,11 +251,6 @@ class Lazy(Sequence[T], Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return map(self._make, self._rows)
-
-
-# Who checks types at run time, as the tests do, would read a picture to see that it is one.
-Pictures: TypeAlias = Sequence[LabelledPicture] if TYPE_CHECKING else Sequence
-"""A data set, or one split of it; long ones are `Lazy`."""
 
 
 def extent(joints: JointLabels) -> Float32[ndarray, " 4"] | None:

@@ -1,38 +1,44 @@
-"""Bodies of data sets, from the world that they are posed in to the camera that sees them."""
+"""Labelled bodies before the camera that sees them."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.model import BodyModel, turn_about_origin
 from nbf.data.labelled import BodyLabel
-from nbf.geometry.rotations import matrix_from_axis_angle
+from nbf.geometry import matrix_from_axis_angle
 
 
-def in_camera(label: BodyLabel, body: BodyModel) -> tuple[Float[Tensor, "24 3 3"], Float[Tensor, " 3"] | None]:
-    """Rotations and translation with which a body stands before the camera as its label says.
+class Placed(NamedTuple):
+    """A body before the picture's camera; the fields of `BodyModel.forward`, for one."""
+
+    betas: Float[Tensor, " s"]
+    rotations: Float[Tensor, "24 3 3"]
+    translation: Float[Tensor, " 3"]
+
+
+def in_camera(label: BodyLabel, body: BodyModel) -> Placed:
+    """A labelled body of the model before the camera, which may have moved in its world.
 
     The root turns about the pelvis J0, which is not the origin. So with x = R0 (v - J0) + J0 + t for a point v of the
     body, and R x + s in the camera's frame, the root's rotation becomes R R0, and the translation R (J0 + t) + s - J0.
 
     Args:
-        label: the body, in its world.
+        label: the body, in its world. Where nobody knows its place there (not `is_placed`), the world's origin is.
         body: the model that the label means, of that gender. Shape components that it lacks are left out.
-
-    Returns:
-        What `BodyModel.forward` takes; no translation where the label has none.
     """
-    betas = torch.zeros(body.shape_count)
-    given = torch.from_numpy(label.betas)[: body.shape_count]
-    betas[: len(given)] = given
-    pelvis = body.rest_joints(betas)[0]
-    shift = torch.zeros(3)
+    given = torch.from_numpy(np.asarray(label.betas, np.float32))[: body.shape_count]
+    betas = torch.cat([given, torch.zeros(body.shape_count - len(given))])
+    pose = matrix_from_axis_angle(torch.from_numpy(np.asarray(label.pose, np.float32)))
+    moved = torch.from_numpy(np.asarray(label.camera_from_world, np.float32))
+    rest = body.rest_joints(betas)[0]
     if label.translation is not None:
-        shift = torch.from_numpy(label.translation)
-    elif label.pelvis is not None:
-        shift = torch.from_numpy(label.pelvis) - pelvis
-    camera = torch.from_numpy(label.camera_from_world).float()
-    local = matrix_from_axis_angle(torch.from_numpy(label.pose))
-    rotations, translation = turn_about_origin(camera[:, :3], pelvis, local, shift)
-    known = label.translation is not None or label.pelvis is not None
-    return rotations, translation + camera[:, 3] if known else None
+        translation = torch.from_numpy(np.asarray(label.translation, np.float32))
+    else:
+        pelvis = np.zeros(3) if label.pelvis is None else label.pelvis
+        translation = torch.from_numpy(np.asarray(pelvis, np.float32)) - rest
+    rotations, translation = turn_about_origin(moved[:, :3], rest, pose, translation)
+    return Placed(betas, rotations, translation + moved[:, 3])

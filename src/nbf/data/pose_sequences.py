@@ -1,9 +1,7 @@
 """Sequences of poses without pictures: what motion capture gives."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 from jaxtyping import Float32
 from numpy import ndarray
@@ -28,7 +26,3 @@ class PoseSequence:
         """Every so many poses that there are at most `rate` a second (or hardly more: 120.00004 Hz counts as 120)."""
         step = max(1, math.ceil(self.rate / rate - 0.01))
         return PoseSequence(self.name, self.gender, self.betas, self.rate / step, self.poses[::step])
-
-
-# As `nbf.data.labelled.Pictures`.
-PoseSequences: TypeAlias = Sequence[PoseSequence] if TYPE_CHECKING else Sequence

@@ -28,7 +28,7 @@ from nbf.experiments.measuring import (
 )
 from nbf.experiments.report import Column, Estimate, Report, Table, bars, beside
 from nbf.geometry import Camera
-from nbf.methods import METHODS
+from nbf.methods import BUNDLED
 from nbf.networks import BODY
 from nbf.predictor import Predictor
 from nbf.synth.tracks import TRACKS, Track
@@ -71,7 +71,7 @@ class Comparison:
     name = "comparison"
 
     def cases(self, lab: Lab) -> Sequence[Case]:
-        names = (MEAN_POSE, *METHODS)
+        names = (MEAN_POSE, *BUNDLED)
         cases = [
             Case(f"{track}.{name}", lambda track=track, name=name: _bench(lab, track, name))
             for track in tracks(lab)

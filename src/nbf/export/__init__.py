@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from nbf.arguments import path as checked_path
 from nbf.errors import InputError
 from nbf.export.gltf import write_glb
 from nbf.export.mesh import write_obj, write_ply
@@ -25,7 +26,7 @@ def write(persons: Sequence[Person], path: str | Path) -> Path:
     Raises:
         InputError: another suffix, or nobody to write.
     """
-    path = Path(path)
+    path = checked_path(path, "path")
     if not persons:
         raise InputError(f"{path}: nobody to export, the picture has no people; check `if people:` first")
     body, picture, camera = persons[0].body, persons[0].picture, persons[0].camera

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbf.arguments import path as checked_path
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.certainty import Certainty
@@ -131,6 +132,7 @@ def load_people(path: str | Path, picture: PictureLike | None = None) -> People:
         InputError: the file is missing, damaged, from another program or for another body model, or the picture cannot
             be read or has another size.
     """
+    path = checked_path(path, "path")
     arrays = _checked(_read(path), path)
     known = {
         name: torch.from_numpy(arrays[name].astype(bool if name == "certainty_guessed" else np.float32))

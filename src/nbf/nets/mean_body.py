@@ -78,6 +78,10 @@ class MeanBody(nn.Module):
         self.mean_log_scale.copy_(log_scale)
         self.mean_offset.copy_(offset)
 
+    def camera(self, crop: Camera, resolution: int) -> Camera:
+        """The camera before which answers stand, in pixels of crops of a `resolution`: that of the `crop`."""
+        return crop
+
     def body(self, residual: Float[Tensor, "b n"]) -> FitterOutput:
         """The body that residuals stand for."""
         betas, columns, log_scale, offset = residual.split((self.shapes, JOINTS * 6, 1, 2), dim=1)

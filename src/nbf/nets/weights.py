@@ -19,14 +19,15 @@ from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.hmr import Hmr
 from nbf.nets.locator import Locator
+from nbf.nets.omran import Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.unet import UNet
 
-Network = Segmenter | Locator | Fitter | Doubt | Hmr | Pavlakos | Regressor | UNet
+Network = Segmenter | Locator | Fitter | Doubt | Hmr | Omran | Pavlakos | Regressor | UNet
 N = TypeVar("N", bound=Network)
-CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt, Hmr, Pavlakos, Regressor, UNet)
+CLASSES: tuple[type[Network], ...] = (Segmenter, Locator, Fitter, Doubt, Hmr, Omran, Pavlakos, Regressor, UNet)
 ASSETS = Path(__file__).parent.parent / "assets"
 SCALE = ":scale"
 """Ending of the name under which the scales of an int8 tensor are stored."""

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.arguments import path as checked_path
+from nbf.arguments import whole
 from nbf.body.joints import COCO17
 from nbf.errors import InputError
 from nbf.nets.locator import box_iou
@@ -41,17 +43,18 @@ def read_keypoints(path: str | Path, width: int, height: int) -> Float[Tensor, "
     Raises:
         InputError: the file cannot be read, is none of these, or is about several pictures or one of another size.
     """
+    path, size = checked_path(path, "path"), (whole(width, "width"), whole(height, "height"))
     document = _read_json(path)
     if isinstance(document, dict) and isinstance(document.get("people"), list):
         entries = document["people"]
         if any(isinstance(entry, dict) and "joints" in entry for entry in entries):
-            people = _of_nbf(document, path, (width, height))
+            people = _of_nbf(document, path, size)
         else:
             people = [_of_openpose(entry, path) for entry in entries]
-            _check_pixels(people, path, width, height)
+            _check_pixels(people, path, *size)
     else:
         people = _of_coco(document, path)
-        _check_pixels(people, path, width, height)
+        _check_pixels(people, path, *size)
     points = torch.stack(people) if people else torch.zeros(0, 17, 3)
     points[..., 2].clamp_(0, 1)
     points[points[..., 2] == 0] = 0

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from nbf.body.parts import COLORS, MERGE, merge_probabilities
 from nbf.errors import InputError
 from nbf.losses import gaussian_maps
 from nbf.nets import hmr
@@ -12,6 +13,8 @@ from nbf.nets.mirror import from_sides
 from nbf.nets.trunk import Trunk
 from nbf.proxy.proxy import Proxy
 
+COLOURED_PARTS, COLOUR_SIDE = 12, 224
+"""Parts of the map that the paper's fitter reads in colours, and its pixels a side."""
 MAP = 64
 """Cells a side of the maps that fitters read."""
 SIGMA = 1.5
@@ -30,6 +33,19 @@ class PictureFeatures:
         image = _there(proxy.image, "a picture").to(self.device)
         small = interpolate(image, (hmr.INPUT_SIZE, hmr.INPUT_SIZE), mode="area")
         return (self.trunk(small.contiguous(memory_format=torch.channels_last))[-1],)
+
+
+def part_colours(proxy: Proxy) -> tuple[Float[Tensor, "n 3 224 224"]]:
+    """For `nbf.nets.omran.Omran`: the map of 12 parts, each in a colour of its own, mixed where a cell is unsure.
+
+    Raises InputError where there is no part map.
+    """
+    maps = merge_probabilities(_there(proxy.parts, "a part map"), COLOURED_PARTS)
+    # Of each merged part the colour of the first that went into it.
+    first = [MERGE[COLOURED_PARTS].tolist().index(part) for part in range(COLOURED_PARTS + 1)]
+    palette = COLORS[first].to(maps) / 255
+    coloured = torch.einsum("nkhw,kc->nchw", maps, palette)
+    return (interpolate(coloured, (COLOUR_SIDE, COLOUR_SIDE), mode="nearest"),)
 
 
 def joints_and_silhouette(proxy: Proxy) -> tuple[Float[Tensor, "n 17 3"], Float[Tensor, "n 64 64"]]:

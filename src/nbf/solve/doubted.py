@@ -43,7 +43,7 @@ class Doubted:
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> "DoubtedProblem":
-        heights, shape = known.heights(len(proxy)), known.shape_prior(self.body)
+        heights, shape = known.heights(len(proxy)), known.shapes(self.body, len(proxy), beyond_population=True)
         return DoubtedProblem(self.body, self.estimate(proxy, fit), self.prior, heights, shape, proxy.marked)
 
     @torch.no_grad()
@@ -65,8 +65,8 @@ class DoubtedProblem:
     prior: PosePrior
     heights: Float[Tensor, " b"] | None = None
     """Metres, T-posed; nan where unknown."""
-    shape: tuple[Float[Tensor, " s"], Float[Tensor, "s s"]] | None = None
-    """Mean and covariance of the people's shapes."""
+    shape: tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]] | None = None
+    """Means and roots of precisions of what else is known of the people's shapes."""
     marked: Float[Tensor, "b 17 3"] | None = None
     """COCO-17 that somebody has marked: crop sides and a weight."""
 

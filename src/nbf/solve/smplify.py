@@ -15,7 +15,7 @@ from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera, matrix_from_axis_angle
-from nbf.known import Gaussian, Known
+from nbf.known import Known
 from nbf.nets.mean_body import UPRIGHT
 from nbf.proxy.proxy import Proxy, joints_of
 from nbf.solve import terms
@@ -109,7 +109,7 @@ class JointTerms:
 
     def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> "JointProblem":
         joints, points = joints_of(proxy), self.points + self.spheres.landmarks
-        heights, shape = known.heights(len(joints)), known.shape_prior(self.spheres.body)
+        heights, shape = known.heights(len(joints)), known.shapes(self.spheres.body, len(joints))
         return JointProblem(points, proxy.camera, joints, fit.bodies, self, heights, shape)
 
 
@@ -125,8 +125,8 @@ class JointProblem:
     of: JointTerms
     heights: Float[Tensor, " b"] | None = None
     """Metres, T-posed; nan where unknown."""
-    shape: Gaussian | None = None
-    """Of the people's betas, where more is known than that they are people."""
+    shape: tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]] | None = None
+    """Means and roots of precisions of the betas, where more is known than that they are people."""
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""

@@ -154,14 +154,13 @@ def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
     return Block(state.betas[:, None] * weight, columns)
 
 
-def shape_among(state: Bodies, mean: Float[Tensor, " s"], covariance: Float[Tensor, "s s"], jacobian: bool) -> Block:
-    """Betas as those of a group of people, such as all of one age."""
-    root = torch.linalg.inv(torch.linalg.cholesky(covariance)).to(state.betas)
+def shape_among(state: Bodies, mean: Float[Tensor, "b s"], root: Float[Tensor, "b s s"], jacobian: bool) -> Block:
+    """Betas as those of people like each of these: `root` is one of the precision, R^T R, zero where nobody knows."""
     columns = None
     if jacobian:
-        columns = torch.zeros(len(state.betas), 1, len(root), state.freedoms).to(state.betas)
+        columns = torch.zeros(len(state.betas), 1, root.shape[-1], state.freedoms).to(state.betas)
         columns[:, 0, :, SHAPE_START:] = root
-    return Block(((state.betas - mean) @ root.mT)[:, None], columns)
+    return Block((root @ (state.betas - mean)[..., None]).mT, columns)
 
 
 def height(state: Bodies, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:

@@ -16,6 +16,8 @@ Batch = dict[str, Tensor]
     surface (n,3,64,64), surface_mask (n,64,64) bool                     betas (n,S), rotations (n,24,3,3) cam_from_body
     translation (n,3), joints_3d (n,24,3) camera metres                  focal (n,), center (n,2), joints_2d (n,24,2) px
     has_body (n,) bool: betas to center are known
+    labelled_2d (n,24,3) x, y in crop pixels, weight; labelled_3d (n,24,4) metres from the middle of the hips, weight:
+    SMPL's joints, of people of data sets whose bodies are not known
 
 and for the locator: image, boxes (n,m,4) x0,y0,x1,y1 in picture sides, valid (n,m) bool: boxes of people, ignore (n,m)
 bool: boxes of which nobody knows what they hold. What lies in an ignored box and in no valid one is neither person nor
@@ -66,6 +68,17 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
             raise DataError(f"batches disagree on {name!r}: expected one shape per sample, got {sorted(shapes)}")
         joined[name] = torch.cat(rows)
     return joined
+
+
+def beside(sources: Sequence[Source]) -> Source:
+    """Batches of all sources in one; where one does not say who has a body (`has_body`), everybody has."""
+
+    def source(step: int) -> Iterator[Batch]:
+        for batches in zip(*(each(step) for each in sources)):
+            known = [{"has_body": torch.ones_like(batch["focal"], dtype=torch.bool)} | batch for batch in batches]
+            yield concatenate(known)
+
+    return sources[0] if len(sources) == 1 else source
 
 
 def seeded(draw: Draw, seed: int) -> Source:

@@ -9,13 +9,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf import losses
-from nbf.body.joints import world_rotations
+from nbf.body.joints import SMPL24, world_rotations
 from nbf.body.model import BodyModel, BodyOutput, pose_joints
 from nbf.geometry.camera import Camera, crop_camera_from_translation
 from nbf.geometry.procrustes import align
 from nbf.nets.mean_body import FitterOutput, MeanBody, body_translation
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.train.batch import Batch
+
+HIPS = SMPL24.index("left_hip"), SMPL24.index("right_hip")
+"""Between which labelled joints are centred: what data sets call a pelvis differs more than where they have hips."""
 
 MEAN_BATCHES = 8
 """Batches of which an untrained network is told the mean body."""
@@ -49,25 +52,37 @@ class BodyTask(Generic[NetworkT]):
         show: Callable[[Batch], tuple[Tensor, ...]],
         body: BodyModel,
         weights: BodyWeights = BodyWeights(),
+        model: str = "anny24",
     ) -> None:
-        """`show` makes the network's inputs of a batch."""
-        self.network, self.show, self.body, self.weights = network, show, body, weights
+        """`show` makes the network's inputs of a batch; `model` is what data sets call the body."""
+        self.network, self.show, self.body, self.weights, self.model = network, show, body, weights, model
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
-        """Weighted; of people without `has_body`, if the batch says who has one, only where the joints project to."""
+        """Weighted; of people without `has_body`, if the batch says who has one, only where the joints project to: the
+        hidden body's, or those that are labelled, if the batch has labels of joints."""
         output = network(*self.show(batch))
-        known = batch.get("has_body")
+        known, labelled = batch.get("has_body"), "labelled_2d" in batch
+        weights = {name: weight for name, weight in vars(self.weights).items() if weight}
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             residuals = self.residuals(output, batch)
-            return {
-                name: weight * losses.weighted_mean(residuals[name], None if name == "projection" else known)
-                for name, weight in vars(self.weights).items()
-                if weight
+            named = {
+                name: weight
+                * losses.weighted_mean(residuals[name], None if name == "projection" and not labelled else known)
+                for name, weight in weights.items()
             }
+            if labelled:
+                labels = labelled_residuals(self.body, output, batch, self._camera(batch))
+                named |= {
+                    f"labelled_{name}": weights[name] * value for name, value in labels.items() if name in weights
+                }
+        return named
 
     def residuals(self, output: FitterOutput, batch: Batch) -> dict[str, Float[Tensor, " b"]]:
         """Under the names of the weights."""
-        return body_residuals(self.body, output, batch, true_joints(self.body, batch))
+        return body_residuals(self.body, output, batch, true_joints(self.body, batch), self._camera(batch))
+
+    def _camera(self, batch: Batch) -> Camera:
+        return self.network.camera(Camera(batch["focal"], batch["center"]), INPUT_SIZE)
 
 
 @torch.no_grad()
@@ -77,14 +92,22 @@ def true_joints(body: BodyModel, batch: Batch) -> Float[Tensor, "b 24 3"]:
 
 
 def body_residuals(
-    body: BodyModel, output: FitterOutput, batch: Batch, truth: Float[Tensor, "b 24 3"]
+    body: BodyModel,
+    output: FitterOutput,
+    batch: Batch,
+    truth: Float[Tensor, "b 24 3"],
+    through: Camera | None = None,
 ) -> dict[str, Float[Tensor, " b"]]:
-    """How far estimates are from the truth, person by person, under the names of `BodyWeights`."""
+    """How far estimates are from the truth, person by person, under the names of `BodyWeights`.
+
+    Estimates stand before the camera `through`, if it is another than the crop's own.
+    """
     camera = Camera(batch["focal"], batch["center"])
-    translation = body_translation(body, output, camera, INPUT_SIZE)
+    through = camera if through is None else through
+    translation = body_translation(body, output, through, INPUT_SIZE)
     _, joints = pose_joints(body.rest_joints(output.betas), output.rotations, translation)
     turns = world_rotations(output.rotations), world_rotations(batch["rotations"])
-    pixels = camera.project(losses.in_front(joints))
+    pixels = through.project(losses.in_front(joints))
     true_pixels = camera.project(losses.in_front(truth))
     scale, offset = crop_camera_from_translation(truth[:, 0], camera, INPUT_SIZE)
     camera_residual = torch.cat(
@@ -99,11 +122,29 @@ def body_residuals(
     }
 
 
+def labelled_residuals(
+    body: BodyModel, output: FitterOutput, batch: Batch, through: Camera
+) -> dict[str, Float[Tensor, ""]]:
+    """How far estimates are from joints that are labelled, of people whose bodies are not known, under two names of
+    `BodyWeights`; weighted means over joints."""
+    translation = body_translation(body, output, through, INPUT_SIZE)
+    _, joints = pose_joints(body.rest_joints(output.betas), output.rotations, translation)
+    pixels, labels = through.project(losses.in_front(joints)), batch["labelled_2d"]
+    relative = batch["labelled_3d"][..., :3]
+    apart = losses.points_3d(joints, relative, joints[:, list(HIPS)].mean(1), torch.zeros_like(relative[:, 0]))
+    return {
+        "projection": losses.weighted_mean(losses.points_2d(pixels, labels[..., :2], INPUT_SIZE), labels[..., 2]),
+        "joints": losses.weighted_mean(apart, batch["labelled_3d"][..., 3]),
+    }
+
+
 @torch.no_grad()
 def set_mean(network: MeanBody, body: BodyModel, batches: Iterable[Batch]) -> None:
     """Store the mean body of some batches in a network that has not been trained yet."""
     betas, rotations, log_scales, offsets = [], [], [], []
     for batch in batches:
+        if "labelled_2d" in batch:
+            batch = {name: value[batch["has_body"]] for name, value in batch.items()}
         camera = Camera(batch["focal"], batch["center"])
         scale, offset = crop_camera_from_translation(true_joints(body, batch)[:, 0], camera, INPUT_SIZE)
         betas.append(batch["betas"])

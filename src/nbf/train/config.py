@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class LoopConfig:
     frozen: tuple[str, ...] = ()
     """Beginnings of the names of weights that do not learn, such as `trunk.stem`: the first layers, at full size, cost
     most of a step and know what pictures are made of already."""
+    curve: Literal["cosine", "linear"] = "cosine"
+    """How the learning rate falls to zero: along half a cosine, or a line (polynomial decay of power 1)."""
     warmup: int = 300
     """Steps of linear warm-up."""
     decay: float = 0.02

@@ -1,5 +1,7 @@
 """Samples for packs: synthetic people with their true part maps and as the segmenter sees them; photos with fits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d
@@ -15,11 +17,9 @@ from nbf.proxy.segmented import look
 from nbf.synth.sampler import Sampler
 from nbf.synth.view import normal, uniform
 from nbf.train.batch import BODY_LABELS, Batch
+from nbf.train.labelled import SHIFT, ZOOM, LabelledCrops, labelled_rows
 from nbf.train.packs import compress
 from nbf.train.photo_crops import LEAST_KEYPOINTS
-
-# Crops of photos: range of the side over its nominal size, standard deviation of the displacement in crop sides.
-ZOOM, SHIFT = (0.85, 1.25), 0.06
 
 
 def draw_dressed(sampler: Sampler, segmenter: Segmenter, count: int) -> Batch:
@@ -69,6 +69,15 @@ def draw_photos(photos: Photos, fits: RealFits, segmenter: Segmenter, count: int
         "translation": fits.translation[people],
     }
     return _photographed(photos, people, fits[people].camera, segmenter, generator) | labels
+
+
+def draw_labelled(
+    sets: Sequence[tuple[LabelledCrops, int]], segmenter: Segmenter, device: torch.device, generator: Generator
+) -> Batch:
+    """People of data sets, so many of each, with their bodies, and what the segmenter makes of their pictures."""
+    rows = labelled_rows(sets, INPUT_SIZE, generator)
+    labels = {name: rows[name].to(device) for name in BODY_LABELS}
+    return see(segmenter, rows["image"].to(device).float() / 255) | labels
 
 
 def draw_snapshots(photos: Photos, segmenter: Segmenter, count: int, generator: Generator) -> Batch:

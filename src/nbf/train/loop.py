@@ -170,7 +170,7 @@ def averaged(network: Network, decay: float) -> AveragedModel:
 
 
 class Schedule:
-    """Linear warm-up, then a half cosine to zero (Loshchilov & Hutter 2017, "SGDR") over steps or over minutes.
+    """Linear warm-up, then a half cosine (Loshchilov & Hutter 2017, "SGDR") or a line to zero, over steps or minutes.
 
     Time is counted while the process trains: a run that was cut off goes on where it was, not where the clock is.
     """
@@ -207,7 +207,10 @@ class Schedule:
     def rate(self) -> float:
         """Learning rate of the next step."""
         warm = min((self.phase_step + 1) / max(self.config.warmup, 1), 1.0)
-        return self.config.rate * warm * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+        left = 1.0 - self.progress
+        if self.config.curve == "cosine":
+            left = 0.5 * (1.0 - math.cos(math.pi * left))
+        return self.config.rate * warm * left
 
     def state_dict(self) -> dict:
         return {"phase_step": self.phase_step, "seconds": self.seconds, "finished": self.finished}

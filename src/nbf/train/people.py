@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from nbf.body.joints import MIRROR_COCO17, mirror_rotations
+from nbf.body.joints import MIRROR_COCO17, MIRROR_SMPL24, mirror_rotations
 from nbf.body.parts import MIRROR24
 from nbf.errors import DataError
 from nbf.nets.segmenter import INPUT_SIZE
@@ -169,6 +169,12 @@ def mirror_people(batch: Batch, mirrored: Tensor) -> Batch:
         other["predicted"] = batch["predicted"]
     if "has_body" in batch:
         other["has_body"] = batch["has_body"]
+    if "labelled_2d" in batch:
+        order = list(MIRROR_SMPL24)
+        pixels, metres = batch["labelled_2d"][:, order], batch["labelled_3d"][:, order]
+        other["labelled_2d"] = torch.cat([INPUT_SIZE - pixels[..., :1], pixels[..., 1:]], -1)
+        other["labelled_3d"] = metres * torch.tensor([-1.0, 1.0, 1.0, 1.0])
+        other["ignore"] = batch["ignore"].flip(-1)
     if "image" in batch:
         other["image"] = batch["image"].flip(-1)
     if "surface" in batch:

@@ -1,6 +1,7 @@
 """Batches for baselines and experiments: drawn people with their pictures and all that is known of them."""
 
-from collections.abc import Callable, Iterable, Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,30 +17,34 @@ from nbf.geometry import Camera
 from nbf.nets.hmr import Hmr
 from nbf.nets.mean_body import FitterOutput
 from nbf.nets.mirror import from_sides, in_crop, in_sides
+from nbf.nets.omran import Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.nets.weights import read_card, save_network
 from nbf.proxy.proxy import Proxy, silhouette
-from nbf.train.batch import Batch, Source, mixed_seed
+from nbf.train.batch import VALIDATION_SEED, Batch, Source, beside, mixed_seed
 from nbf.train.body_task import MEAN_BATCHES, BodyTask, place, set_mean, true_joints, validate_bodies
 from nbf.train.config import LoopConfig
 from nbf.train.corrupt import CorruptionConfig, corrupt, wrong_keypoints
+from nbf.train.labelled import LabelledCrops, SetsConfig, labelled_rows, open_sets
 from nbf.train.loop import train
 from nbf.train.packs import expand, load_packs
 from nbf.train.people import mirror_people
 
-BaselineT = TypeVar("BaselineT", Hmr, Pavlakos, Regressor)
+BaselineT = TypeVar("BaselineT", Hmr, Omran, Pavlakos, Regressor)
+SIDE = 128
+"""Pixels of the pictures."""
 
 
 @dataclass(frozen=True)
-class PicturesConfig:
-    """What the baselines are trained on: packs of `nbf draw --kind pictures`."""
+class PicturesConfig(SetsConfig):
+    """What the baselines are trained on: packs of `nbf draw --kind pictures`, and data sets."""
 
     people: Path = Path("runs/cache/pictures")
-    """Folder of the packs."""
+    """Folder of the packs; not read where data sets are all of every batch."""
     test: Path = Path("runs/cache/pictures_test")
-    """Folder of people of the test split, on which training is validated."""
+    """Folder of people of the test split, on which training is validated, unless `test_split` says of what else."""
     batch: int = 64
     """People per step."""
     validation: int = 512
@@ -68,8 +73,20 @@ def pictures_source(people: Batch, count: int, seed: int, device: torch.device, 
             rows = torch.randint(len(people["betas"]), (count,), generator=generator)
             if some := round(known * count):
                 rows[:some] = bodies[torch.randint(len(bodies), (some,), generator=generator)]
-            mirrored = torch.rand(count, generator=generator) < 0.5
-            yield _expanded(mirror_people({name: value[rows] for name, value in people.items()}, mirrored), device)
+            drawn = {name: value[rows] for name, value in people.items()}
+            yield _expanded(_mirrored_by_chance(drawn, generator), device)
+            step += 1
+
+    return source
+
+
+def labelled_source(sets: Sequence[tuple[LabelledCrops, int]], seed: int, device: torch.device) -> Source:
+    """The same of data sets, so many people of each, with `labelled_2d`, `labelled_3d` and `has_body`."""
+
+    def source(step: int) -> Iterator[Batch]:
+        while True:
+            generator = Generator().manual_seed(mixed_seed("sets", seed, step))
+            yield _expanded(_mirrored_by_chance(labelled_rows(sets, SIDE, generator), generator), device)
             step += 1
 
     return source
@@ -79,6 +96,10 @@ def held_out_pictures(people: Batch, count: int, batch: int, device: torch.devic
     """The first `count` people, in batches of at most `batch`."""
     rows = torch.arange(min(count, len(people["betas"])))
     return [_expanded({name: value[some] for name, value in people.items()}, device) for some in rows.split(batch)]
+
+
+def _mirrored_by_chance(batch: Batch, generator: Generator) -> Batch:
+    return mirror_people(batch, torch.rand(len(batch["betas"]), generator=generator) < 0.5)
 
 
 def _expanded(batch: dict[str, Tensor], device: torch.device) -> Batch:
@@ -114,12 +135,11 @@ def train_baseline(
 ) -> BaselineT:
     """The averaged network, which knows how wrong it was for the people of the test split; so does its file.
 
-    `show` makes a network's inputs when it is measured, where a task's may spoil them. Raises DataError where packs are
-    missing.
+    `show` makes a network's inputs when it is measured, where a task's may spoil them. Raises DataError where packs or
+    data sets are missing.
     """
     device = torch.device(loop.device)
-    source = pictures_source(load_pictures(data.people), data.batch, loop.seed, device)
-    held_out = held_out_pictures(load_pictures(data.test), data.validation, data.batch, device)
+    source, held_out = people_to_learn_from(task, data, loop)
     set_mean(task.network, task.body, islice(source(0), MEAN_BATCHES))
     task.network.to(device)
 
@@ -132,6 +152,26 @@ def train_baseline(
     weights = loop.folder / "weights.safetensors"
     save_network(network, weights, read_card(weights)["record"])
     return network
+
+
+def people_to_learn_from(task: BodyTask, data: PicturesConfig, loop: LoopConfig) -> tuple[Source, list[Batch]]:
+    """Drawn people and those of data sets, as the configuration mixes them; and batches to validate on."""
+    device, body = torch.device(loop.device), copy.deepcopy(task.body).cpu()
+    needs = "joints" if isinstance(task.network, Hmr) else "map"
+
+    def opened(split: str) -> list[tuple[LabelledCrops, int]]:
+        return open_sets(replace(data, split=split), data.batch, body, task.model, needs=needs)
+
+    sets = opened(data.split)
+    count = data.batch - sum(some for _, some in sets)
+    sources = [labelled_source(sets, loop.seed, device)] if sets else []
+    if count:
+        sources.append(pictures_source(load_pictures(data.people), count, loop.seed, device))
+    if not data.test_split:
+        return beside(sources), held_out_pictures(load_pictures(data.test), data.validation, data.batch, device)
+    test = labelled_source(opened(data.test_split), VALIDATION_SEED, device)(0)
+    batches = ({name: value[batch["has_body"]] for name, value in batch.items()} for batch in test)
+    return beside(sources), list(islice(batches, max(data.validation // data.batch, 1)))
 
 
 @torch.no_grad()

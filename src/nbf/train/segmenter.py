@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor
+from torch import Generator, Tensor
 
 from nbf import losses
 from nbf.body.files import load_body
@@ -35,6 +35,9 @@ from nbf.train.batch import BODY_LABELS, Batch, Draw, concatenate, held_out, reu
 from nbf.train.blend import train_blended
 from nbf.train.config import DataConfig, LoopConfig
 from nbf.train.fitter import FitterTask, FitterWeights
+from nbf.train.labelled import LabelledCrops, SetsConfig, labelled_rows, open_sets
+from nbf.train.packs import expand
+from nbf.train.people import mirror_people
 from nbf.train.photo_crops import RealCrops
 
 LABELS = ("image", "parts", "ignore", "real", "surface", "surface_mask", *BODY_LABELS)
@@ -63,7 +66,7 @@ class SegmenterWeights:
 
 
 @dataclass(frozen=True)
-class SegmenterData(DataConfig):
+class SegmenterData(DataConfig, SetsConfig):
     """What the segmenter is trained on."""
 
     studio: float = 0.0
@@ -161,7 +164,7 @@ class SegmenterTask:
 
 
 def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synthetic: Sampler) -> Draw:
-    """Crops of synthetic people and of real photos; without the pack of real photos synthetic people only.
+    """Crops of synthetic people, of real photos and of data sets; without the pack of real photos the others only.
 
     Raises DataError for shares of people that are negative or sum to more than one, and for photos alone.
     """
@@ -170,7 +173,8 @@ def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synt
     crops = None
     if real is not None:
         crops = RealCrops(real.to(device), synthetic.backgrounds, bodies=_fitted(config.cache, split, real, device))
-    people = config.batch - count
+    sets = open_sets(config, config.batch, load_body("anny24", "small"), needs="joints") if split == "train" else []
+    people = config.batch - count - sum(some for _, some in sets)
     if people < 1:
         raise DataError(f"real: expected a share below one, since photos lack labels, got {config.real}")
     rolled = replace(synthetic.config, view=replace(synthetic.config.view, roll_deg=ANY_ROLL_DEG))
@@ -192,9 +196,26 @@ def segmenter_draw(config: SegmenterData, split: str, device: torch.device, synt
         ]
         if crops is not None and count:
             batches.append(crops.sample(count, synthetic.generator))
+        if sets:
+            batches.append(labelled_crops(sets, Generator().manual_seed(seed), device))
         return concatenate(batches)
 
     return draw
+
+
+def labelled_crops(sets: Sequence[tuple[LabelledCrops, int]], generator: Generator, device: torch.device) -> Batch:
+    """People of data sets, mirrored by chance. Their maps may be drawn from naked bodies, so they count as `real`."""
+    rows = labelled_rows(sets, INPUT_SIZE, generator)
+    rows = mirror_people(rows, torch.rand(len(rows["betas"]), generator=generator) < 0.5)
+    surface = rows["surface"].float() / 255
+    batch = {name: rows[name] for name in (*BODY_LABELS, "ignore", "has_body")} | {
+        "image": rows["image"].float() / 255,
+        "parts": expand(rows["parts"]),
+        "surface": surface,
+        "surface_mask": surface.any(1),
+        "real": torch.ones_like(rows["has_body"]),
+    }
+    return {name: value.to(device) for name, value in batch.items()}
 
 
 def _fitted(cache: Path, split: str, photos: Photos, device: torch.device) -> FittedBodies | None:

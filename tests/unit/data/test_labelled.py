@@ -34,14 +34,14 @@ def test_there_and_back_keeps_what_both_name(order: str) -> None:
 
 def test_published_converters_agree() -> None:
     # nkolot/GraphCMR, config.py: H36M's 17 -> LSP's 14 (the last is H36M's head), and SPIN's 14 of 24.
-    assert places("human36m17", "common14").tolist() == [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10]
-    assert places("human36m17", "common17").tolist()[14:] == [0, 7, 9]
-    assert places("spin24", "common14").tolist() == [*range(13), 18]
+    assert places("human36m17", ORDERS["common14"]).tolist() == [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10]
+    assert places("human36m17", ORDERS["common17"]).tolist()[14:] == [0, 7, 9]
+    assert places("spin24", ORDERS["common14"]).tolist() == [*range(13), 18]
 
 
 def test_people_twice_in_an_order_count_once() -> None:
     """SPIN's 49 joints list OpenPose's, then those that people labelled."""
-    assert places("spin49", "lsp14").tolist() == list(range(25, 39))
+    assert places("spin49", ORDERS["lsp14"]).tolist() == list(range(25, 39))
 
 
 def test_the_wrong_number_of_joints_is_refused() -> None:

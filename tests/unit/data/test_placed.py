@@ -41,8 +41,7 @@ def test_posing_then_moving_is_moving_the_label(body: BodyModel, seed: int) -> N
     betas, shift = torch.from_numpy(given.betas), torch.from_numpy(given.translation)
     world = body(betas, matrix_from_axis_angle(torch.from_numpy(given.pose)), shift)
     camera = torch.from_numpy(given.camera_from_world).float()
-    rotations, translation = in_camera(given, body)
-    assert translation is not None
+    _, rotations, translation = in_camera(given, body)
     moved = body(betas, rotations, translation)
     for there, here in ((world.vertices, moved.vertices), (world.joints, moved.joints)):
         torch.testing.assert_close(here, there @ camera[:, :3].T + camera[:, 3], atol=2e-5, rtol=0)
@@ -55,17 +54,18 @@ def test_a_pelvis_serves_as_well(body: BodyModel) -> None:
     other = BodyLabel(
         given.model, given.gender, given.betas, given.pose, None, given.camera_from_world, pelvis.astype(np.float32)
     )
-    (_, true), (_, found) = in_camera(given, body), in_camera(other, body)
-    assert true is not None
-    assert found is not None
-    torch.testing.assert_close(found, true, atol=1e-5, rtol=0)
-
-
-def test_where_nothing_is_said_there_is_no_place(body: BodyModel) -> None:
-    given = label(8)
-    rotations, translation = in_camera(
-        BodyLabel("smpl", "female", given.betas[:4], given.pose, None, given.camera_from_world), body
+    torch.testing.assert_close(
+        in_camera(other, body).translation, in_camera(given, body).translation, atol=1e-5, rtol=0
     )
-    assert translation is None
-    camera = torch.from_numpy(given.camera_from_world[:, :3]).float()
-    torch.testing.assert_close(rotations[0], camera @ matrix_from_axis_angle(torch.from_numpy(given.pose[0])))
+
+
+def test_where_nothing_is_said_the_pelvis_is_at_the_origin(body: BodyModel) -> None:
+    given = label(8)
+    nowhere = BodyLabel("smpl", "female", given.betas[:4], given.pose, None, given.camera_from_world)
+    assert given.is_placed
+    assert not nowhere.is_placed
+    betas, rotations, translation = in_camera(nowhere, body)
+    np.testing.assert_allclose(betas, [*given.betas[:4], *[0] * 6])
+    camera = torch.from_numpy(given.camera_from_world).float()
+    torch.testing.assert_close(body(betas, rotations, translation).joints[0], camera[:, 3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(rotations[0], camera[:, :3] @ matrix_from_axis_angle(torch.from_numpy(given.pose[0])))

@@ -13,6 +13,7 @@ from torch import Tensor
 from nbf.body.joints import COCO17, LIMB_JOINTS
 from nbf.cli import evaluate
 from nbf.data.human import HumanPhoto, Sightings
+from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture
 from nbf.evaluate.photos import Findings, Ruler, trunk_length
 
 BOX = torch.tensor([25.0, 10, 95, 152])
@@ -33,8 +34,10 @@ def sightings(*shifts: Tensor, scores: tuple[float, ...] | None = None) -> Sight
 
 def photo(*shifts: Tensor, teachers: Sightings | None = None) -> HumanPhoto:
     boxes, placed = people(*shifts)
-    labelled = torch.cat([placed, torch.ones(len(shifts), 12, 1)], -1)
-    return HumanPhoto("coco/x", Path("x"), boxes, labelled, teachers or sightings(*shifts))
+    trunks = torch.zeros(len(shifts), 2, 3)  # neck and crown, which nobody labelled
+    rows = torch.cat([torch.cat([placed, torch.ones(len(shifts), 12, 1)], -1), trunks], 1).numpy()
+    labelled = (LabelledPerson(box.numpy(), JointLabels.of("lsp14", row)) for box, row in zip(boxes, rows))
+    return HumanPhoto(LabelledPicture("coco/x", Path("x"), tuple(labelled)), teachers or sightings(*shifts))
 
 
 def score(true: HumanPhoto, found: Sightings) -> dict:

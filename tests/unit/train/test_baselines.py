@@ -93,7 +93,7 @@ def test_a_loss_without_weight_is_not_there() -> None:
 
 def test_a_baseline_learns_and_knows_its_errors(tmp_path: Path) -> None:
     save_pack(pack(4, 0), tmp_path / "people" / "0.npz")
-    data = PicturesConfig(tmp_path / "people", tmp_path / "people", batch=4, validation=4)
+    data = PicturesConfig(people=tmp_path / "people", test=tmp_path / "people", batch=4, validation=4)
     loop = LoopConfig("run", steps=40, rate=4e-3, warmup=2, bf16=False, runs=tmp_path, average=0.9)
     torch.manual_seed(0)
     task = BodyTask(Regressor(25, small().shape_count, width=8), look, small(), BodyWeights())

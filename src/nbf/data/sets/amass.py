@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from nbf.data.labelled import Lazy
 from nbf.data.npz import Array, read_npz
-from nbf.data.pose_sequences import PoseSequence, PoseSequences
+from nbf.data.pose_sequences import PoseSequence
 from nbf.errors import DataError
 from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 
@@ -28,7 +28,7 @@ _UPRIGHT = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 _NUMBERS = (156, 165)
 
 
-def read_amass(folder: Path, split: str) -> PoseSequences:
+def read_amass(folder: Path, split: str) -> Lazy[PoseSequence]:
     """The sequences of a split, each read when it is asked for.
 
     Raises:

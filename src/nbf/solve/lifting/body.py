@@ -83,15 +83,15 @@ class Lifting:
         targets = torch.where(few[:, None, None], stood, camera)
         betas = self._betas(known, standing.betas)
         targets = targets * self._size(known, betas)[:, None, None]
-        rotations = _pointed(self.body.rest_joints(betas), targets[:, JOINTS])
+        rotations = pointed(self.body.rest_joints(betas), targets[:, JOINTS])
         rotations = torch.where(few[:, None, None, None], standing.rotations, rotations)
         pelvis = targets[:, JOINTS][:, 0]
         return targets, Bodies(betas, rotations, torch.cat([pelvis[:, :2], pelvis[:, 2:].clamp_min(_NEAREST)], 1))
 
     def _betas(self, known: Known, zeros: Float[Tensor, "n s"]) -> Float[Tensor, "n s"]:
         """Of average people of the group that is known."""
-        prior = known.shape_prior(self.body)
-        return zeros if prior is None else prior[0].to(zeros).expand_as(zeros)
+        prior = known.shapes(self.body, len(zeros))
+        return zeros if prior is None else prior[0].to(zeros)
 
     def _size(self, known: Known, betas: Float[Tensor, "n s"]) -> Float[Tensor, " n"]:
         """How much taller than the average body of the bases."""
@@ -169,7 +169,7 @@ def _few(joints: Float[Tensor, "n 17 3"], lifted: Lifted) -> Bool[Tensor, " n"]:
     return ~(enough & lifted.points.isfinite().all(-1).all(-1) & (lifted.scale > 0))
 
 
-def _pointed(rest: Float[Tensor, "n 24 3"], joints: Float[Tensor, "n 24 3"]) -> Float[Tensor, "n 24 3 3"]:
+def pointed(rest: Float[Tensor, "n 24 3"], joints: Float[Tensor, "n 24 3"]) -> Float[Tensor, "n 24 3 3"]:
     """Local rotations of a body whose trunk lies and whose limbs point as those of joints do, without a twist."""
     world: list[Tensor] = []
     local: list[Tensor] = []

@@ -68,8 +68,7 @@ def test_fits_stand_where_the_joints_are(agora: Path, body: BodyModel) -> None:
                 continue
             assert person.body is not None
             assert (person.body.model, person.body.gender) == ("smplx", "female")
-            rotations, translation = in_camera(person.body, body)
-            assert translation is not None
+            _, rotations, translation = in_camera(person.body, body)
             betas = body.shape_samples[0] * 0
             joints = body(betas, rotations, translation).joints.numpy()
             assert person.joints_3d is not None

@@ -98,8 +98,7 @@ def test_bodies_before_the_camera_meet_the_picture(
             assert person.body is not None
             assert person.body.gender == "neutral"
             assert person.body.model == ("smplx" if numbers == 165 else "smpl")
-            rotations, translation = in_camera(person.body, body)
-            assert translation is not None
+            _, rotations, translation = in_camera(person.body, body)
             posed = body(torch.from_numpy(person.body.betas[:10]), rotations, translation)
             assert person.joints_2d is not None
             known = person.joints_2d.weight > 0

@@ -76,8 +76,7 @@ def test_bodies_before_the_camera_meet_the_picture(tmp_path: Path, body: BodyMod
         assert person.body is not None
         assert person.joints_2d is not None
         assert picture.camera is not None
-        rotations, translation = in_camera(person.body, body)
-        assert translation is not None
+        _, rotations, translation = in_camera(person.body, body)
         joints = body(torch.from_numpy(person.body.betas), rotations, translation).joints.numpy()
         np.testing.assert_allclose(picture.camera.project(joints), person.joints_2d.points, atol=0.02)
 

@@ -1,0 +1,92 @@
+"""Shapes of people of whom something is known."""
+
+import pytest
+import torch
+from packs import small
+
+from nbf.body.files import load_body
+from nbf.body.measure import height
+from nbf.body.model import BodyModel
+from nbf.body.population import beyond, rooted, shape_given
+from nbf.errors import InputError
+
+
+def tall(**facts: float) -> float:
+    return float(height(small().rest_vertices(shape_given(small(), **facts)[0][None]))[0])
+
+
+def test_without_facts_it_is_the_population() -> None:
+    mean, covariance = shape_given(small())
+    torch.testing.assert_close(mean, small().shape_samples.mean(0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(covariance, torch.cov(small().shape_samples.T), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("metres", [0.8, 1.3, 1.6, 1.75, 1.95])
+def test_people_of_a_height_have_it(metres: float) -> None:
+    assert tall(height=metres) == pytest.approx(metres, abs=0.02)
+
+
+def test_children_grow_and_men_are_taller() -> None:
+    ages = [tall(age=age) for age in (1, 4, 8, 12, 30)]
+    assert ages == sorted(ages)
+    assert tall(age=30, sex=0) > tall(age=30, sex=1) + 0.08
+
+
+def test_facts_leave_less_open() -> None:
+    """The more is known, the smaller the ellipsoid is."""
+    facts: list[dict[str, float]] = [{}, {"age": 30}, {"age": 30, "sex": 1}, {"age": 30, "sex": 1, "height": 1.6}]
+    facts.append(facts[-1] | {"weight": 55})
+    sizes = [float(torch.logdet(shape_given(small(), **each)[1])) for each in facts]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_facts_say_what_the_draws_like_them_say() -> None:
+    """Held-out draws lie where their facts put them, in T-pose and to the millimetre better than the mean does."""
+    draws, info = small().shape_samples[:40], small().shape_info[:40]
+    for names, most in (((), 0.07), (("sex", "age"), 0.035), (("sex", "age", "height"), 0.012)):
+        rows = [
+            shape_given(small(), **{name: float(info[i, ("age", "sex", "height").index(name)]) for name in names})[0]
+            for i in range(len(draws))
+        ]
+        apart = small().rest_vertices(torch.stack(rows)) - small().rest_vertices(draws)
+        assert float((apart - apart.mean(1, keepdim=True)).norm(dim=-1).mean()) < most
+
+
+def test_strange_facts_still_have_an_answer() -> None:
+    for facts in ({"age": 1, "height": 2.0}, {"age": 119}, {"weight": 399, "height": 0.5}):
+        mean, covariance = shape_given(small(), **facts)
+        assert mean.isfinite().all()
+        torch.linalg.cholesky(covariance)
+
+
+def test_a_quotient_times_the_population_is_what_is_told() -> None:
+    """An estimate that is the population's becomes that of people like that."""
+    told, usual = shape_given(small(), age=5, height=1.1), shape_given(small())
+    mean, root = beyond(told, usual)
+    precision = torch.linalg.inv(usual[1]) + root.T @ root
+    middle = torch.linalg.solve(precision, torch.linalg.solve(usual[1], usual[0]) + root.T @ root @ mean)
+    # Well within what is told; along a few directions the facts leave more open than the population, which stays.
+    away = middle - told[0]
+    assert float(away @ torch.linalg.solve(told[1], away)) < 0.3
+    tall = small().shape_dirs[:, 1].amax(0) - small().shape_dirs[:, 1].amin(0)
+    torch.testing.assert_close(tall @ torch.linalg.inv(precision) @ tall, tall @ told[1] @ tall, atol=0, rtol=0.15)
+
+
+def test_knowing_nothing_adds_nothing() -> None:
+    usual = shape_given(small())
+    assert beyond(usual, usual)[1].abs().max() < 0.05
+    _, root = rooted(usual)
+    torch.testing.assert_close(root.T @ root, torch.linalg.inv(usual[1]), atol=1e-4, rtol=1e-3)
+
+
+def test_a_body_without_ages_says_so(ageless: BodyModel) -> None:
+    with pytest.raises(InputError, match=r"SMPL.*anny24"):
+        shape_given(ageless, age=30)
+    assert shape_given(ageless, height=1.7)[0].isfinite().all()
+
+
+@pytest.fixture
+def ageless() -> BodyModel:
+    body = load_body("anny24", "small")
+    body.shape_info[:, :2] = torch.nan
+    return body
