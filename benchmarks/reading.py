@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from nbf.data.catalogue import SETS
-from nbf.data.films import VideoFrame
+from nbf.data.readers.films import VideoFrame
 from nbf.data.recordings import Recordings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

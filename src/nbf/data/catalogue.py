@@ -4,13 +4,20 @@ from pathlib import Path
 
 from nbf.data.kind import DataSet
 from nbf.data.sets import (
+    agora,
+    bedlam,
     coco,
+    emdb,
+    hmr2,
     human36m,
     humaneva,
     lsp,
     mpi_inf_3dhp,
     mpii,
     openpose,
+    pw3d,
+    spin,
+    surreal,
     up3d,
     up3d_nbf,
     up_lsp,
@@ -21,8 +28,12 @@ from nbf.errors import DataError
 SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
+        agora.SET,
+        bedlam.SET,
         coco.COCO,
         coco.COCO2014,
+        emdb.SET,
+        hmr2.SET,
         human36m.SET,
         humaneva.SET,
         lsp.LSP,
@@ -31,6 +42,9 @@ SETS: dict[str, DataSet] = {
         mpii.MPII,
         mpii.MPII_JSON,
         openpose.OPENPOSE,
+        pw3d.SET,
+        spin.SET,
+        surreal.SET,
         up3d.UP3D,
         up3d_nbf.UP3D_NBF,
         up_lsp.UP_LSP,

@@ -101,7 +101,7 @@ class Maker:
     def _asked(self, person: LabelledPerson) -> tuple[tuple[str, str], tuple[Tensor, ...]] | None:
         """Which kind of fit there can be of a person, and of what; the body's before the joints'."""
         label = person.body
-        model = None if label is None else self.models.get((label.model, label.gender))
+        model = None if label is None or not label.is_placed else self.models.get((label.model, label.gender))
         if label is not None and model is not None and len(label.betas) == model.shape_count:
             return (label.model, label.gender), in_camera(label, model)
         joints = None if person.joints_3d is None else _named(person.joints_3d)

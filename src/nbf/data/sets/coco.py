@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from nbf.data.coco_regions import read_region
-from nbf.data.json_files import numbers, read_json
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import IGNORE, JointLabels, LabelledPerson, LabelledPicture, LabelMap, Lazy, Pictures
+from nbf.data.readers.checked import numbers
+from nbf.data.readers.coco_regions import read_region
+from nbf.data.readers.json_files import read_json
 from nbf.errors import DataError
 
 # Pixels of a picture, many times COCO's largest.

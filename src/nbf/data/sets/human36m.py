@@ -22,10 +22,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from nbf.data.cdf import count_numbers, read_cdf
-from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture
+from nbf.data.readers.cdf import count_numbers, read_cdf
+from nbf.data.readers.films import VideoFrame
 from nbf.data.recordings import PlacedCamera, Recording, Recordings, numbered_files
 from nbf.data.sets.human36m_metadata import SERIALS, Take, read_metadata
 from nbf.errors import DataError

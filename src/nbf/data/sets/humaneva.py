@@ -23,10 +23,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera
-from nbf.data.matlab import read_mat
+from nbf.data.readers.films import VideoFrame
+from nbf.data.readers.matlab import read_mat
 from nbf.data.recordings import PlacedCamera, Recording, Recordings
 from nbf.errors import DataError
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, Lazy, Pictures
-from nbf.data.matlab import read_mat
+from nbf.data.readers.matlab import read_mat
 from nbf.errors import DataError
 
 _TRAIN = 1000

@@ -22,10 +22,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import Frame, JointLabels, LabelledPerson, LabelledPicture, LensCamera
-from nbf.data.matlab import load_mat, read_mat
+from nbf.data.readers.films import VideoFrame
+from nbf.data.readers.matlab import load_mat, read_mat
 from nbf.data.recordings import Recording, Recordings, numbered_files
 from nbf.errors import DataError
 

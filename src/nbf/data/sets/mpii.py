@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from nbf.data.json_files import numbers, read_json
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, Lazy, Pictures
-from nbf.data.matlab import load_mat, read_mat
+from nbf.data.readers.checked import numbers
+from nbf.data.readers.json_files import read_json
+from nbf.data.readers.matlab import load_mat, read_mat
 from nbf.errors import DataError
 
 _MAT = "mpii_human_pose_v1_u12_1.mat"

@@ -36,9 +36,9 @@ from nbf.data.labelled import (
     LensCamera,
     Pictures,
 )
-from nbf.data.pickled import read_pickled
-from nbf.data.pixels import read_colours, read_rgb
-from nbf.data.plain_files import read_lines, read_npy
+from nbf.data.readers.pickled import read_pickled
+from nbf.data.readers.pixels import read_colours, read_rgb
+from nbf.data.readers.plain_files import read_lines, read_npy
 from nbf.errors import DataError
 from nbf.geometry.rotations import matrix_from_axis_angle
 

@@ -31,8 +31,8 @@ from nbf.data.labelled import (
     LensCamera,
     Pictures,
 )
-from nbf.data.pixels import read_colours, read_rgb
-from nbf.data.plain_files import read_doubles, read_lines
+from nbf.data.readers.pixels import read_colours, read_rgb
+from nbf.data.readers.plain_files import read_doubles, read_lines
 from nbf.errors import DataError
 
 NBF12 = (

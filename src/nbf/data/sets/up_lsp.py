@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import IGNORE, LabelledPicture, LabelMap, Lazy, Pictures
-from nbf.data.pixels import read_grey
+from nbf.data.readers.pixels import read_grey
 from nbf.data.sets.lsp import LSP
 from nbf.errors import DataError
 

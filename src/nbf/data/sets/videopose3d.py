@@ -20,9 +20,9 @@ from numpy import ndarray
 
 from nbf.body.pickles import Damaged, Made, Table, Text, Unsafe, word
 from nbf.body.stored import read_npz_table, to_array
-from nbf.data.films import VideoFrame
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import Frame, LabelledPicture
+from nbf.data.readers.films import VideoFrame
 from nbf.data.recordings import PlacedCamera, Recording, Recordings
 from nbf.data.sets.human36m import CORRUPT, JOINTS, SUBJECTS, labelled
 from nbf.data.sets.human36m_metadata import SERIALS, read_metadata

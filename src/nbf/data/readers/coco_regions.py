@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from nbf.data.json_files import numbers
+from nbf.data.readers.checked import numbers
 from nbf.errors import DataError
 
 # Bits of the largest number in a compressed run: those of a picture that anybody has, and its sign.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from films import damaged, number, write_film
 
-from nbf.data.films import VideoFrame, _Film, _film
 from nbf.data.labelled import LabelledPicture
+from nbf.data.readers.films import VideoFrame, _Film, _film
 from nbf.errors import DataError
 
 COUNT = 100

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy import ndarray
 
-from nbf.data.coco_regions import read_region
+from nbf.data.readers.coco_regions import read_region
 from nbf.errors import DataError
 
 

@@ -11,7 +11,7 @@ import scipy.io
 from damage import damages
 from scipy.io import loadmat, savemat
 
-from nbf.data.mat5 import Broken, check_mat5
+from nbf.data.readers.mat5 import Broken, check_mat5
 
 VALUES: dict[str, Any] = {
     "numbers": np.arange(12.0).reshape(3, 4),

@@ -1,5 +1,6 @@
 """Pixels out of files of pictures, and labels out of pictures whose colours mean something."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def read_colours(path: Path, colours: UInt8[ndarray, "n 3"], tolerance: float) -
     if strange > 0.5:
         raise DataError(f"{path}: expected the colours of parts, got others in {strange:.0%} of the pixels")
     return distance.argmin(axis=1).astype(np.uint8)[at].reshape(picture.shape[:2])
+
+
+@dataclass(frozen=True)
+class TurnedFile:
+    """A picture that was taken upright and lies on its side in its file."""
+
+    path: Path
+
+    def read(self) -> UInt8[ndarray, "h w 3"]:
+        """RGB, turned clockwise by 90 degrees. Raises DataError where the file is missing or damaged."""
+        return np.rot90(read_rgb(self.path), -1)
 
 
 def _read(path: Path, mode: str | None) -> ndarray:

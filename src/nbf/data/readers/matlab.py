@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from nbf.data.mat5 import check_mat5
+from nbf.data.readers.mat5 import check_mat5
 from nbf.errors import DataError
 
 

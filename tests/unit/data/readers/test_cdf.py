@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from studio import write_cdf
 
-from nbf.data.cdf import count_numbers, read_cdf
+from nbf.data.readers.cdf import count_numbers, read_cdf
 from nbf.errors import DataError
 
 
