@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nbf.data.kind import DataSet
-from nbf.data.sets import lsp
+from nbf.data.sets import lsp, street, varied
 from nbf.errors import DataError
 
 SETS: dict[str, DataSet] = {
@@ -11,6 +11,8 @@ SETS: dict[str, DataSet] = {
     for each in (
         lsp.LSP,
         lsp.LSPET,
+        street.STREET,
+        varied.VARIED,
     )
 }
 
