@@ -36,12 +36,18 @@ def bones(seen: Sequence[str]) -> list[tuple[str, str]]:
     spine = [name for name in _SPINE if name in seen]
     top = next((name for name in _TOPS if name in seen), "")
     bottom = next((name for name in _BOTTOMS if name in seen), "")
-    pairs = [*pairwise(spine), ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")]
+    pairs = [*pairwise(spine)]
     for side in _SIDES:
         pairs += [(f"{side}_{start}", f"{side}_{end}") for start, end in _LIMBS]
-        pairs += [(top, f"{side}_collar"), (bottom, f"{side}_hip"), ("nose", f"{side}_eye")]
+        collar = f"{side}_collar"
+        pairs += [(top, collar if collar in seen else f"{side}_shoulder"), (bottom, f"{side}_hip")]
+        pairs.append(("nose", f"{side}_eye"))
         if not (top and bottom):
             pairs.append((f"{side}_shoulder", f"{side}_hip"))
+    if not top:
+        pairs.append(("left_shoulder", "right_shoulder"))
+    if not bottom:
+        pairs.append(("left_hip", "right_hip"))
     if {top, bottom} - set(spine):
         pairs.append((top, bottom))
     if not {"jaw", "head", "head_top"} & set(seen):

@@ -75,11 +75,9 @@ def server() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         told.port = http.server_address[1]
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield told
         http.shutdown()
-        thread.join()
 
 
 def bring(server: Server, files: list[File], folder: Path) -> dict[str, str]:
