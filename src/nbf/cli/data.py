@@ -110,9 +110,9 @@ def _described(material: "Material", into: Path) -> str:
     from nbf.data.check import state
 
     found = state(material, into)
-    whole = "all there" if found.whole else f"{found.there} of {material.count} files there"
+    whole = "all there" if found.whole else f"{found.there} of {material.count} there"
     lines = [
-        f"{material.name}: {material.title}, {material.count} files in {into / material.folder}: {whole}",
+        f"{material.name}: {material.title}, in {into / material.folder}: {whole}",
         f"  for      {material.purpose}",
         f"  licence  {material.licence}",
         f"  from     {', '.join(dict.fromkeys(source.where for source in material.sources))}",
@@ -189,7 +189,7 @@ def _say_ours(folder: Path) -> None:
     for each in read_manifest().values():
         found = state(each, folder)
         if found.whole:
-            print(f"  {each.name}: all {found.there} files")
+            print(f"  {each.name}: all there")
         elif found.there == each.count:
             print(
                 f"  {each.name}: {found.there} files, some of them others than the bundled networks were trained with"

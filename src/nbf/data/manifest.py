@@ -2,7 +2,7 @@
 
 `assets/training_data.json` tells of each set its sources, its licence and what training misses without it;
 `assets/training_files.csv` lists every file that a public repository has. `tools/list_training_data.py` takes their
-hashes, `tools/provenance.py` makes PROVENANCE.md of them.
+hashes, `tools/provenance.py` makes docs/provenance.md of them.
 """
 
 import csv

@@ -132,9 +132,9 @@ def test_a_data_set_is_told_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "train: 12 pictures: 12 people, 2D joints 11" in said
     assert "10 pictures" in said
     with Image.open(picture) as drawn:
-        colors = np.asarray(drawn.convert("RGB")).reshape(-1, 3).tolist()
-    assert [40, 120, 255] in colors
-    assert [240, 50, 50] in colors
+        pixels = np.asarray(drawn.convert("RGB"))
+    for side in ((40, 120, 255), (240, 50, 50)):
+        assert (pixels == side).all(2).sum() > 1000
 
 
 def test_what_is_lacking_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
