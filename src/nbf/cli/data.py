@@ -101,7 +101,8 @@ def _fetch(given: Fetch) -> int:
     print(f"{len(wanted) - len(failed)} of {len(wanted)} files have come, {len(files) - len(failed)} are in {into}")
     if failed:
         print("what failed may come another time: call again, it goes on where it was", file=sys.stderr)
-    if shared_dir() is None or not into.samefile(shared_dir() or Path()):
+    shared = shared_dir()
+    if shared is None or shared.resolve() != into.resolve():
         print(f"for the tools to find it: export NBF_SHARED={into.resolve()}")
     return 1 if failed else 0
 

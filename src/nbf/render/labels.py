@@ -75,10 +75,11 @@ def draw_joints(
     limit = 4 * max(picture.size)
     at = {name: tuple(float(x) for x in points[index]) for name, index in place.items()}
     at = {name: point for name, point in at.items() if max(map(abs, point)) < limit}
-    pen, wide = ImageDraw.Draw(picture), 1 if pale else 3
-    for start, end in bones(list(at)):
-        if not pale:
+    pen, wide, lines = ImageDraw.Draw(picture), 1 if pale else 3, bones(list(at))
+    if not pale:
+        for start, end in lines:
             pen.line([at[start], at[end]], fill=_BLACK, width=wide + 2)
+    for start, end in lines:
         pen.line([at[start], at[end]], fill=_color(start, end, pale=pale), width=wide)
     for name, (x, y) in at.items():
         color, radius = _color(name, pale=pale), 2 if pale else 3

@@ -17,10 +17,13 @@ from scipy.io import savemat
 from street import write_street_photos
 
 from nbf import cli
+from nbf.body.files import ASSETS
 from nbf.cli.data import main
-from nbf.data import fetch, manifest
+from nbf.data import catalogue, fetch, manifest
+from nbf.data.kind import DataSet
+from nbf.data.labelled import BodyLabel, LabelledPerson, LabelledPicture, LensCamera
 from nbf.data.manifest import File, Material
-from nbf.errors import DataError, InputError
+from nbf.errors import DataError, InputError, ModelFileError
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -89,6 +92,9 @@ def test_what_failed_is_listed_last(home: Path, tmp_path: Path, capsys: pytest.C
     assert "1 of 2 files have come" in said.out
     assert "failed: assets/makehuman/hair/b.obj: " in said.err
     assert "404" in said.err
+    (home / "base" / "a.obj").unlink()
+    assert main(["fetch", "--into", str(tmp_path / "none"), "--yes"]) == 1
+    assert "0 of 2 files have come" in capsys.readouterr().out
 
 
 def test_what_cannot_be_fetched_says_why_and_what_then(tmp_path: Path) -> None:
@@ -168,3 +174,36 @@ def test_one_bad_picture_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFi
     assert "0001.jpg: cannot be read as a picture" in said.err
     assert "0002.png" in said.err
     assert "3 pictures with their labels" in said.out
+
+
+def test_bodies_are_drawn_with_the_file_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "black.png")
+    camera = LensCamera(np.array([60.0, 60.0]), np.array([32.0, 32.0]))
+    label = BodyLabel(
+        "smpl",
+        "neutral",
+        np.zeros(10, np.float32),
+        np.zeros((24, 3), np.float32),
+        np.array([0, 0, 4], np.float32),
+    )
+    picture = LabelledPicture("one", tmp_path / "black.png", (LabelledPerson(body=label),), "test", camera)
+    made = DataSet("made", "Made", ("test",), ("black.png",), (), lambda folder, split: [picture])
+    monkeypatch.setattr(catalogue, "SETS", {"made": made})
+    words = ["check", str(tmp_path), "--sheet", str(tmp_path / "sheet.png")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "test: 1 pictures: 1 people, bodies 1, cameras 1" in said
+    assert "bodies of smpl are not drawn: give their file with --body" in said
+    with Image.open(tmp_path / "sheet.png") as without:
+        narrow = without.convert("L").point(lambda shade: 255 * (shade < 10)).getbbox()
+    assert main([*words, "--body", str(ASSETS / "anny24_small.safetensors")]) == 0
+    assert "not drawn" not in capsys.readouterr().out
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        wide = drawn.convert("L").point(lambda shade: 255 * (shade < 10)).getbbox()
+    assert narrow is not None
+    assert wide is not None
+    assert wide[2] > narrow[2] + 300, "a panel more"
+    with pytest.raises(ModelFileError, match=r"nothing\.pkl"):
+        main([*words, "--body", str(tmp_path / "nothing.pkl")])
