@@ -42,7 +42,7 @@ BAD = {
 
 @pytest.mark.parametrize(("column", "text"), [(column, text) for column, texts in BAD.items() for text in texts])
 def test_a_row_that_leads_astray_is_refused(tmp_path: Path, column: str, text: str) -> None:
-    row = dict(zip(COLUMNS, ("makehuman", "a/b.obj", "base/a/b.obj", "git", "5", "0" * 64, "")))
+    row: dict[str, str] = dict(zip(COLUMNS, ("makehuman", "a/b.obj", "base/a/b.obj", "git", "5", "0" * 64, "")))
     files = tmp_path / "files.csv"
 
     def write() -> None:
