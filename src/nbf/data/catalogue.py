@@ -17,10 +17,12 @@ from nbf.data.sets import (
     openpose,
     pw3d,
     spin,
+    street,
     surreal,
     up3d,
     up3d_nbf,
     up_lsp,
+    varied,
     videopose3d,
 )
 from nbf.errors import DataError
@@ -44,10 +46,12 @@ SETS: dict[str, DataSet] = {
         openpose.OPENPOSE,
         pw3d.SET,
         spin.SET,
+        street.STREET,
         surreal.SET,
         up3d.UP3D,
         up3d_nbf.UP3D_NBF,
         up_lsp.UP_LSP,
+        varied.VARIED,
         videopose3d.SET,
     )
 }
