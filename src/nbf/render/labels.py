@@ -20,9 +20,13 @@ _LIMBS = (
     *(("ankle", "foot"), ("ankle", "heel"), ("ankle", "big_toe"), ("big_toe", "small_toe"), ("eye", "ear")),
     ("collar", "shoulder"),
 )
-_SPINE = ("pelvis", "spine1", "spine", "spine2", "spine3", "thorax", "neck", "jaw", "head", "head_top")
+_SPINE = (
+    *("pelvis", "smpl_pelvis", "spine1", "spine", "spine2", "spine3", "thorax", "neck", "smpl_neck", "jaw"),
+    *("head", "smpl_head", "head_top"),
+)
 # What stands in for the upper end of the trunk, and for the lower: the first that there is.
-_TOPS, _BOTTOMS = ("thorax", "neck", "neck_openpose"), ("pelvis", "pelvis_openpose")
+_TOPS = ("thorax", "neck", "smpl_neck", "neck_openpose")
+_BOTTOMS = ("pelvis", "smpl_pelvis", "pelvis_openpose")
 _TRUSTED = 0.5
 
 _BLUE, _RED, _GREEN = (40, 120, 255), (240, 50, 50), (60, 210, 90)
@@ -50,7 +54,7 @@ def bones(seen: Sequence[str]) -> list[tuple[str, str]]:
         pairs.append(("left_hip", "right_hip"))
     if {top, bottom} - set(spine):
         pairs.append((top, bottom))
-    if not {"jaw", "head", "head_top"} & set(seen):
+    if not {"jaw", "head", "smpl_head", "head_top"} & set(seen):
         pairs.append((top, "nose"))
     return [(start, end) for start, end in pairs if start in seen and end in seen]
 

@@ -132,7 +132,7 @@ def _fitted(batch: _Batch) -> Iterator[tuple]:
 def _named(labels: JointLabels) -> tuple[Tensor, Tensor] | None:
     """Joints under the names of a fit, and their weights; None where they are too few."""
     places = {_ALIASES.get(name, name): place for place, name in enumerate(ORDERS[labels.order])}
-    places |= {name.removeprefix("smpl_"): place for name, place in places.items() if name.startswith("smpl_")}
+    places |= {name.removeprefix("smpl_"): place for name, place in places.items()}
     points, weights = np.zeros((len(NAMES), 3), np.float32), np.zeros(len(NAMES), np.float32)
     for row, name in enumerate(NAMES):
         if name in places and not (name in ("pelvis", "neck") and labels.order != "smpl24"):
