@@ -1,4 +1,4 @@
-"""Bring this project's own training data (fetch), or look what a folder of a data set holds and lacks (check)."""
+"""Bring this project's own training data (fetch), look into a data set (check), make bodies to train on (bodies)."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from nbf.cli._bodies import Bodies, make_bodies
 from nbf.errors import DataError, InputError, NbfError
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Check:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`nbf data fetch` or `nbf data check`; 0 when all went well."""
-    verbs = {"fetch": (Fetch, _fetch), "check": (Check, _check)}
+    """`nbf data fetch`, `nbf data check` or `nbf data bodies`; 0 when all went well."""
+    verbs = {"fetch": (Fetch, _fetch), "check": (Check, _check), "bodies": (Bodies, make_bodies)}
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: nbf data {{{','.join(verbs)}}} [options]\n\nnbf data VERB --help lists the options.")
         return 0

@@ -164,7 +164,7 @@ def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
         raise InputError(
             f"--protocol {chosen.name}: expected a data set out of {', '.join(chosen.data)}, got {kind.name}"
         )
-    pictures, predictor = kind.open(folder, chosen.split), _predictor(given)
+    pictures, predictor = kind.open(folder, chosen.data[kind.name]), _predictor(given)
 
     def answer(picture: LabelledPicture, boxes: "Tensor") -> list[Posed]:
         return [Posed.of(person) for person in predictor.predict(picture.pixels(), boxes=boxes)]
