@@ -125,8 +125,8 @@ class LabelledCrops:
 
     def _has_body(self, picture: LabelledPicture, index: int) -> bool:
         label = picture.people[index].body
-        ours = label is not None and label.model == self.model and len(label.betas) == self.body.shape_count
-        if ours and label.is_placed:
+        shapes = self.body.shape_count
+        if label is not None and label.is_placed and label.model == self.model and len(label.betas) == shapes:
             return True
         return self.bodies is not None and (picture.name, index) in self.bodies.rows
 
