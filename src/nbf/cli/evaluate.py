@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -171,8 +170,9 @@ def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
 
     reading = Ours() if given.regressor is None else Regressor.load(given.regressor)
     truths = Truths(smpl_models(given.smpl, given.smpl_female, given.smpl_male), reading)
-    counted = islice(chosen.pictures(_progress(pictures, len(pictures), kind.title)), given.n)
-    report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths)
+    counted = chosen.pictures(pictures)[: given.n]
+    watched = _progress(range(len(counted)), len(counted), kind.title)
+    report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths, watched)
     return report, [], predictor.body.faces
 
 

@@ -4,12 +4,13 @@ Frames, joints and alignments are those of the authors' own code, as far as it i
 what is remembered from papers only.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nbf.body.joints import LSP14
 from nbf.data.joint_orders import ORDERS
-from nbf.data.labelled import Frame, LabelledPicture
+from nbf.data.labelled import Frame, LabelledPicture, Lazy, Pictures
+from nbf.data.recordings import Recordings
 from nbf.errors import DataError
 
 
@@ -45,21 +46,23 @@ class Protocol:
     auc: float = 150.0
     people: int = 0
 
-    def pictures(self, pictures: Iterable[LabelledPicture]) -> Iterator[LabelledPicture]:
+    def pictures(self, pictures: Pictures) -> Pictures:
         """Those that count, in their order.
 
         Raises:
             DataError: a picture does not say where in a recording it is from, by which pictures are chosen.
         """
-        for picture in pictures:
-            if self.chosen is None:
-                yield picture
-            elif picture.frame is None:
-                raise DataError(
-                    f"{picture.name}: {self.name} chooses pictures by take and frame, which this does not tell"
-                )
-            elif self.chosen(picture.frame):
-                yield picture
+        if self.chosen is None:
+            return pictures
+        if isinstance(pictures, Recordings):
+            return pictures.chosen(self.chosen)
+        rows = [row for row in range(len(pictures)) if self.chosen(self._frame(pictures[row]))]
+        return Lazy(len(rows), lambda i: pictures[rows[i]])
+
+    def _frame(self, picture: LabelledPicture) -> Frame:
+        if picture.frame is None:
+            raise DataError(f"{picture.name}: {self.name} chooses pictures by take and frame, which this does not tell")
+        return picture.frame
 
 
 TESTED = ("S9", "S11")
