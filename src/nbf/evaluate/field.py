@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput
-from nbf.data.labelled import Frame, LabelledPerson, LabelledPicture, Pictures
+from nbf.body.parts import NAMES, merge_labels
+from nbf.data.labelled import IGNORE, Frame, LabelledPerson, LabelledPicture, Pictures
 from nbf.data.placed import in_camera
+from nbf.data.sets.up_lsp import LSP6
 from nbf.errors import DataError, NbfError
 from nbf.evaluate import metrics
 from nbf.evaluate.model_joints import Ours, Reading
@@ -22,6 +24,7 @@ from nbf.evaluate.published import Protocol
 from nbf.geometry.camera import Camera
 from nbf.geometry.rotations import geodesic_angle
 from nbf.people import Person
+from nbf.raster.zbuffer import rasterize
 from nbf.solve.convert import Conversion, VertexMap
 
 logger = logging.getLogger(__name__)
@@ -64,6 +67,10 @@ class Posed:
         return Posed(person.body, output, person.rotations, person.camera)
 
 
+SILHOUETTE = ("background", "person")
+MAPS = {"silhouette": ("mask", SILHOUETTE), "parts6": ("lsp6", LSP6)}
+"""Scores of pixels: the scheme of the labels, and its classes."""
+
 Answer = Callable[[LabelledPicture, Float[Tensor, "n 4"]], Sequence[Posed]]
 """What is measured: bodies for boxes (pixels) in a picture, in their order."""
 
@@ -75,6 +82,8 @@ class Compared:
     frame: Frame | None
     scores: dict[str, Float[Tensor, " n"]]
     """Of each joint, vertex or part; NaN where one does not count."""
+    pixels: dict[str, Int64[Tensor, "c c"]] = field(default_factory=dict)
+    """Of scores that are pooled over all pictures: how many pixels of each class are called what."""
 
 
 class Ruler:
@@ -128,9 +137,20 @@ class Ruler:
                 scores[name] = torch.rad2deg(geodesic_angle(one, other))
             elif name == "quaternion":
                 scores[name] = metrics.quaternion_distance(posed.rotations, _known(true, picture, name).rotations)
+        pixels = {name: self._drawn(name, picture, posed) for name in MAPS if name in self.protocol.scores}
         if {"mpjpe", "pa_mpjpe", "pck", "auc"} & set(self.protocol.scores):
             scores |= self._spatial(picture, label, true, posed)
-        return Compared(picture.frame, scores)
+        return Compared(picture.frame, scores, pixels)
+
+    def _drawn(self, name: str, picture: LabelledPicture, found: Posed) -> Int64[Tensor, "c c"]:
+        """The body's pixels against a label map of the picture, where that is sure."""
+        assert found.camera is not None
+        scheme, classes = MAPS[name]
+        labels = torch.from_numpy(picture.labels(scheme).astype(np.int64))
+        seen = rasterize(found.camera.pixels_depth(found.output.vertices), found.body.faces, *labels.shape)
+        parts = torch.where(seen.mask, found.body.face_parts[seen.face.clamp(min=0)], 0)[0]
+        ours = (parts > 0).long() if classes == SILHOUETTE else _renamed(merge_labels(parts, 6), classes)
+        return metrics.confusion(ours, labels.clamp(max=len(classes) - 1), len(classes), labels != IGNORE)
 
     def _true(self, label: LabelledPerson) -> Posed | None:
         """The labelled body, if its model is at hand."""
@@ -276,7 +296,11 @@ UNITS = {
 
 def summary(rows: Sequence[Compared]) -> dict[str, float]:
     """Mean and, of errors in millimetres, median over people."""
-    report = {}
+    report: dict[str, float] = {}
+    for name in rows[0].pixels:
+        matrix = torch.stack([row.pixels[name] for row in rows]).sum(0)
+        report[f"{name}_accuracy_percent"] = round(100 * float(matrix.diagonal().sum() / matrix.sum()), 6)
+        report[f"{name}_f1"] = round(float(metrics.f1(matrix).nanmean()), 6)
     for name in rows[0].scores:
         people = torch.stack([row.scores[name].nanmean() for row in rows]).double()
         unit = UNITS.get(name, "mm")
@@ -293,6 +317,11 @@ def _known(true: Posed | None, picture: LabelledPicture, score: str) -> Posed:
             "model's files"
         )
     return true
+
+
+def _renamed(labels: Int64[Tensor, "h w"], classes: Sequence[str]) -> Int64[Tensor, "h w"]:
+    """Our six parts by their places among other classes of the same names."""
+    return torch.tensor([classes.index(name) for name in NAMES[6]])[labels]
 
 
 def _head(points: Tensor, weights: Tensor) -> float:

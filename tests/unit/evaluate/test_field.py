@@ -15,15 +15,18 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.joints import SMPL24
 from nbf.body.model import BodyOutput
+from nbf.body.parts import NAMES, merge_labels
 from nbf.data.catalogue import SETS
 from nbf.data.joint_orders import ORDERS
-from nbf.data.labelled import BodyLabel, Frame, JointLabels, LabelledPerson, LabelledPicture
+from nbf.data.labelled import IGNORE, BodyLabel, Frame, JointLabels, LabelledPerson, LabelledPicture, LabelMap
 from nbf.data.placed import in_camera
+from nbf.data.sets.up_lsp import LSP6
 from nbf.errors import DataError
 from nbf.evaluate.field import Posed, Truths, measure
 from nbf.evaluate.model_joints import OURS, Ours, Regressor
 from nbf.evaluate.published import PROTOCOLS, Protocol, protocol
 from nbf.geometry import Camera
+from nbf.raster.zbuffer import rasterize
 
 BOX = np.array([10, 20, 60, 120], np.float32)
 CAMERA = Camera(torch.tensor(500.0), torch.tensor([160.0, 120.0]))
@@ -86,7 +89,9 @@ def person(order: str = "common14", seed: int = 0) -> LabelledPerson:
 H36M = Frame("S9_Posing_1.60457274", 0, "S9", "Posing", 1, "60457274")
 
 
-@pytest.mark.parametrize("name", [name for name in PROTOCOLS if "pck" not in name and "up3d" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in PROTOCOLS if "pck" not in name and "up3d" not in name and "lsp" not in name]
+)
 def test_a_perfect_answer_scores_nothing(name: str) -> None:
     """Wherever it stands; with the orders that data sets give."""
     chosen = protocol(name)
@@ -279,6 +284,28 @@ def test_pckh_is_half_a_head(off: float, head: float | None, right: int) -> None
 def test_pck_is_a_fifth_of_the_torso() -> None:
     assert planar("coco-pck", 0, None)["pck_torso_percent"] == 100
     assert planar("coco-pck", 500, None)["pck_torso_percent"] == pytest.approx(100 * 16 / 17, abs=1e-3)
+
+
+def outlined(shift: int) -> dict:
+    """The labelled body drawn as a mask and six parts, and the same body found `shift` pixels to the right."""
+    each = posed(label())
+    seen = rasterize(CAMERA.pixels_depth(each.output.vertices), small().faces, 240, 320)
+    parts = torch.where(seen.mask, small().face_parts[seen.face.clamp(min=0)], 0)[0]
+    six = torch.tensor([LSP6.index(name) for name in NAMES[6]])[merge_labels(parts, 6)]
+    six[:20] = IGNORE
+    maps = {"mask": (parts > 0).byte().numpy(), "lsp6": six.byte().numpy()}
+    shown = tuple(LabelMap(scheme, lambda scheme=scheme: maps[scheme]) for scheme in maps)
+    photo = replace(picture(LabelledPerson(BOX, body=label())), maps=shown)
+    moved = replace(each, camera=Camera(CAMERA.focal, CAMERA.center + torch.tensor([float(shift), 0])))
+    return measure(protocol("lsp-outlines"), [photo], lambda picture, boxes: [moved], Truths())
+
+
+def test_outlines_are_pooled_pixels() -> None:
+    right = outlined(0)
+    assert right["silhouette_accuracy_percent"] == right["parts6_accuracy_percent"] == 100
+    assert right["silhouette_f1"] == right["parts6_f1"] == 1
+    assert outlined(5)["silhouette_f1"] < 0.99
+    assert outlined(40)["parts6_f1"] < outlined(5)["parts6_f1"] < 0.9
 
 
 def test_our_own_joints_are_means() -> None:
