@@ -1,9 +1,7 @@
 """What a user may know about the people and the lens before anything is predicted, checked once and made usable."""
 
 import math
-import re
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,23 +12,8 @@ from torch import Tensor
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.limits import AGE_GROUPS, FOCAL_35MM, check_age_group, check_height, parse_focal
 from nbf.pictures import DIAGONAL_35MM, Picture
-
-AGE_GROUPS: dict[str, tuple[float, float]] = {
-    "infant": (0.0, 2.0),
-    "child": (2.0, 12.0),
-    "teen": (12.0, 18.0),
-    "adult": (18.0, 65.0),
-    "elder": (65.0, math.inf),
-}
-"""Years, from the first up to but not including the second."""
-
-_SHORTEST, _TALLEST = 0.3, 2.6
-"""Metres: below small newborns, just under the tallest person on record (2.72)."""
-
-_FOCAL_35MM = (5.0, 2000.0)
-"""Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
-
 
 Gaussian = tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]
 """Mean and covariance."""
@@ -42,7 +25,7 @@ class Known:
 
     Attributes:
         height: metres, standing upright without shoes: everybody's, or (n,) of n people, nan where unknown.
-        age_group: a key of `AGE_GROUPS`, everybody's.
+        age_group: a key of `nbf.limits.AGE_GROUPS`, everybody's.
         shape: mean and covariance of everybody's betas, where they are known better than by an age.
 
     Raises:
@@ -54,12 +37,10 @@ class Known:
     shape: Gaussian | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.height, int | float) and not _SHORTEST < self.height < _TALLEST:
-            in_metres = self.height / 100
-            hint = f"; did you mean {in_metres:g}?" if _SHORTEST < in_metres < _TALLEST else ""
-            raise InputError(f"height: expected metres between {_SHORTEST} and {_TALLEST}, got {self.height:g}{hint}")
+        if isinstance(self.height, int | float):
+            check_height(self.height)
         if self.age_group is not None:
-            _checked_group(self.age_group)
+            check_age_group(self.age_group)
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
@@ -95,36 +76,35 @@ def focal_pixels(text: str, width: int, height: int, exif: float | None) -> floa
     Raises:
         InputError: the text means none of these, no lens is like that, or the picture has no record.
     """
-    words = text.strip().lower()
-    if words == "exif":
+    told = parse_focal(text)
+    if told is None:
         if exif is None:
             raise InputError("focal: 'exif' was asked for, but the picture has no focal length in its EXIF; give 28mm")
         return exif
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(mm|px|)", words)
-    if match is None:
-        raise InputError(f"focal: expected something like 28mm, 1200px or exif, got {text!r}")
-    value, per_mm = float(match[1]), math.hypot(width, height) / DIAGONAL_35MM
-    pixels = value * per_mm if match[2] == "mm" else value
-    shortest, longest = _FOCAL_35MM
-    if not shortest * per_mm <= pixels <= longest * per_mm:
-        meant = match[2] != "mm" and shortest <= value <= longest
-        hint = f"; did you mean {match[1]}mm?" if meant else "; give 28mm for a common phone"
+    value, unit = told
+    per_mm = math.hypot(width, height) / DIAGONAL_35MM
+    if unit == "mm":
+        return value * per_mm
+    shortest, longest = FOCAL_35MM
+    if not shortest * per_mm <= value <= longest * per_mm:
+        hint = f"did you mean {value:g}mm?" if shortest <= value <= longest else "give 28mm for a common phone"
         raise InputError(
             f"focal: expected {shortest:g}mm to {longest:g}mm (as on 35 mm film), in this picture "
-            f"{shortest * per_mm:.0f}px to {longest * per_mm:.0f}px, got {text!r}{hint}"
+            f"{shortest * per_mm:.0f}px to {longest * per_mm:.0f}px, got {text!r}; {hint}"
         )
-    return pixels
+    return value
 
 
 def age_prior(body: BodyModel, group: str) -> Gaussian:
-    """Mean and covariance of the shape (betas, standard deviations) of people of one of `AGE_GROUPS`.
+    """Mean and covariance of the shape (betas, standard deviations) of people of one of `nbf.limits.AGE_GROUPS`.
 
     They are those of the body model's draws from its population (`BodyModel.shape_samples`).
 
     Raises:
         InputError: there is no such group, or the body model does not know the ages of enough draws (as SMPL).
     """
-    low, high = _checked_group(group)
+    check_age_group(group)
+    low, high = AGE_GROUPS[group]
     age = body.shape_info[:, 0]
     betas = body.shape_samples[(age >= low) & (age < high)]
     # With no more draws than components the covariance has no inverse.
@@ -134,12 +114,6 @@ def age_prior(body: BodyModel, group: str) -> Gaussian:
             "of them (SMPL knows no ages at all); use anny24, or leave the age out"
         )
     return betas.mean(0), torch.cov(betas.T)
-
-
-def _checked_group(group: str) -> tuple[float, float]:
-    if group not in AGE_GROUPS:
-        raise InputError(f"age_group: expected one of {', '.join(AGE_GROUPS)}, got {group!r}")
-    return AGE_GROUPS[group]
 
 
 def picture_camera(picture: Picture, focal: float | None) -> Camera:
@@ -170,25 +144,6 @@ def checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:
             f"got {wrong}; a box given as x, y, width, height is x, y, x + width, y + height"
         )
     return values
-
-
-def checked_max_people(max_people: Any) -> int | None:
-    """A number of people, or None for everybody. Raises InputError where it is neither."""
-    if max_people is None:
-        return None
-    if isinstance(max_people, bool) or not isinstance(max_people, Integral) or max_people < 1:
-        raise InputError(f"max_people: expected a whole number of 1 or more, or None for everybody, got {max_people!r}")
-    return int(max_people)
-
-
-def checked_min_score(min_score: Any) -> float:
-    """A probability. Raises InputError where it is none."""
-    if isinstance(min_score, bool) or not isinstance(min_score, Real) or not 0 < float(min_score) <= 1:
-        raise InputError(
-            f"min_score: expected a probability above 0, up to 1, got {min_score!r}; lower finds more people, and more "
-            "who are none"
-        )
-    return float(min_score)
 
 
 def checked_keypoints(keypoints: Any) -> Float[Tensor, "n 17 3"]:

@@ -22,10 +22,9 @@ from nbf.known import (
     Known,
     checked_boxes,
     checked_keypoints,
-    checked_max_people,
-    checked_min_score,
     picture_camera,
 )
+from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented

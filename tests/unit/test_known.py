@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nbf.body.measure import height
 from nbf.errors import InputError
-from nbf.known import AGE_GROUPS, Known, age_prior, focal_pixels
+from nbf.known import Known, age_prior, focal_pixels
+from nbf.limits import AGE_GROUPS
 
 SIDES = st.integers(16, 8000)
 
