@@ -8,6 +8,7 @@ import torch
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import InputError, ModelFileError
+from nbf.limits import weight_files
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.hmr import Hmr
@@ -73,14 +74,8 @@ class Networks:
 
 
 def _found(folder: Path) -> dict[str, Network]:
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelFileError(
-            f"{folder}: expected a folder with weights of `nbf train` (.safetensors beside .json), got "
-            f"{'one without any' if folder.is_dir() else 'no such folder'}"
-        )
     found: dict[str, Network] = {}
-    for path in files:
+    for path in weight_files(folder):
         network = load_network(path)
         name = type(network).__name__.lower()
         if name in found:

@@ -18,6 +18,7 @@ from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import Certainty
 from nbf.errors import InputError, NbfError
+from nbf.files import real_path
 from nbf.geometry import Camera, Crop
 from nbf.known import (
     NOTHING,
@@ -27,11 +28,10 @@ from nbf.known import (
     checked_boxes,
     checked_keypoints,
     checked_known,
-    checked_max_people,
-    checked_min_score,
     known_of,
     picture_camera,
 )
+from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
@@ -357,7 +357,7 @@ def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureL
             yield picture  # to be refused in its turn
             continue
         for path in find_photos([pattern]):
-            if (real := os.path.realpath(path)) not in done:
+            if (real := real_path(path)) not in done:
                 done.add(real)
                 yield path
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nbf.errors import InputError
-from nbf.known import checked_max_people, checked_min_score
+from nbf.limits import checked_max_people, checked_min_score
 
 
 @pytest.mark.parametrize("value", [0, -3, 1.5, 2.0, True, "3", float("nan")])

@@ -22,16 +22,20 @@ _FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
 _OPENPOSE = {18: ("nose", "neck", *_ARMS, *_LEGS, *_FACE), 25: ("nose", "neck", *_ARMS, "mid_hip", *_LEGS, *_FACE)}
 """Names in files of 18 and of 25 keypoints; the last six of the 25 are on the feet, where COCO has none."""
 
+_OPENPOSE_KEYS = ("pose_keypoints_2d", "pose_keypoints")
+"""What a person's keypoints are called; the second by version 1.0, whose people have 18."""
+
 _KINDS = "OpenPose (BODY_25, COCO-18), COCO (results or annotations) or nbf predict --json"
 
 
 def read_keypoints(path: str | Path, width: int, height: int) -> Float[Tensor, "n 17 3"]:
     """2D keypoints of the n people in one picture, in COCO's order (`nbf.body.joints.COCO17`).
 
-    Reads OpenPose's JSON (BODY_25 and COCO-18), COCO's JSON (a list of results, an annotation file or one annotation)
-    and what `nbf predict --json` writes. Each row is x, y in pixels of the upright picture and a score 0..1; all three
-    are 0 where the keypoint is missing, and people without any keypoint are left out. COCO's visibilities 1 and 2 are
-    score 1, as somebody marked the place; nbf's own files have no scores, so that every joint counts fully.
+    Reads OpenPose's JSON (BODY_25 and COCO-18, version 1.0 too), COCO's JSON (a list of results, an annotation file or
+    one annotation) and what `nbf predict --json` writes. Each row is x, y in pixels of the upright picture and a score
+    0..1; all three are 0 where the keypoint is missing, and people without any keypoint are left out. COCO's
+    visibilities 1 and 2 are score 1, as somebody marked the place; nbf's own files have no scores, so that every joint
+    counts fully.
 
     Coordinates are taken as they are: files disagree on whether a pixel's centre is 0 or 0.5, by less than detectors
     err.
@@ -92,7 +96,8 @@ def _read_json(path: str | Path) -> Any:
 
 
 def _of_openpose(entry: Any, path: str | Path) -> Float[Tensor, "17 3"]:
-    flat = entry.get("pose_keypoints_2d") if isinstance(entry, dict) else None
+    values = (entry.get(key) for key in _OPENPOSE_KEYS) if isinstance(entry, dict) else ()
+    flat = next((value for value in values if value is not None), None)
     points = _rows(flat, 3, path)
     names = _OPENPOSE.get(len(points))
     if names is None:
