@@ -200,12 +200,14 @@ def _split_seams(body: BodyModel) -> tuple[np.ndarray, np.ndarray | None, np.nda
     faces = body.faces.cpu().numpy()
     if len(body.uv) == 0:
         return np.arange(len(body.template)), None, faces.astype(np.uint32)
-    pairs = np.stack([faces.reshape(-1), body.faces_uv.cpu().numpy().reshape(-1)], axis=1)
-    unique, corner = np.unique(pairs, axis=0, return_inverse=True)
+    # Pairs of vertex and texture point as one number, which is far faster to sort than pairs.
+    pairs = faces.reshape(-1) * len(body.uv) + body.faces_uv.cpu().numpy().reshape(-1)
+    unique, corner = np.unique(pairs, return_inverse=True)
+    vertex, point = np.divmod(unique, len(body.uv))
     # The body's v grows upwards (OBJ), glTF's downwards.
-    uv = _float32(body.uv)[unique[:, 1]]
+    uv = _float32(body.uv)[point]
     uv[:, 1] = 1 - uv[:, 1]
-    return unique[:, 0], uv, corner.reshape(-1, 3).astype(np.uint32)
+    return vertex, uv, corner.reshape(-1, 3).astype(np.uint32)
 
 
 def _rest_vertices(body: BodyModel, betas: Tensor, rotations: Tensor) -> Tensor:

@@ -9,8 +9,6 @@ from torch.nn import functional
 from nbf.body.parts import COLORS
 from nbf.geometry import Crop
 
-# Colours mix by the probabilities to this power: high enough for clear borders, low enough for smooth ones.
-_SHARPNESS = 4.0
 # Rows pasted at once; bounds memory to 25 probabilities for so many rows of a large photo.
 _ROWS = 128
 
@@ -34,19 +32,20 @@ def part_colors(
         parts: probabilities (25, h, w) and crop of each person.
         width, height: size of the picture to draw, `zoom` times the picture that the crops refer to.
     """
-    best = torch.zeros(height, width, 4)
-    palette = torch.as_tensor(COLORS)[1:].float() / 255
+    best = torch.zeros(4, height, width)
+    palette = torch.cat([torch.as_tensor(COLORS).float() / 255, torch.ones(len(COLORS), 1)], dim=1)
+    palette[0] = 0
     for probabilities, crop in parts:
         scaled = Crop(crop.center * zoom, crop.size * zoom, crop.resolution)
         for rows, columns, window in _pasted(probabilities, scaled, width, height):
-            strength = window.clamp_min(0) ** _SHARPNESS
-            strength = strength / strength.sum(dim=0).clamp_min(1e-9)
-            alpha = strength[1:].sum(dim=0)
-            colors = torch.einsum("phw,pc->hwc", strength[1:], palette)
-            drawn = torch.cat([colors, alpha[..., None]], dim=-1)
-            before = best[rows, columns]
-            best[rows, columns] = torch.where((alpha > before[..., 3])[..., None], drawn, before)
-    return best
+            # Colours mix by the fourth power: high enough for clear borders, low enough for smooth ones.
+            strength = window.clamp_min_(0).square_().square_()
+            # A matrix product and planes of numbers: each several times as fast as the like on rows of four.
+            drawn = (palette.T @ strength.flatten(1)).unflatten(1, window.shape[1:])
+            drawn /= strength.sum(dim=0).clamp_min(1e-9)
+            before = best[:, rows, columns]
+            best[:, rows, columns] = torch.where(drawn[3] > before[3], drawn, before)
+    return best.permute(1, 2, 0)
 
 
 def _pasted(probabilities: Tensor, crop: Crop, width: int, height: int):
