@@ -19,7 +19,7 @@ from nbf.files import RECORDS
 from nbf.people import People
 from nbf.pictures import Picture
 
-KILLS, PHOTOS = int(os.environ.get("NBF_TEST_KILLS", "4")), int(os.environ.get("NBF_TEST_PHOTOS", "4"))
+KILLS, PHOTOS = int(os.environ.get("NBF_TEST_KILLS", "3")), int(os.environ.get("NBF_TEST_PHOTOS", "3"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -55,7 +55,7 @@ def test_killed_at_random_moments_a_batch_resumes_to_the_files_of_an_unbroken_on
         out = tmp_path / f"out-{batches}"
         while not ended and kills < KILLS:
             number = _child(lambda to=out: run(to))
-            time.sleep(draw.uniform(0, length))
+            time.sleep(draw.uniform(0, length / 3))  # so that each batch is stopped several times
             os.kill(number, signal.SIGKILL)
             status = _wait(number)
             ended = status == 0
