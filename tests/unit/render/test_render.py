@@ -113,6 +113,26 @@ def test_over_mixes_by_alpha():
     np.testing.assert_array_equal(np.asarray(over(photo, drawn)), [[[178, 50, 50], [100, 100, 100]]])
 
 
+@pytest.mark.parametrize("guess", [None, True])
+def test_a_picture_around_the_bodies_changes_nothing_in_it(make_people, guess):
+    people = make_people(2, width=128, height=128)
+    vertices, faces, (x, y) = torch.stack([p.vertices for p in people]), people[0].faces, (24, 40)
+    guessed = None if guess is None else torch.ones(2, len(faces), dtype=torch.bool)
+    camera = Camera(people.camera.focal, people.camera.center - torch.tensor([x, y]))
+    whole = draw_mesh(vertices, faces, people.camera, 128, 128, guessed)
+    part = draw_mesh(vertices, faces, camera, 72, 48, guessed)
+    assert 0.2 < (part[..., 3] > 0).float().mean() < 0.9
+    torch.testing.assert_close(part[..., 3] > 0, whole[y : y + 48, x : x + 72, 3] > 0)
+    if guess is None:  # hatching belongs to the picture
+        torch.testing.assert_close(part, whole[y : y + 48, x : x + 72])
+
+
+@pytest.mark.parametrize("away", [[0.0, 0, -2], [50, 0, 2], [0, -50, 2], [torch.nan, 0, 2], [torch.inf, 0, 2]])
+def test_who_is_not_in_the_picture_is_not_drawn(square, away):
+    vertices, faces = square
+    assert not draw_mesh((vertices + torch.tensor(away))[None], faces, _camera(40, 60, 50), 60, 50).any()
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 120), (120, 80)])
 def test_side_view_shows_everybody_level(make_people, width, height):
     vertices = torch.stack([person.vertices for person in make_people(3)])
