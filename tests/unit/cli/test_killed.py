@@ -55,7 +55,7 @@ def test_killed_at_random_moments_a_batch_resumes_to_the_files_of_an_unbroken_on
         out = tmp_path / f"out-{batches}"
         while not ended and kills < KILLS:
             number = _child(lambda to=out: run(to))
-            time.sleep(draw.uniform(0, length / 3))  # so that each batch is stopped several times
+            time.sleep(draw.uniform(0, 2 * length / min(KILLS, 40)))  # which stops a batch about 40 times
             os.kill(number, signal.SIGKILL)
             status = _wait(number)
             ended = status == 0
