@@ -11,6 +11,8 @@ from nbf.geometry import Crop
 
 # Rows pasted at once; bounds memory to 25 probabilities for so many rows of a large photo.
 _ROWS = 128
+# Where the probability that somebody is there is less than this, nothing is drawn: to the fourth power it is no colour.
+_LEAST = 0.02
 
 
 def part_labels(
@@ -49,12 +51,20 @@ def part_colors(
 
 
 def _pasted(probabilities: Tensor, crop: Crop, width: int, height: int):
-    """Yield (rows, columns, probabilities there) of the window of the picture that the crop covers."""
-    low = (crop.center - crop.size / 2).round().int().tolist()
-    high = (crop.center + crop.size / 2).round().int().tolist()
-    left, right = max(low[0], 0), min(high[0], width)
-    for top in range(max(low[1], 0), min(high[1], height), _ROWS):
-        bottom = min(top + _ROWS, high[1], height)
+    """Yield (rows, columns, probabilities there) of the window of the picture that the crop covers, as far as somebody
+    may be seen in it."""
+    low, cell = crop.center - crop.size / 2, crop.size / probabilities.new_tensor(probabilities.shape[:0:-1])
+    somebody = probabilities[1:].sum(dim=0) > _LEAST
+    cells = [somebody.any(dim=axis).nonzero()[:, 0] for axis in (0, 1)]
+    if len(cells[0]) == 0:
+        return
+    # A cell has a say up to the middles of those around it.
+    first, last = (torch.stack([ends(at) for at in cells]) for ends in (torch.amin, torch.amax))
+    left, start = (low + (first - 1).clamp_min(0) * cell).round().int().clamp_min(0).tolist()
+    right, end = torch.minimum(low + (last + 2) * cell, low + crop.size).round().int().tolist()
+    right, end = max(min(right, width), left), min(end, height)
+    for top in range(start, end, _ROWS):
+        bottom = min(top + _ROWS, end)
         y, x = torch.meshgrid(torch.arange(top, bottom) + 0.5, torch.arange(left, right) + 0.5, indexing="ij")
         # grid_sample's -1 .. 1 spans the crop from edge to edge (align_corners=False).
         grid = (torch.stack([x, y], dim=-1) - crop.center) / (crop.size / 2)
