@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import torch
@@ -75,8 +75,8 @@ _READ = {name: key for name, key in KEYS.items() if key.read}
 def arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
     """The arrays of n people, n first, as `KEYS` has them."""
 
-    def stacked(values: Iterator[Tensor], dtype: Any = np.float32) -> np.ndarray:
-        return torch.stack(list(values)).numpy().astype(dtype)
+    def stacked(values: Iterator[Tensor], dtype: torch.dtype = torch.float32) -> np.ndarray:
+        return torch.stack(list(values)).to(dtype).numpy()
 
     poses = stacked(axis_angle_from_matrix(person.rotations).reshape(-1) for person in persons)
     arrays = {
@@ -91,7 +91,7 @@ def arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
         "image_size": np.array([[person.picture.width, person.picture.height] for person in persons]),
         "box": stacked(person.box for person in persons),
         "score": np.array([person.score for person in persons], np.float32),
-        "parts": stacked((person.parts.probabilities for person in persons), np.float16),
+        "parts": stacked((person.parts.probabilities for person in persons), torch.float16),
         "parts_center": stacked(person.parts.crop.center for person in persons),
         "parts_size": stacked(person.parts.crop.size for person in persons),
         "keypoints": stacked(person.keypoints for person in persons),
@@ -99,7 +99,7 @@ def arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
         **{
             f"certainty_{field.name}": stacked(
                 (getattr(person.certainty, field.name) for person in persons),
-                bool if field.name == "guessed" else np.float32,
+                torch.bool if field.name == "guessed" else torch.float32,
             )
             for field in fields(Certainty)
         },
@@ -113,8 +113,11 @@ def arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
 def write_npz(path: str | Path, persons: Sequence[Person]) -> None:
     """Write people in one picture, compressed."""
     body = {"faces": persons[0].faces.numpy(), "body_model": np.array(persons[0].body_name)}
-    with replacing(path) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, **arrays(persons), **body)  # pyright: ignore[reportArgumentType]
+    # As `numpy.savez_compressed`, whose level takes thrice the time for files that are 4 % smaller.
+    with replacing(path) as draft, ZipFile(draft, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in {**arrays(persons), **body}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load_people(path: str | Path, picture: PictureLike | None = None) -> People:
