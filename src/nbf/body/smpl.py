@@ -14,9 +14,10 @@ from nbf.body.joints import COCO17, LSP14, PARENTS, SMPL24
 from nbf.body.labelling import label_faces
 from nbf.body.measure import DENSITY
 from nbf.body.model import BodyData, dense_weights
-from nbf.body.pickles import Damaged, Unsafe
+from nbf.body.pickles import Unsafe
 from nbf.body.stored import read_npz_table, read_pickle_table, to_array
 from nbf.errors import ModelFileError
+from nbf.reading import Damaged
 
 # Shape components used: those of the NBF paper, and all that SMPL 1.0 has.
 _COMPONENTS = 10
