@@ -55,7 +55,7 @@ def refusing(kind: type[NbfError], path: str | Path, what: str, remedy: str) -> 
     except FileNotFoundError as error:
         raise kind(f"{path}: no such file; expected {what}; {remedy}") from error
     except (Damaged, OSError) as error:
-        raise kind(f"{path}: cannot be read as {what} ({error}); {remedy}") from error
+        raise kind(f"{path}: cannot be read as {what}: {error}; {remedy}") from error
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, np.ndar
     members = unpack(path, wanted)
     missing = [name for name in wanted if name not in members]
     if missing:
-        held = ", ".join(ascii(name)[1:-1] for name in sorted(members)[:20])[:400]
-        raise Damaged(f"expected the arrays {', '.join(wanted)}, got none of {', '.join(missing)} among {held}")
+        raise Damaged(f"expected more arrays, got one without {', '.join(missing)}")
     return fitted({name: _array(name, data) for name, data in members.items() if data is not None}, wanted)
 
 
