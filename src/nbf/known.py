@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nbf.body.model import BodyModel
+from nbf.body.parts import PARTS24
 from nbf.errors import InputError
 from nbf.geometry import Camera
 from nbf.pictures import DIAGONAL_35MM, Picture
@@ -203,3 +204,26 @@ def checked_keypoints(keypoints: Any) -> Float[Tensor, "n 17 3"]:
             f"got shape {tuple(values.shape)}"
         )
     return values
+
+
+def checked_parts(parts: Any, picture: Picture) -> UInt8[np.ndarray, "h w"]:
+    """Labels of the pixels of a picture. Raises InputError where they are not that."""
+    expected = (
+        f"parts: expected whole numbers 0 .. {len(PARTS24) - 1} (nbf.body.parts.PARTS24), one for each pixel of the "
+        f"picture, ({picture.height}, {picture.width})"
+    )
+    if isinstance(parts, np.ma.MaskedArray):
+        raise InputError(f"{expected}, got a masked array; fill it with 0, background: parts.filled(0)")
+    try:
+        values = np.asarray(parts)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{expected}, got {type(parts).__name__}; give a numpy array of uint8") from error
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{expected}, got {values.dtype}; convert them: parts.astype('uint8')")
+    if values.shape != (picture.height, picture.width):
+        raise InputError(f"{expected}, got the shape {values.shape}; draw them on the upright, uncropped picture")
+    if values.min() < 0 or values.max() >= len(PARTS24):
+        raise InputError(
+            f"{expected}, got {values.min()} to {values.max()}; labels of finer maps must be merged into these first"
+        )
+    return values.astype(np.uint8)

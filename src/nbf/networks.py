@@ -89,7 +89,8 @@ def _found(folder: Path) -> dict[str, Network]:
 def _checked(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
-        torch.empty(0, device=checked)
-    except (RuntimeError, AssertionError) as error:
+        # There and back: some devices hold shapes without numbers.
+        torch.empty(1, device=checked).cpu()
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
     return checked

@@ -24,6 +24,7 @@ from nbf.known import (
     checked_keypoints,
     checked_max_people,
     checked_min_score,
+    checked_parts,
     picture_camera,
 )
 from nbf.locate import locate
@@ -88,7 +89,7 @@ class Predictor:
         focal: float | None = None,
         known: Known = NOTHING,
         keypoints: Any = None,
-        parts: UInt8[np.ndarray, "h w"] | None = None,
+        parts: Any = None,
     ) -> People:
         """Everybody in a picture.
 
@@ -112,6 +113,7 @@ class Predictor:
         camera = picture_camera(picture, focal)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
+        parts = None if parts is None else checked_parts(parts, picture)
         if boxes is None:
             found, scores, proxy = self._likely(image, camera, min_score)
         else:
@@ -165,7 +167,7 @@ class Predictor:
         focal: float | None = None,
         known: Known = NOTHING,
         keypoints: Any = None,
-        parts: UInt8[np.ndarray, "h w"] | None = None,
+        parts: Any = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
@@ -174,6 +176,7 @@ class Predictor:
         if not people:
             return people
         camera = people.camera if focal is None else picture_camera(people.picture, focal)
+        parts = None if parts is None else checked_parts(parts, people.picture)
         centers, sizes = (torch.stack([getattr(p.parts.crop, name) for p in people]) for name in ("center", "size"))
         maps = torch.stack([person.parts.probabilities.float() for person in people])
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))

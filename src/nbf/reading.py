@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nbf.errors import NbfError
+
+T = TypeVar("T")
 
 NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 """Kinds of number in arrays, as numpy spells them, without the order of bytes."""
@@ -80,7 +82,8 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, np.ndar
     members = unpack(path, wanted)
     missing = [name for name in wanted if name not in members]
     if missing:
-        raise Damaged(f"expected more arrays, got one without {', '.join(missing)}")
+        held = ", ".join(name[:40] for name in sorted(members)[:20]) or "nothing"
+        raise Damaged(f"expected more arrays than {held!a}, got one without {', '.join(missing)}")
     return fitted({name: _array(name, data) for name, data in members.items() if data is not None}, wanted)
 
 
@@ -177,8 +180,8 @@ def from_json(text: bytes) -> Any:
         raise Damaged(f"not valid JSON: {error}"[:200]) from error
 
 
-def read_json_lines(path: str | Path, make: Callable[[Any], Any]) -> list[Any]:
-    """What `make` makes of the JSON in each line of a file of ours; it may take fields for granted.
+def read_json_lines(path: str | Path, make: Callable[[Any], T]) -> list[T]:
+    """What `make` makes of the JSON in each line of a file; it may take fields for granted.
 
     Raises Damaged, which names the line, and OSError.
     """
@@ -192,6 +195,20 @@ def read_json_lines(path: str | Path, make: Callable[[Any], Any]) -> list[Any]:
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Damaged(f"line {number}: {type(error).__name__} {error}"[:200]) from error
     return made
+
+
+def to_numbers(value: Any, *shape: int) -> np.ndarray:
+    """A list of a JSON file as float32 of a shape (-1: any number). Raises Damaged where it is none, or where a number
+    is not finite."""
+    try:
+        array = np.array(value, np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Damaged(f"expected numbers, got {shown(value)}") from error
+    if array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape)):
+        raise Damaged(f"expected numbers of shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise Damaged("expected finite numbers, got nan or infinity")
+    return array
 
 
 def shown(value: Any) -> str:

@@ -228,7 +228,7 @@ def _check(known: Mapping[str, Tensor]) -> None:
         largest = covariance.abs().max()
         even = bool(((covariance - covariance.mT).abs() <= _ROUNDING * largest).all())
         # Steeper ones have no inverse in float32.
-        if not even or not bool(torch.linalg.eigvalsh(covariance)[0] > _LEAST_VARIANCE * largest):
+        if not even or not bool(torch.linalg.eigvalsh(covariance)[0] > _LEAST_VARIANCE * largest.clamp_min(1e-3)):
             raise Damaged("expected nan, or a covariance that can be inverted, in certainty_shape_covariance")
 
 
