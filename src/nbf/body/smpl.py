@@ -137,8 +137,8 @@ def _numbers(table: dict[str, Any], path: Path, key: str, *shapes: tuple[int | N
     value = _array(table, path, key, *shapes)
     if shapes[0][-1] is None:
         value = value[..., :_COMPONENTS]
-    # Out of float64's range into infinity, which is refused next.
-    with np.errstate(over="ignore"):
+    # Out of float64's range into infinity, which is refused next, as is nan.
+    with np.errstate(over="ignore", invalid="ignore"):
         tensor = torch.from_numpy(np.array(value, np.float32, order="C"))
     low, high = tensor.aminmax()
     # Not a number is not within bounds.
