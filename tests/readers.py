@@ -287,15 +287,19 @@ def _read_bench(folder: Path) -> None:
 
 
 def _make_annotations(folder: Path) -> None:
-    street.write_street_photos(folder)
     people = [photos.sportsman(), {"box": [0.0, 0, 30, 40], "score": 0.3}]
     human = [{"box": [1.0, 2, 30, 40], "coco17": [[x, y, 1] for x, y, _ in photos.joints(photos.COCO17)]}]
-    lines = [
-        photos.write_photo(folder, "lspet/a", people, "val"),
-        photos.write_photo(folder, "coco/b", [photos.standing()], "val", human=human),
-        photos.write_photo(folder, "coco/c", [photos.standing()], "train", others_unlabelled=True),
-    ]
-    photos.write_photos(folder, lines)
+    with TemporaryDirectory() as name:
+        shared = street.write_street_photos(Path(name))
+        lines = [
+            photos.write_photo(shared, "lspet/a", people, "val"),
+            photos.write_photo(shared, "coco/b", [photos.standing()], "val", human=human),
+            photos.write_photo(shared, "coco/c", [photos.standing()], "train", others_unlabelled=True),
+        ]
+        photos.write_photos(shared, lines)
+        for kind in ("real", "photos"):  # the pictures are read by others
+            (folder / kind).mkdir()
+            (folder / kind / "annotations.jsonl").write_bytes((shared / kind / "annotations.jsonl").read_bytes())
 
 
 def _read_annotations(folder: Path) -> None:

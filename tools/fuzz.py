@@ -10,12 +10,13 @@ input gave anything but a result that can be used, or an error of `nbf.errors`.
 import argparse
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import cycle, groupby, islice
 from pathlib import Path
 from queue import Empty, Queue
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY = 2 << 30
@@ -30,30 +31,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=10_000, help="of all readers together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", action="append", help="this one alone; may be given again")
-    parser.add_argument("--work", nargs=3, metavar=("READER", "FIRST", "STOP"), help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=int, metavar="FIRST", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     sys.path.append(str(ROOT / "tests"))
-    if given.work:
-        work(given.work[0], range(int(given.work[1]), int(given.work[2])))
-        return 0
     from readers import READERS
 
     names = given.reader or list(READERS)
-    counts: dict[str, Counter[str]] = {}
-    for index, name in enumerate(names):
-        share = range(given.inputs * index // len(names), given.inputs * (index + 1) // len(names))
-        first = 1_000_000 * given.seed
-        counts[name] = Counter()
-        for seed, verdict, why in watched(name, range(first, first + len(share))):
+    todo = [(name, given.seed + index // len(names)) for index, name in enumerate(islice(cycle(names), given.inputs))]
+    if given.work is not None:
+        work(sorted(todo)[given.work :])
+        return 0
+    counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+    again = [sys.executable, __file__, "--inputs", str(given.inputs), "--seed", str(given.seed)]
+    again += [word for name in given.reader or () for word in ("--reader", name)]
+    done, todo = 0, sorted(todo)
+    # A process that has died, or that hangs, is followed by another that goes on after it.
+    while done < len(todo):
+        for verdict, why in watched([*again, "--work", str(done)]):
+            (name, seed), done = todo[done], done + 1
             counts[name][verdict] += 1
             if verdict not in VERDICTS[:2]:
-                print(f"{name}, {seed}: {verdict}: {why}", file=sys.stderr, flush=True)
-        print(row(name, counts[name]), file=sys.stderr, flush=True)
+                print(f"{name}, seed {seed}: {verdict}: {why}", file=sys.stderr, flush=True)
+            if done == len(todo) or todo[done][0] != name:
+                print(row(name, counts[name]), file=sys.stderr, flush=True)
     total = sum(counts.values(), Counter())
-    print(
-        "\n".join([row("reader", {verdict: verdict for verdict in VERDICTS})] + [row(*item) for item in counts.items()])
-    )
-    print(row("all", total))
+    table = [row("reader", {verdict: verdict for verdict in VERDICTS})]
+    print("\n".join(table + [row(*item) for item in counts.items()] + [row("all", total)]))
     return 1 if any(total[verdict] for verdict in VERDICTS[2:]) else 0
 
 
@@ -62,91 +65,80 @@ def row(name: str, cells: "Counter[str] | dict[str, str]") -> str:
     return f"{name:28}" + "".join(f"{cells[verdict]:>13}" for verdict in VERDICTS)
 
 
-def work(name: str, seeds: range) -> None:
+def work(todo: Sequence[tuple[str, int]]) -> None:
     """Read one file after the other, and say of each that it begins and what came of it."""
     import warnings
 
     from readers import verdict, write
 
     warnings.simplefilter("ignore")
-    with TemporaryDirectory() as folder:
-        write(name, Path(folder), None)
-        found, why = verdict(name, Path(folder))
+    for name, some in groupby(todo, key=lambda item: item[0]):
+        _limit_memory(None)
+        with TemporaryDirectory() as folder:
+            write(name, Path(folder), None)
+            found, why = verdict(name, Path(folder))
         if found != "clean":
             raise SystemExit(f"{name}: the valid files were not read: {why}")
-    _limit_memory()
-    print("ready", flush=True)
-    for seed in seeds:
-        with TemporaryDirectory() as folder:
-            write(name, Path(folder), seed)
-            print(f"begin {seed}", flush=True)
-            found, why = verdict(name, Path(folder))
-            print(
-                f"end {found}\t{why[:300].encode('ascii', 'backslashreplace').decode().splitlines() or ['']}",
-                flush=True,
-            )
+        # Whatever is allocated once only, at the first use, is not a file's.
+        _limit_memory(MEMORY)
+        for _, seed in some:
+            with TemporaryDirectory() as folder:
+                write(name, Path(folder), seed)
+                print("begin", flush=True)
+                found, why = verdict(name, Path(folder))
+                print(f"end {found}\t{why[:300]!a}", flush=True)
 
 
-def _limit_memory() -> None:
+def _limit_memory(more: int | None) -> None:
     if sys.platform.startswith("linux"):
         import resource
 
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
+        soft = resource.RLIM_INFINITY if more is None else taken + more
+        resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
 
 
-def watched(name: str, seeds: range) -> Iterator[tuple[int, str, str]]:
-    """Seed, verdict and reason of each input, from processes that are started anew when one has died or hangs."""
-    done = seeds.start
-    while done < seeds.stop:
-        command = [sys.executable, __file__, "--work", name, str(done), str(seeds.stop)]
-        for seed, verdict, why in conversation(command):
-            yield seed, verdict, why
-            done = seed + 1
+def watched(command: Sequence[str], seconds: float = SECONDS) -> Iterator[tuple[str, str]]:
+    """Verdict and reason of each input that a process with `work` reads; the last, where it dies or is silent, is crash
+    or hang.
 
-
-def conversation(command: list[str], seconds: float = SECONDS) -> Iterator[tuple[int, str, str]]:
-    """What a process that runs `work` says, and what it says by dying or by being silent.
-
-    Raises RuntimeError where it dies before its first input.
+    Raises RuntimeError where it comes to its end between inputs, and not to a good one.
     """
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
     ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
         lines: Queue[str | None] = Queue()
         errors: list[str] = []
-        threads = [
-            threading.Thread(target=lambda: ([lines.put(line) for line in process.stdout or ()], lines.put(None))),
-            threading.Thread(target=lambda: errors.extend(process.stderr or ())),
-        ]
+
+        def listen() -> None:
+            for line in process.stdout or ():
+                lines.put(line)
+            lines.put(None)
+
+        threads = [Thread(target=listen), Thread(target=lambda: errors.extend(process.stderr or ()))]
         for thread in threads:
             thread.start()
-        seed, wait = None, START_SECONDS
+        reading = False
         try:
             while True:
                 try:
-                    line = lines.get(timeout=wait)
+                    line = lines.get(timeout=seconds if reading else START_SECONDS)
                 except Empty:
-                    if seed is None:
-                        raise RuntimeError(f"nothing was read for {wait:g} s") from None
-                    yield seed, "hang", f"over {wait:g} s"
+                    if not reading:
+                        raise RuntimeError(f"no input was begun for {START_SECONDS:g} s") from None
+                    yield "hang", f"over {seconds:g} s"
                     return
-                wait = seconds
                 if line is None:
-                    if process.wait() != 0 and seed is None:
-                        raise RuntimeError("".join(errors)[-2000:] or f"died with {process.returncode}")
-                    if seed is not None:
-                        yield seed, "crash", f"exit code {process.returncode} {''.join(errors)[-200:]!r}"
+                    if reading:
+                        yield "crash", f"exit code {process.wait()}, {''.join(errors)[-300:]!a}"
+                    elif process.wait() != 0:
+                        raise RuntimeError("".join(errors)[-2000:] or f"exit code {process.returncode}")
                     return
                 word, _, rest = line.rstrip("\n").partition(" ")
-                if word == "begin":
-                    seed = int(rest)
-                elif word == "end" and seed is not None:
+                reading = word == "begin"
+                if word == "end":
                     verdict, _, why = rest.partition("\t")
-                    yield seed, verdict, why
-                    seed = None
+                    yield verdict, why
         finally:
             process.kill()
             for thread in threads:

@@ -55,6 +55,7 @@ class Networks:
             ModelFileError: a file is missing or damaged, the folder holds none, or two of one network.
             InputError: there is no such device.
         """
+        checked = _checked(device)
         bundled = cls(
             load_kind("locator", Locator),
             load_kind("segmenter", Segmenter),
@@ -64,7 +65,7 @@ class Networks:
             load_kind("pavlakos", Pavlakos),
             load_kind("regressor", Regressor),
             load_body(BODY),
-            device=_checked(device),
+            device=checked,
         )
         return bundled if weights is None else replace(bundled, **_found(Path(weights)))
 

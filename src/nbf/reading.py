@@ -217,7 +217,8 @@ def to_numbers(value: Any, *shape: int) -> np.ndarray:
     """A list of a JSON file as float32 of a shape (-1: any number). Raises Damaged where it is none, or where a number
     is not finite."""
     try:
-        array = np.array(value, np.float32)
+        with np.errstate(over="ignore"):  # into infinity, which is refused next
+            array = np.array(value, np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise Damaged(f"expected numbers, got {shown(value)}") from error
     if array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape)):

@@ -136,7 +136,8 @@ def _of_nbf(document: dict[str, Any], path: str | Path, size: tuple[int, int]) -
 def _rows(values: Any, columns: int, path: str | Path) -> Float[Tensor, "k {columns}"]:
     """A list of numbers, or of lists of them, as rows of x, y (and score)."""
     try:
-        rows = torch.from_numpy(np.array(values, np.float32).reshape(-1, columns))
+        with np.errstate(over="ignore"):  # into infinity, which is refused next
+            rows = torch.from_numpy(np.array(values, np.float32).reshape(-1, columns))
     except (TypeError, ValueError, OverflowError) as error:
         what = "x, y, score" if columns == 3 else "x, y"
         raise InputError(f"{path}: expected a list of {what} for each keypoint, got {shown(values)}") from error
