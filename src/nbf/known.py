@@ -226,4 +226,4 @@ def checked_parts(parts: Any, picture: Picture) -> UInt8[np.ndarray, "h w"]:
         raise InputError(
             f"{expected}, got {values.min()} to {values.max()}; labels of finer maps must be merged into these first"
         )
-    return values.astype(np.uint8)
+    return values.astype(np.uint8, order="C")
