@@ -72,7 +72,7 @@ KEYS = {
     "score": Key("0..1", (), low=0, high=1 + _ROUNDING),
     "parts": Key("part probabilities in the crop, float16", (25, 64, 64), low=0, high=1 + _ROUNDING),
     "parts_center": Key("centre of that crop in the picture, pixels", (2,)),
-    "parts_size": Key("its side, pixels", (), low=_ROUNDING),
+    "parts_size": Key("its side, pixels", (), low=1),
     "keypoints": Key("COCO-17 as seen by the segmenter: x, y pixels, score", (17, 3)),
     "measurements": Key("value and standard deviation of nbf.body.measure.MEASUREMENTS", (7, 2), read=False),
     "certainty_joint_error": Key(
@@ -217,6 +217,14 @@ def _check(known: Mapping[str, Tensor]) -> None:
     box, parts, keypoints = known["box"], known["parts"], known["keypoints"]
     if not bool((box[:, 2:] > box[:, :2]).all()):
         raise Damaged("expected x0 < x1 and y0 < y1 in box")
+    reach, size = known["parts_size"][:, None] / 2, known["image_size"]
+    windows = {
+        "box": (box[:, :2], box[:, 2:]),
+        "parts_center": (known["parts_center"] - reach, known["parts_center"] + reach),
+    }
+    for name, (low, high) in windows.items():
+        if not bool(((high > 0) & (low < size)).all()):
+            raise Damaged(f"expected a window of the picture in {name}, got one beside it")
     # Two thousandths of rounding for each part.
     if not bool(((parts.sum(1) - 1).abs() < 25 * 2 * _ROUNDING).all()):
         raise Damaged("expected probabilities that sum to one in parts")

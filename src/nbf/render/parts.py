@@ -54,6 +54,8 @@ def _pasted(probabilities: Tensor, crop: Crop, width: int, height: int):
     low = (crop.center - crop.size / 2).round().int().tolist()
     high = (crop.center + crop.size / 2).round().int().tolist()
     left, right = max(low[0], 0), min(high[0], width)
+    if left >= right:
+        return
     for top in range(max(low[1], 0), min(high[1], height), _ROWS):
         bottom = min(top + _ROWS, high[1], height)
         y, x = torch.meshgrid(torch.arange(top, bottom) + 0.5, torch.arange(left, right) + 0.5, indexing="ij")

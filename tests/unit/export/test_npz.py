@@ -136,6 +136,8 @@ def _of_all(value: float) -> Callable[[np.ndarray], np.ndarray]:
         ("score", _of_all(1.5), "expected score from 0"),
         ("betas", _of_all(1e5), "expected betas"),
         ("box", lambda box: box[:, [2, 3, 0, 1]], "x0 < x1"),
+        ("box", lambda box: box + 1000, "beside it"),
+        ("parts_center", _of_all(-9999), "in parts_center, got one beside it"),
         ("parts", _of_all(0), "sum to one in parts"),
         ("parts", lambda parts: parts - np.float16(1), "expected parts from 0"),
         ("trans", _behind, "in front of the camera"),
