@@ -12,6 +12,7 @@ from jaxtyping import Float, Int8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from nbf.errors import ModelFileError
 from nbf.files import replacing
@@ -126,6 +127,17 @@ def _dense(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return dense
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves out a new network's first, random numbers: where there is no memory for them, PyTorch spends a second on
+    importing what it needs to do nothing."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _outline(kind: type[Network], arguments: Any, most: int) -> Network:
     """A network of `kind` without memory for its numbers, of which there are at most `most`.
 
@@ -137,7 +149,7 @@ def _outline(kind: type[Network], arguments: Any, most: int) -> Network:
     ):
         raise Damaged(f"expected arguments from above 0 to {_WIDEST} in its .json, got {shown(arguments)}")
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             return kind(**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise Damaged(f"no {kind.__name__} can be made of its .json: {error}"[:200]) from error
