@@ -128,13 +128,15 @@ def _dense(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out a new network's first, random numbers: where there is no memory for them, PyTorch spends a second on
+    """Leaves out a new network's first numbers: where there is no memory for them, PyTorch spends a second on
     importing what it needs to do nothing."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
             return args[0] if args else kwargs["tensor"]
+        if func is torch.eye:
+            return torch.empty(args[0], args[0])
         return func(*args, **kwargs)
 
 
