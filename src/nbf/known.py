@@ -4,12 +4,14 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nbf.arguments import number, numbers, shown
+from nbf.arguments import is_masked, number, numbers, shown
 from nbf.body.model import BodyModel
+from nbf.body.parts import PARTS24
 from nbf.body.population import Gaussian, beyond, rooted, shape_given
 from nbf.errors import InputError
 from nbf.geometry import Camera
@@ -393,3 +395,27 @@ def checked_keypoints(keypoints: Any, picture: Picture) -> Float[Tensor, "n 17 3
             f"pictures away, got {farthest:g}; give keypoints that are unknown the score 0"
         )
     return values
+
+
+def checked_parts(parts: Any, picture: Picture) -> UInt8[np.ndarray, "h w"]:
+    """Labels of the pixels of a picture. Raises InputError where they are not that."""
+    expected = (
+        f"parts: expected whole numbers 0 .. {len(PARTS24) - 1} (nbf.body.parts.PARTS24), one for each pixel of the "
+        f"picture, ({picture.height}, {picture.width})"
+    )
+    if is_masked(parts):
+        raise InputError(f"{expected}, got a masked array; fill it with 0, background: parts.filled(0)")
+    try:
+        values = np.asarray(parts)
+    # Tensors without plain values (sparse, meta ...) raise whatever their kind does.
+    except Exception as error:
+        raise InputError(f"{expected}, got {shown(parts)}; give a numpy array of uint8") from error
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{expected}, got {values.dtype}; convert them: parts.astype('uint8')")
+    if values.shape != (picture.height, picture.width):
+        raise InputError(f"{expected}, got the shape {values.shape}; draw them on the upright, uncropped picture")
+    if values.min() < 0 or values.max() >= len(PARTS24):
+        raise InputError(
+            f"{expected}, got {values.min()} to {values.max()}; labels of finer maps must be merged into these first"
+        )
+    return values.astype(np.uint8, order="C")

@@ -59,6 +59,7 @@ class Networks:
             ModelFileError: a file is missing or damaged, the folder holds none, or two of one network.
             InputError: there is no such device.
         """
+        checked = _checked(device)
         bundled = cls(
             load_kind("locator", Locator),
             load_kind("segmenter", Segmenter),
@@ -68,7 +69,7 @@ class Networks:
             load_kind("pavlakos", Pavlakos),
             load_kind("regressor", Regressor),
             load_body(BODY),
-            device=_checked(device),
+            device=checked,
         )
         return bundled if weights is None else replace(bundled, **_found(Path(weights)))
 
@@ -87,7 +88,8 @@ def _found(folder: Path) -> dict[str, Network]:
 def _checked(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
-        torch.empty(0, device=checked)
+        # There and back: some devices hold shapes without numbers.
+        torch.empty(1, device=checked).cpu()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
     return checked

@@ -309,3 +309,13 @@ def test_bodies_are_posed_by_tensors_of_their_shapes(small_body: Any, name: str,
 def test_checking_needs_no_torch() -> None:
     code = "import sys, nbf.arguments, nbf.limits, nbf.pictures; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_values_are_shown_in_short() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert [arguments.shown(value) for value in (deep, {}, 10**5000, None, 1.5, "\ud800" + "x" * 100)] == [
+        *("list", "dict", "a huge whole number", "None", "1.5"),
+        "'\\ud800" + "x" * 53 + "...",
+    ]

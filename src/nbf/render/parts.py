@@ -62,7 +62,9 @@ def _pasted(probabilities: Tensor, crop: Crop, width: int, height: int):
     first, last = (torch.stack([ends(at) for at in cells]) for ends in (torch.amin, torch.amax))
     left, start = (low + (first - 1).clamp_min(0) * cell).round().int().clamp_min(0).tolist()
     right, end = torch.minimum(low + (last + 2) * cell, low + crop.size).round().int().tolist()
-    right, end = max(min(right, width), left), min(end, height)
+    right, end = min(right, width), min(end, height)
+    if left >= right:
+        return
     for top in range(start, end, _ROWS):
         bottom = min(top + _ROWS, end)
         y, x = torch.meshgrid(torch.arange(top, bottom) + 0.5, torch.arange(left, right) + 0.5, indexing="ij")

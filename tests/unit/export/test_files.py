@@ -1,5 +1,7 @@
 """OBJ, PLY and NPZ files, read by others; and files that appear whole or not at all."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
