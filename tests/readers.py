@@ -52,7 +52,7 @@ class Reader:
 
     files: dict[str, str]
     """Names, and kinds as `mutated` calls them, of those that are changed."""
-    make: Callable[[Path], None]
+    make: Callable[[Path], object]
     """Writes valid ones into a folder."""
     read: Callable[[Path], Any]
     """Reads those in a folder, and fails where they were read but cannot be used."""
@@ -193,7 +193,7 @@ def _read_parts(folder: Path) -> None:
     _must(read_part_map(folder / "parts.png", WIDTH, HEIGHT).max() <= 24, "has labels above 24")
 
 
-def _body(name: str, kind: str, make: Callable[[Path], None]) -> Reader:
+def _body(name: str, kind: str, make: Callable[[Path], object]) -> Reader:
     def read(folder: Path) -> None:
         body = load_body(folder / name)
         posed = body(torch.full((body.shape_count,), 0.5), torch.eye(3).repeat(24, 1, 1), torch.zeros(3))
@@ -355,22 +355,18 @@ READERS: dict[str, Reader] = {
         lambda folder: _put(folder / "keypoints.json", people().to_json()),
         lambda folder: _finite(read_keypoints(folder / "keypoints.json", WIDTH, HEIGHT), "a keypoint"),
     ),
-    "results, NPZ": Reader(
-        {"people.npz": "npz"}, lambda folder: (people().export(folder / "people.npz"), None)[1], _read_people
-    ),
+    "results, NPZ": Reader({"people.npz": "npz"}, lambda folder: people().export(folder / "people.npz"), _read_people),
     "SMPL, pickle": _body(
-        "smpl.pkl", "pickle", lambda folder: (folder / "smpl.pkl").write_bytes(pickle.dumps(tiny_smpl())) and None
+        "smpl.pkl", "pickle", lambda folder: (folder / "smpl.pkl").write_bytes(pickle.dumps(tiny_smpl()))
     ),
     "SMPL, pickle of Python 2": _body(
-        "smpl.pkl", "pickle", lambda folder: (folder / "smpl.pkl").write_bytes(python2_pickle(tiny_smpl(), 2)) and None
+        "smpl.pkl", "pickle", lambda folder: (folder / "smpl.pkl").write_bytes(python2_pickle(tiny_smpl(), 2))
     ),
     "SMPL, NPZ": _body("smpl.npz", "npz", lambda folder: _smpl_npz(folder / "smpl.npz")),
     "body, safetensors": _body(
         "body.safetensors",
         "safetensors",
-        lambda folder: (
-            (folder / "body.safetensors").write_bytes((ASSETS / "anny24_small.safetensors").read_bytes()) and None
-        ),
+        lambda folder: (folder / "body.safetensors").write_bytes((ASSETS / "anny24_small.safetensors").read_bytes()),
     ),
     "weights": Reader(
         {

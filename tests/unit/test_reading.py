@@ -179,4 +179,4 @@ def test_a_line_is_named(tmp_path: Path) -> None:
 def test_numbers_of_json_are_numbers(value: Any) -> None:
     with pytest.raises(Damaged):
         to_numbers(value, 2)
-    np.testing.assert_array_equal(to_numbers([[1, 2]] * 3, -1, 2), np.tile(np.float32([1, 2]), (3, 1)))
+    np.testing.assert_array_equal(to_numbers([[1, 2]] * 3, -1, 2), np.array([[1, 2]] * 3, np.float32))

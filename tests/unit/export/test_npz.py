@@ -117,7 +117,7 @@ def test_other_files_are_refused(make_people, tmp_path):
 
 
 def _behind(trans: np.ndarray) -> np.ndarray:
-    return trans - np.float32([0, 0, 9])
+    return trans - np.array([0, 0, 9], np.float32)
 
 
 def _of_all(value: float) -> Callable[[np.ndarray], np.ndarray]:
