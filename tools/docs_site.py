@@ -16,6 +16,7 @@ import nbf
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ("conventions.md", "files.md")
+DATA_SETS = ("datasets.md", "provenance.md")
 API = ("body", "geometry", "raster", "proxy", "solve", "export")
 """Packages that may be used from outside."""
 ADOPTED = {
@@ -29,12 +30,14 @@ ADOPTED = {
 
 def on_config(config: Any) -> Any:
     """The menu."""
-    guides = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in REFERENCE]
+    guides = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in REFERENCE + DATA_SETS]
+    sets = [f"datasets/{path.name}" for path in sorted((ROOT / "docs" / "datasets").glob("*.md"))]
     answers = [f"experiments/{path.name}" for path in sorted((ROOT / "docs" / "experiments").glob("*.md"))]
     config.nav = [
         {"Start": "index.md"},
         {"How to": [{_title(path): f"how-to/{path.stem}.md"} for path in _examples()]},
         {"Guides": [*guides, "model_card.md", "security.md", "contributing.md"]},
+        {"Data sets": [*DATA_SETS, *sets]},
         {"Experiments": answers},
         {
             "Reference": [

@@ -19,6 +19,7 @@ import tyro
 from nbf.data.catalogue import named
 
 BATCH = 64
+_TEST = {"human36m": "test", "up3d": "val"}  # on what each training is validated
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,21 @@ def commands(recipe: Recipe) -> list[list[str]]:
     listed: list[list[str]] = []
     start: list[str] = []
     for name, folder in (("human36m", recipe.human36m), ("up3d", recipe.up3d)):
-        data, file = f"{name}:{folder}", recipe.runs / f"{name}_bodies.npz"
-        listed.append(["data", "bodies", data, "--output", str(file), "--smpl", str(recipe.smpl), *body])
+        data, files = f"{name}:{folder}", []
+        for split in ("train", _TEST[name]):
+            files.append(str(recipe.runs / f"{name}_{split}.npz"))
+            make = ["data", "bodies", data, "--split", split, "--output", files[-1], "--smpl", str(recipe.smpl), *body]
+            listed.append(make)
         kind, _ = named(data)
         steps = max(round(recipe.epochs * len(kind.open(folder, "train")) / BATCH), 1)
         loop = {"name": name, "steps": steps, "runs": recipe.runs, "device": recipe.device}
         options = [word for key, value in loop.items() for word in (f"--loop.{key}", str(value))]
-        sets = ["--data.sets", f"{data}@1", "--data.bodies", str(file), "--data.test-split", _TEST[name]]
+        sets = ["--data.sets", f"{data}@1", "--data.bodies", *files, "--data.test-split", _TEST[name]]
         listed.append(
             ["train", "omran", *options, *sets, "--data.batch", str(BATCH), "--camera", recipe.camera, *body, *start]
         )
         start = ["--start", str(recipe.runs / name / "weights.safetensors")]
     return listed
-
-
-_TEST = {"human36m": "test", "up3d": "val"}
 
 
 def main(recipe: Recipe) -> None:

@@ -18,6 +18,7 @@ Source: PEP 307, 3154 and 574, and Python's Lib/pickletools.py, which defines ea
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import Any, Literal
 
 from nbf.reading import Damaged
@@ -72,16 +73,23 @@ class Made:
     states: list[Any] = field(default_factory=list)
 
 
-def read_pickle(data: bytes) -> Any:
+def read_pickle(
+    data: bytes | mmap, known: frozenset[tuple[str, str]] = frozenset(), most_steps: int = MOST_STEPS
+) -> Any:
     """The value that a pickle (protocol 0 to 5, also Python 2's) stands for.
 
     It is None, bool, int, float, `Text`, tuple, list, `Table`, `Name` or `Made`, and may hold itself. Its strings are
     slices of `data`.
 
-    Raises Unsafe where the file names anything but the parts of SMPL files, Damaged where it is no whole pickle.
+    Args:
+        data: the file.
+        known: names (module, name) that the file may hold besides the parts of SMPL files. They become notes as all do.
+        most_steps: opcodes of the longest file that is read.
+
+    Raises Unsafe where the file names anything else, Damaged where it is no whole pickle.
     """
     try:
-        return _Interpreter(data).run()
+        return _Interpreter(data, known, most_steps).run()
     except IndexError as error:
         raise Damaged("it takes more values than it has made") from error
 
@@ -107,15 +115,16 @@ def _is_known(module: str, name: str) -> bool:
 class _Interpreter:
     """The pickle machine: a stack, the stacks below each open mark, and the memo."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap, known: frozenset[tuple[str, str]], most_steps: int) -> None:
         self.file, self.data = data, memoryview(data)
+        self.known, self.most_steps = known, most_steps
         self.at = self.steps = 0
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        while self.steps < MOST_STEPS:
+        while self.steps < self.most_steps:
             self.steps += 1
             code = self.take(1)[0]
             if code == ord("."):
@@ -123,7 +132,7 @@ class _Interpreter:
             if code not in _STEPS:
                 raise Unsafe(f"opcode 0x{code:02x}") if code in _REFUSED else Damaged(f"no opcode is 0x{code:02x}")
             _STEPS[code](self)
-        raise Damaged(f"it has more than {MOST_STEPS} steps")
+        raise Damaged(f"it has more than {self.most_steps} steps")
 
     def take(self, size: int) -> memoryview:
         if size < 0 or size > len(self.data) - self.at:
@@ -244,7 +253,7 @@ class _Interpreter:
         self.update([key, value])
 
     def name(self, module: str, name: str) -> None:
-        if not _is_known(module, name):
+        if not _is_known(module, name) and (module, name) not in self.known:
             raise Unsafe(f"{module}.{name}")
         self.push(Name(module, name))
 

@@ -127,8 +127,8 @@ def _fields(made: Made) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 < value <= MOST_NUMBERS:
-        raise Damaged("expected a shape of positive whole numbers")
+    if type(value) is not int or not 0 <= value <= MOST_NUMBERS:
+        raise Damaged("expected a shape of whole numbers")
     return value
 
 
@@ -256,7 +256,7 @@ def _line(value: Any, depth: int) -> np.ndarray:
 
 def _indices(value: Any, limit: int, depth: int) -> np.ndarray:
     line = _line(value, depth)
-    if line.dtype.kind not in "iu" or line.min() < 0 or line.max() >= limit:
+    if line.dtype.kind not in "iu" or (line.size and (line.min() < 0 or line.max() >= limit)):
         raise Damaged(f"expected indices from 0 to {limit - 1}")
     return line.astype(np.int64)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from nbf.cli._bodies import smpl_models
 from nbf.cli._output import complain
 from nbf.cli._usage import UsageError, parsed, understanding
 from nbf.errors import DataError
@@ -16,7 +16,6 @@ from nbf.limits import check_method, weight_files
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nbf.body.model import BodyModel
     from nbf.evaluate.sheet import Entry
     from nbf.networks import Networks
     from nbf.predictor import Predictor
@@ -171,24 +170,17 @@ def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
         raise UsageError(
             f"--protocol {chosen.name}: expected a data set out of {', '.join(chosen.data)}, got {kind.name}"
         )
-    pictures, predictor = kind.open(folder, chosen.split), _predictor(given)
+    pictures, predictor = kind.open(folder, chosen.data[kind.name]), _predictor(given)
 
     def answer(picture: LabelledPicture, boxes: "Tensor") -> list[Posed]:
         return [Posed.of(person) for person in predictor.predict(picture.pixels(), boxes=boxes)]
 
     reading = Ours() if given.regressor is None else Regressor.load(given.regressor)
     truths = Truths(smpl_models(given.smpl, given.smpl_female, given.smpl_male), reading)
-    counted = islice(chosen.pictures(_progress(pictures, len(pictures), kind.title)), given.n)
-    report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths)
+    counted = chosen.pictures(pictures)[: given.n]
+    watched = _progress(range(len(counted)), len(counted), kind.title)
+    report = {"data": kind.name, "method": given.method} | measure(chosen, counted, answer, truths, watched)
     return report, [], predictor.body.faces
-
-
-def smpl_models(*files: Path | None) -> "dict[tuple[str, str], BodyModel]":
-    """The models in files of SMPL, neutral, female and male, by name and gender. Raises ModelFileError."""
-    from nbf.body.files import load_body
-
-    named = zip(("neutral", "female", "male"), files, strict=True)
-    return {("smpl", gender): load_body(file) for gender, file in named if file is not None}
 
 
 def _real(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":

@@ -3,6 +3,7 @@
 `nbf data bodies` writes them; `nbf.body` says what the numbers mean.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,18 @@ class SetBodies:
         """Row of each person whose body is kept."""
         people = zip(self.names.tolist(), self.person.tolist())
         return {who: row for row, (who, kept) in enumerate(zip(people, self.kept.tolist())) if kept}
+
+    @classmethod
+    def joined(cls, files: "Sequence[SetBodies]") -> "SetBodies":
+        """The people of all files of one data set, such as of several splits.
+
+        Raises:
+            DataError: the bodies are of several models.
+        """
+        if len({(each.data, each.body_name, each.betas.shape[1]) for each in files}) != 1:
+            raise DataError(f"bodies: expected files of one data set and one body model, got {len(files)} of several")
+        arrays = {name: np.concatenate([getattr(each, name) for each in files]) for name in _FIELDS[2:]}
+        return cls(files[0].data, files[0].body_name, **arrays)
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz."""

@@ -3,14 +3,56 @@
 from pathlib import Path
 
 from nbf.data.kind import DataSet
-from nbf.data.sets import lsp
+from nbf.data.sets import (
+    agora,
+    bedlam,
+    coco,
+    emdb,
+    hmr2,
+    human36m,
+    humaneva,
+    lsp,
+    mpi_inf_3dhp,
+    mpii,
+    openpose,
+    pw3d,
+    spin,
+    street,
+    surreal,
+    up3d,
+    up3d_nbf,
+    up_lsp,
+    varied,
+    videopose3d,
+)
 from nbf.errors import DataError
 
 SETS: dict[str, DataSet] = {
     each.name: each
     for each in (
+        agora.SET,
+        bedlam.SET,
+        coco.COCO,
+        coco.COCO2014,
+        emdb.SET,
+        hmr2.SET,
+        human36m.SET,
+        humaneva.SET,
         lsp.LSP,
         lsp.LSPET,
+        mpi_inf_3dhp.SET,
+        mpii.MPII,
+        mpii.MPII_JSON,
+        openpose.OPENPOSE,
+        pw3d.SET,
+        spin.SET,
+        street.STREET,
+        surreal.SET,
+        up3d.UP3D,
+        up3d_nbf.UP3D_NBF,
+        up_lsp.UP_LSP,
+        varied.VARIED,
+        videopose3d.SET,
     )
 }
 

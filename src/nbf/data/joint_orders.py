@@ -13,6 +13,7 @@ import numpy as np
 from nbf.body.joints import COCO17, LSP14, SMPL24
 
 _LIMBS = LSP14[:12]
+_SMPLS_OWN = ("pelvis", "neck", "head")
 
 BODY25 = (
     "nose",
@@ -36,8 +37,8 @@ SPIN24 = (
 """The "ground truth joints" of SPIN (Kolotouros et al., ICCV 2019)."""
 
 ORDERS: dict[str, tuple[str, ...]] = {
-    # Of SMPL's joints only those of the limbs are what others label.
-    "smpl24": tuple(name if name in _LIMBS else f"smpl_{name}" for name in SMPL24),
+    # Others call other places pelvis, neck and head.
+    "smpl24": tuple(f"smpl_{name}" if name in _SMPLS_OWN else name for name in SMPL24),
     "coco17": COCO17,
     "lsp14": LSP14,
     # OpenPose's COCO model, of 2017.

@@ -1,7 +1,7 @@
 """One protocol for labelled pictures: what the adapter of each data set gives, and all that trains, measures or draws
 takes.
 
-Adapters speak this project's conventions: pixels of the picture as stored, centres at half-integers; boxes
+Adapters speak this project's conventions: pixels of the picture as it is given, centres at half-integers; boxes
 (x0, y0, x1, y1); metres; OpenCV's camera axes; `left_*` is the person's own left. What a data set does not say is None
 or of weight 0. Pictures, part maps and masks are read when they are asked for.
 """
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
-from PIL import Image
 
-from nbf.data.films import VideoFrame
 from nbf.data.joint_orders import ORDERS, places
+from nbf.data.readers.films import VideoFrame
+from nbf.data.readers.pixels import TurnedFile, read_rgb
 from nbf.errors import DataError
 from nbf.geometry.camera import Camera
 
@@ -71,7 +71,7 @@ class BodyLabel:
     """Parameters of a body model, posed in a world of its own.
 
     Which body they mean only their model's file can tell: the root turns about the pelvis, and where that lies depends
-    on the shape (`nbf.body.model.turn_about_origin` brings a body into the camera's frame).
+    on the shape (`nbf.data.placed.in_camera` brings a body into the camera's frame).
     """
 
     model: str
@@ -81,10 +81,17 @@ class BodyLabel:
     betas: Float32[ndarray, " s"]
     pose: Float32[ndarray, "24 3"]
     """Axis-angle, parent_from_joint in SMPL's order; the root's is world_from_body."""
-    translation: Float32[ndarray, " 3"]
-    """Metres, as `BodyModel.forward` takes it, in the world."""
+    translation: Float32[ndarray, " 3"] | None
+    """Metres, as `BodyModel.forward` takes it, in the world; None where it is unknown."""
     camera_from_world: Float[ndarray, "3 4"] = field(default_factory=lambda: np.eye(3, 4))
     """Rotation and translation (metres)."""
+    pelvis: Float32[ndarray, " 3"] | None = None
+    """The root joint in the world, metres, where a data set says this and no translation."""
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known where the body stands."""
+        return self.translation is not None or self.pelvis is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +190,7 @@ class LabelledPicture:
 
     name: str
     """Unique within its data set."""
-    source: Path | VideoFrame
+    source: Path | TurnedFile | VideoFrame
     people: tuple[LabelledPerson, ...]
     split: str = ""
     camera: LensCamera | None = None
@@ -196,14 +203,7 @@ class LabelledPicture:
 
     def pixels(self) -> UInt8[ndarray, "h w 3"]:
         """RGB. Raises DataError where the file is missing or damaged."""
-        if not isinstance(self.source, Path):
-            return self.source.read()
-        try:
-            with Image.open(self.source) as image:
-                return np.asarray(image.convert("RGB"))
-        # Decoders of damaged files raise whatever their parsers happen to meet.
-        except Exception as error:
-            raise DataError(f"{self.source}: cannot be read as a picture ({error}); get the data set anew") from error
+        return read_rgb(self.source) if isinstance(self.source, Path) else self.source.read()
 
     def labels(self, scheme: str = "parts24") -> UInt8[ndarray, "h w"]:
         """The label map of a scheme, read anew. Raises DataError where there is none, or its file is damaged."""
@@ -251,6 +251,12 @@ class Lazy(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return map(self._make, self._rows)
+
+
+def extent(joints: JointLabels) -> Float32[ndarray, " 4"] | None:
+    """The box around those joints in a picture that are known, if any is."""
+    known = joints.points[joints.weight > 0]
+    return np.concatenate([known.min(axis=0), known.max(axis=0)]).astype(np.float32) if len(known) else None
 
 
 def join_labels(parts: UInt8[ndarray, "h w"], mask: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:

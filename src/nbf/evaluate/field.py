@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nbf.body.joints import world_rotations
 from nbf.body.model import BodyModel, BodyOutput
-from nbf.data.labelled import Frame, LabelledPerson, LabelledPicture
+from nbf.data.labelled import Frame, LabelledPerson, LabelledPicture, Pictures
 from nbf.data.placed import in_camera
 from nbf.errors import DataError, NbfError
 from nbf.evaluate import metrics
@@ -214,8 +214,11 @@ class Ruler:
         return torch.where((weights > 0) & reference.isfinite(), right, math.nan) * 100
 
 
-def measure(protocol: Protocol, pictures: Iterable[LabelledPicture], answer: Answer, truths: Truths) -> dict[str, Any]:
-    """The protocol's numbers over the pictures that it chooses: means over people of means over joints, and medians.
+def measure(
+    protocol: Protocol, pictures: Pictures, answer: Answer, truths: Truths, rows: Iterable[int] | None = None
+) -> dict[str, Any]:
+    """The protocol's numbers over pictures (`Protocol.pictures` chooses them), all or those of some `rows`: means over
+    people of means over joints, and medians.
 
     What cannot be read or measured is left out, counted and logged. Where recordings have actions, `per_action` has the
     same for each, and `over_actions` the mean of these.
@@ -224,21 +227,22 @@ def measure(protocol: Protocol, pictures: Iterable[LabelledPicture], answer: Ans
         DataError: nobody at all could be measured.
     """
     ruler = Ruler(protocol, truths)
-    rows: list[Compared] = []
+    compared: list[Compared] = []
     seen, left_out, fault = 0, 0, "no picture has anybody who counts"
-    for picture in pictures:
-        people = [person for person in picture.people if ruler.counts(person)]
-        seen += bool(people)
+    for index in range(len(pictures)) if rows is None else rows:
         try:
+            picture = pictures[index]
+            people = [person for person in picture.people if ruler.counts(person)]
+            seen += bool(people)
             found = answer(picture, ruler.boxes(people)) if people else []
-            rows += [ruler.compare(picture, label, body) for label, body in zip(people, found, strict=True)]
+            compared += [ruler.compare(picture, label, body) for label, body in zip(people, found, strict=True)]
         except NbfError as error:
             logger.warning("left out: %s", error)
             left_out, fault = left_out + 1, str(error)
-    if not rows:
+    if not compared:
         raise DataError(f"{protocol.name}: nobody could be measured; {fault}")
     actions: dict[str, list[Compared]] = {}
-    for row in rows:
+    for row in compared:
         if row.frame is not None and row.frame.action:
             actions.setdefault(row.frame.action, []).append(row)
     each = {name: summary(some) for name, some in sorted(actions.items())}
@@ -250,10 +254,10 @@ def measure(protocol: Protocol, pictures: Iterable[LabelledPicture], answer: Ans
         "boxes": f"labelled, {protocol.crop:g} times their longer side",
         "pictures": seen,
         "left_out": left_out,
-        "people": len(rows),
-    } | summary(rows)
+        "people": len(compared),
+    } | summary(compared)
     if each:
-        means = {name: [scores[name] for scores in each.values()] for name in summary(rows)}
+        means = {name: [scores[name] for scores in each.values()] for name in summary(compared)}
         report["over_actions"] = {name: round(sum(values) / len(values), 2) for name, values in means.items()}
         report["per_action"] = {name: {"people": len(actions[name])} | scores for name, scores in each.items()}
     return report

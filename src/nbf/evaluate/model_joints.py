@@ -17,8 +17,7 @@ from nbf.errors import DataError
 _SHOULDERS = {("smpl24", "left_shoulder"): 0.5, ("smpl24", "right_shoulder"): 0.5}
 _HIPS = {("smpl24", "left_hip"): 0.5, ("smpl24", "right_hip"): 0.5}
 OURS: dict[str, dict[tuple[str, str], float]] = {
-    **{name: {("smpl24", name): 1.0} for name in LSP14[:12]},
-    **{f"smpl_{name}": {("smpl24", name): 1.0} for name in SMPL24},
+    **{called: {("smpl24", name): 1.0} for called, name in zip(ORDERS["smpl24"], SMPL24)},
     **{name: {("coco17", name): 1.0} for name in COCO17[:5]},
     "neck": {("lsp14", "neck"): 1.0},
     "head_top": {("lsp14", "head_top"): 1.0},

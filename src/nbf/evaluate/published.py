@@ -4,12 +4,13 @@ Frames, joints and alignments are those of the authors' own code, as far as it i
 what is remembered from papers only.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nbf.body.joints import LSP14
 from nbf.data.joint_orders import ORDERS
-from nbf.data.labelled import Frame, LabelledPicture
+from nbf.data.labelled import Frame, LabelledPicture, Lazy, Pictures
+from nbf.data.recordings import Recordings
 from nbf.errors import DataError
 
 
@@ -20,8 +21,7 @@ class Protocol:
     Attributes:
         name: as `nbf evaluate --protocol` takes it.
         source: whose it is.
-        data: the data sets that it is for.
-        split: of them.
+        data: the data sets that it is for, with the split of each.
         joints: names of the joints that are compared.
         root: names of the joints whose mean is moved onto the truth's for `mpjpe`, `pck` and `auc`.
         scores: names of what is reported; `nbf.evaluate.field` has them.
@@ -35,8 +35,7 @@ class Protocol:
 
     name: str
     source: str
-    data: tuple[str, ...]
-    split: str
+    data: dict[str, str]
     joints: tuple[str, ...]
     root: tuple[str, ...]
     scores: tuple[str, ...]
@@ -47,21 +46,23 @@ class Protocol:
     auc: float = 150.0
     people: int = 0
 
-    def pictures(self, pictures: Iterable[LabelledPicture]) -> Iterator[LabelledPicture]:
+    def pictures(self, pictures: Pictures) -> Pictures:
         """Those that count, in their order.
 
         Raises:
             DataError: a picture does not say where in a recording it is from, by which pictures are chosen.
         """
-        for picture in pictures:
-            if self.chosen is None:
-                yield picture
-            elif picture.frame is None:
-                raise DataError(
-                    f"{picture.name}: {self.name} chooses pictures by take and frame, which this does not tell"
-                )
-            elif self.chosen(picture.frame):
-                yield picture
+        if self.chosen is None:
+            return pictures
+        if isinstance(pictures, Recordings):
+            return pictures.chosen(self.chosen)
+        rows = [row for row in range(len(pictures)) if self.chosen(self._frame(pictures[row]))]
+        return Lazy(len(rows), lambda i: pictures[rows[i]])
+
+    def _frame(self, picture: LabelledPicture) -> Frame:
+        if picture.frame is None:
+            raise DataError(f"{picture.name}: {self.name} chooses pictures by take and frame, which this does not tell")
+        return picture.frame
 
 
 TESTED = ("S9", "S11")
@@ -69,7 +70,8 @@ TESTED = ("S9", "S11")
 FRONTAL = "60457274"
 """The camera of the second protocol of HMR, SMPLify and NBF."""
 _HIPS = ("left_hip", "right_hip")
-_H36M = ("human36m", "videopose3d", "spin")
+_H36M = {"human36m": "test", "videopose3d": "test"}
+_SPIN1, _SPIN2 = (_H36M | {"spin": f"h36m_valid_protocol{number}"} for number in (1, 2))
 _ERRORS = ("mpjpe", "pa_mpjpe")
 # 1-based frames of HumanEva-I between which VideoPose3D and the toolbox validate, trial 1: sequence -> last.
 _EVA_LAST = {
@@ -108,8 +110,7 @@ def _humaneva(frame: Frame) -> bool:
 _HMR = Protocol(
     "hmr-p1",
     "Kanazawa et al. 2018, src/benchmark",
-    _H36M,
-    "test",
+    _SPIN1,
     ORDERS["common14"],
     _HIPS,
     _ERRORS,
@@ -118,8 +119,7 @@ _HMR = Protocol(
 _PW3D = Protocol(
     "3dpw-14",
     "Kolotouros et al. 2019 (SPIN), eval.py",
-    ("3dpw", "spin"),
-    "test",
+    {"3dpw": "test", "spin": "3dpw_test"},
     ORDERS["common14"],
     ("pelvis",),
     ("mpjpe", "pa_mpjpe", "pve"),
@@ -128,15 +128,14 @@ PROTOCOLS: dict[str, Protocol] = {
     each.name: each
     for each in (
         _HMR,
-        replace(_HMR, name="hmr-p2", chosen=_hmr2),
-        replace(_HMR, name="nbf-h36m", source="Omran et al. 2018, table 4", chosen=_spin2),
+        replace(_HMR, name="hmr-p2", data=_H36M, chosen=_hmr2),
+        replace(_HMR, name="nbf-h36m", source="Omran et al. 2018, table 4", data=_SPIN2, chosen=_spin2),
         replace(_HMR, name="spin-p1", source=_PW3D.source, root=("pelvis",), crop=0.9),
-        replace(_HMR, name="spin-p2", source=_PW3D.source, root=("pelvis",), crop=0.9, chosen=_spin2),
+        replace(_HMR, name="spin-p2", source=_PW3D.source, data=_SPIN2, root=("pelvis",), crop=0.9, chosen=_spin2),
         Protocol(
             "skeleton-17",
             "Martinez et al. 2017 and after: protocol 1 is mpjpe, 2 pa_mpjpe",
             _H36M,
-            "test",
             ORDERS["human36m17"],
             ("pelvis",),
             _ERRORS,
@@ -146,7 +145,6 @@ PROTOCOLS: dict[str, Protocol] = {
             "skeleton-17-64",
             "the same, every 64th picture",
             _H36M,
-            "test",
             ORDERS["human36m17"],
             ("pelvis",),
             _ERRORS,
@@ -155,8 +153,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "humaneva",
             "Bogo et al. 2016; Omran et al. 2018: Walking and Box, camera C1",
-            ("humaneva",),
-            "validate",
+            {"humaneva": "validate"},
             ORDERS["humaneva15"],
             ("pelvis",),
             _ERRORS,
@@ -167,7 +164,7 @@ PROTOCOLS: dict[str, Protocol] = {
             _PW3D,
             name="3dpw-challenge",
             source="3DPW challenge 2020, aymenmir1/3dpw-eval",
-            data=("3dpw",),
+            data={"3dpw": "test"},
             joints=ORDERS["smpl24"],
             root=("smpl_pelvis",),
             scores=("mpjpe", "pa_mpjpe", "pck", "auc", "mpjae"),
@@ -178,8 +175,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "3dhp",
             "Mehta et al. 2017, the data set's own evaluation",
-            ("mpi_inf_3dhp",),
-            "test",
+            {"mpi_inf_3dhp": "test"},
             ORDERS["mpi_inf_3dhp17"],
             ("pelvis",),
             ("mpjpe", "pa_mpjpe", "pck", "auc"),
@@ -187,8 +183,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "emdb1",
             "Kaufmann et al. 2023, evaluation_engine.py",
-            ("emdb",),
-            "emdb1",
+            {"emdb": "emdb1"},
             ORDERS["smpl24"],
             _HIPS,
             ("mpjpe", "pa_mpjpe", "pve", "mpjae"),
@@ -196,8 +191,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "up3d-joints",
             "Omran et al. 2018, table 3",
-            ("up3d",),
-            "test",
+            {"up3d": "test"},
             ORDERS["smpl24"],
             ("smpl_pelvis",),
             ("pa_mpjpe", "quaternion"),
@@ -205,14 +199,17 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "up3d-pve",
             "Pavlakos et al. 2018; Kolotouros et al. 2019 (GraphCMR)",
-            ("up3d",),
-            "test",
+            {"up3d": "lsp"},
             ORDERS["smpl24"],
             ("smpl_pelvis",),
             ("pve",),
         ),
-        Protocol("pckh", "Andriluka et al. 2014", ("mpii", "lsp", "lspet"), "test", ORDERS["lsp14"], (), ("pckh",)),
-        Protocol("pck", "Yang & Ramanan 2013", ("lsp", "lspet", "coco"), "test", ORDERS["coco17"], (), ("pck_torso",)),
+        Protocol("pckh", "Andriluka et al. 2014", {"mpii-json": "valid"}, ORDERS["lsp14"], (), ("pckh",)),
+        Protocol("lsp-pckh", "Johnson & Everingham 2010", {"lsp": "test"}, ORDERS["lsp14"], (), ("pckh",)),
+        Protocol("lsp-pck", "Yang & Ramanan 2013", {"lsp": "test"}, ORDERS["coco17"], (), ("pck_torso",)),
+        Protocol(
+            "coco-pck", "Sapp & Taskar 2013", {"coco": "val", "coco2014": "val"}, ORDERS["coco17"], (), ("pck_torso",)
+        ),
     )
 }
 """By their names."""

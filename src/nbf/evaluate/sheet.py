@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
-from nbf.render import draw_mesh, over, part_colors, side_view
+from nbf.render import draw_mesh, faded, over, part_colors, side_view
 
 SHOWN = 30
 # Pixels; columns of people.
@@ -125,7 +125,7 @@ def _meshed(entry: Entry, faces: Int64[Tensor, "f 3"]) -> Image.Image:
 def _panels(entry: Entry, faces: Int64[Tensor, "f 3"]) -> list[Image.Image]:
     zoom = _TILE / entry.picture.width
     picture = _photo(entry)
-    pale = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)
+    pale = faded(picture)
     parted = over(pale, part_colors(entry.parts, _TILE, _TILE, zoom=zoom), _PART_OPACITY)
     return [picture, parted, _meshed(entry, faces), _from_the_side(entry, faces)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Tensor
 
 from nbf.geometry import Camera
@@ -41,3 +41,8 @@ def over(background: Image.Image, drawn: Float[Tensor, "h w 4"], opacity: float 
     below = torch.from_numpy(np.array(background)).float() / 255
     mixed = below * (1 - opacity * drawn[..., 3:]) + opacity * drawn[..., :3]
     return Image.fromarray((mixed.clamp(0, 1) * 255).round().byte().numpy())
+
+
+def faded(picture: Image.Image) -> Image.Image:
+    """An RGB picture so grey and dark that colours laid over it stand out."""
+    return ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.15)).enhance(0.65)

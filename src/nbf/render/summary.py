@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
 from nbf.render.mesh import draw_mesh, side_view
-from nbf.render.overlay import over, resized
+from nbf.render.overlay import faded, over, resized
 from nbf.render.parts import part_colors
 
 # Pixels.
@@ -37,7 +37,7 @@ def summary(
     """
     zoom = _SIDE / max(pixels.shape[:2])
     photo = resized(pixels, zoom)
-    pale = ImageEnhance.Brightness(ImageEnhance.Color(photo).enhance(0.15)).enhance(0.65)
+    pale = faded(photo)
     parted, meshed, side = pale, photo, _studio(*photo.size)
     if len(vertices):
         parted = over(pale, part_colors(parts, *photo.size, zoom=zoom), _PART_OPACITY)

@@ -125,7 +125,8 @@ class LabelledCrops:
 
     def _has_body(self, picture: LabelledPicture, index: int) -> bool:
         label = picture.people[index].body
-        if label is not None and label.model == self.model and len(label.betas) == self.body.shape_count:
+        placed = label is not None and label.is_placed and label.model == self.model
+        if placed and label is not None and len(label.betas) == self.body.shape_count:
             return True
         return self.bodies is not None and (picture.name, index) in self.bodies.rows
 
@@ -211,12 +212,15 @@ def open_sets(
     Raises:
         DataError: a set cannot be read, or shares sum to more than one.
     """
-    files = {file.data: file for file in map(SetBodies.load, config.bodies)}
+    files: dict[str, list[SetBodies]] = {}
+    for file in map(SetBodies.load, config.bodies):
+        files.setdefault(file.data, []).append(file)
     opened = []
     for text in config.sets:
         place, share = _shared(text)
         kind, folder = named(place)
-        crops = LabelledCrops(kind.open(folder, config.split), body, files.get(kind.name), model, needs=needs)
+        bodies = SetBodies.joined(files[kind.name]) if kind.name in files else None
+        crops = LabelledCrops(kind.open(folder, config.split), body, bodies, model, needs=needs)
         opened.append((crops, round(share * batch)))
     if sum(count for _, count in opened) > batch:
         raise DataError(f"sets: expected shares that sum to one at most, got {', '.join(config.sets)}")

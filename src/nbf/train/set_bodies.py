@@ -101,7 +101,7 @@ class Maker:
     def _asked(self, person: LabelledPerson) -> tuple[tuple[str, str], tuple[Tensor, ...]] | None:
         """Which kind of fit there can be of a person, and of what; the body's before the joints'."""
         label = person.body
-        model = None if label is None else self.models.get((label.model, label.gender))
+        model = None if label is None or not label.is_placed else self.models.get((label.model, label.gender))
         if label is not None and model is not None and len(label.betas) == model.shape_count:
             return (label.model, label.gender), in_camera(label, model)
         joints = None if person.joints_3d is None else _named(person.joints_3d)
@@ -132,7 +132,7 @@ def _fitted(batch: _Batch) -> Iterator[tuple]:
 def _named(labels: JointLabels) -> tuple[Tensor, Tensor] | None:
     """Joints under the names of a fit, and their weights; None where they are too few."""
     places = {_ALIASES.get(name, name): place for place, name in enumerate(ORDERS[labels.order])}
-    places |= {name.removeprefix("smpl_"): place for name, place in places.items() if name.startswith("smpl_")}
+    places |= {name.removeprefix("smpl_"): place for name, place in places.items()}
     points, weights = np.zeros((len(NAMES), 3), np.float32), np.zeros(len(NAMES), np.float32)
     for row, name in enumerate(NAMES):
         if name in places and not (name in ("pelvis", "neck") and labels.order != "smpl24"):

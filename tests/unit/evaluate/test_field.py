@@ -15,6 +15,7 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.joints import SMPL24
 from nbf.body.model import BodyOutput
+from nbf.data.catalogue import SETS
 from nbf.data.joint_orders import ORDERS
 from nbf.data.labelled import BodyLabel, Frame, JointLabels, LabelledPerson, LabelledPicture
 from nbf.data.placed import in_camera
@@ -276,8 +277,8 @@ def test_pckh_is_half_a_head(off: float, head: float | None, right: int) -> None
 
 
 def test_pck_is_a_fifth_of_the_torso() -> None:
-    assert planar("pck", 0, None)["pck_torso_percent"] == 100
-    assert planar("pck", 500, None)["pck_torso_percent"] == pytest.approx(100 * 16 / 17, abs=1e-3)
+    assert planar("coco-pck", 0, None)["pck_torso_percent"] == 100
+    assert planar("coco-pck", 500, None)["pck_torso_percent"] == pytest.approx(100 * 16 / 17, abs=1e-3)
 
 
 def test_our_own_joints_are_means() -> None:
@@ -290,3 +291,9 @@ def test_another_name_is_refused() -> None:
     with pytest.raises(DataError, match="hmr-p2"):
         protocol("hmr-p3")
     assert all(isinstance(each, Protocol) for each in PROTOCOLS.values())
+
+
+def test_protocols_are_of_data_sets_that_are_read() -> None:
+    for each in PROTOCOLS.values():
+        for name, split in each.data.items():
+            assert split in SETS[name].splits, each.name

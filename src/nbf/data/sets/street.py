@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
 from nbf.errors import DataError
 from nbf.reading import Damaged, read_json_lines, refusing, to_numbers
@@ -81,3 +82,18 @@ def _person(row: dict[str, Any]) -> LabelledPerson:
         box=np.array([x, y, x + width, y + height], np.float32),
         joints_2d=JointLabels("coco17", points, weight),
     )
+
+
+STREET = DataSet(
+    "street",
+    "street photos of the shared folder",
+    ("train", "val"),
+    ("real/annotations.jsonl",),
+    (
+        Need("real/annotations.jsonl", "boxes and keypoints"),
+        Need("real/images/*/*.jpg", "the photos"),
+        Need("real/masks/*/*.png", "who is a person"),
+        Need("real/parts/*/*.png", "body parts"),
+    ),
+    street_photos,
+)

@@ -19,6 +19,7 @@ from nbf.arguments import shown
 from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
 from nbf.body.parts import MERGE, NAMES
 from nbf.data.backgrounds import is_test
+from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import IGNORE, UNKNOWN, JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
 from nbf.data.sets.street import TRUSTED
 from nbf.errors import DataError
@@ -176,3 +177,19 @@ def _along(
         (along >= 0) & (along <= 1) & (across <= _LIMB_WIDTH),
         (np.abs(along - 0.5) <= 1 / 6) & (across * length <= 1),
     )
+
+
+VARIED = DataSet(
+    "varied",
+    "photos of varied poses of the shared folder",
+    ("train", "val"),
+    ("photos/annotations.jsonl",),
+    (
+        Need("photos/annotations.jsonl", "boxes and keypoints"),
+        Need("photos/images/*/*.webp", "the photos"),
+        Need("photos/masks/*/*.png", "who is a person"),
+        Need("photos/parts/*/*.png", "body parts"),
+        Need("photos/images/negatives/*.webp", "photos of nobody", optional=True),
+    ),
+    varied_photos,
+)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from nbf.data.readers.mat5 import check_mat5
 from nbf.errors import DataError
 
 
@@ -20,7 +21,7 @@ def read_mat(path: Path, name: str, shape: tuple[int | None, ...]) -> ndarray:
     Raises:
         DataError: the file is missing or damaged, or has no such array; or a library is not installed.
     """
-    value = load_mat(path).get(name)
+    value = load_mat(path, name).get(name)
     array = np.asarray(value) if value is not None else None
     fits = (
         array is not None
@@ -35,8 +36,9 @@ def read_mat(path: Path, name: str, shape: tuple[int | None, ...]) -> ndarray:
     return array.astype(np.float64)
 
 
-def load_mat(path: Path) -> dict[str, Any]:
-    """The variables of a Matlab file: arrays, and of version up to 7.2 structs as objects with fields.
+def load_mat(path: Path, *names: str) -> dict[str, Any]:
+    """The variables of a Matlab file (those of the names, if any are given): arrays, and of version up to 7.2 structs
+    as objects with fields.
 
     Raises DataError as `read_mat`.
     """
@@ -51,11 +53,17 @@ def load_mat(path: Path) -> dict[str, Any]:
             "pip install 'neural-body-fitting[datasets]'"
         ) from error
     try:
+        if not h5py.is_hdf5(path):
+            check_mat5(path.read_bytes())
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 # Matlab's order of dimensions is the reverse of HDF5's.
-                return {key: value[()].T for key, value in file.items() if isinstance(value, h5py.Dataset)}
-        return loadmat(path, struct_as_record=False, squeeze_me=False)
+                return {
+                    key: value[()].T
+                    for key, value in file.items()
+                    if isinstance(value, h5py.Dataset) and (key in names or not names)
+                }
+        return loadmat(path, struct_as_record=False, squeeze_me=False, variable_names=names or None)
     # Parsers of damaged files raise whatever they meet.
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a Matlab file ({error}); get the data set anew") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbf.data.pickled import read_pickled
+from nbf.data.readers.pickled import read_pickled
 from nbf.errors import DataError
 
 VALUES = {

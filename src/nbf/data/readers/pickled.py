@@ -26,11 +26,16 @@ def read_pickled(path: Path) -> Any:
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise Damaged(f"it has {size} bytes, and the largest that is read {_MOST_BYTES}")
-        return _Plain().value(read_pickle(path.read_bytes()), 0)
+        return plain(read_pickle(path.read_bytes()))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; docs/datasets says what goes where") from None
     except (Unsafe, Damaged, OSError) as error:
         raise DataError(f"{path}: not a pickle of plain values ({error}); get the data set anew") from error
+
+
+def plain(value: Any) -> Any:
+    """What `read_pickle` made, as `read_pickled` gives it. Raises Damaged where it holds anything else."""
+    return _Plain().value(value, 0)
 
 
 class _Plain:
