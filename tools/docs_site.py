@@ -22,6 +22,7 @@ API = ("body", "geometry", "raster", "proxy", "solve", "export")
 ADOPTED = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "src/nbf/assets/MODEL_CARD.md": "model_card.md",
 }
 """Pages that live outside of docs/."""
@@ -35,7 +36,7 @@ def on_config(config: Any) -> Any:
     config.nav = [
         {"Start": "index.md"},
         {"How to": [{_title(path): f"how-to/{path.stem}.md"} for path in _examples()]},
-        {"Guides": [*guides, "model_card.md", "contributing.md"]},
+        {"Guides": [*guides, "model_card.md", "security.md", "contributing.md"]},
         {"Data sets": [*DATA_SETS, *sets]},
         {"Experiments": answers},
         {

@@ -80,6 +80,7 @@ def path(value: Any, name: str) -> Path:
     Raises:
         InputError: it is none.
     """
+    text = None
     try:
         text = os.fsdecode(value)
         if not text or "\0" in text:
@@ -87,7 +88,8 @@ def path(value: Any, name: str) -> Path:
         return Path(text)
     # A stranger's __fspath__ may raise anything.
     except Exception as error:
-        raise InputError(f"{name}: expected a path (str or Path), got {shown(value)}") from error
+        given = shown(value if text is None else text)
+        raise InputError(f"{name}: expected a path (str or Path), got {given}") from error
 
 
 def is_masked(values: Any) -> bool:

@@ -57,9 +57,11 @@ def fingerprint(path: Path) -> str | None:
             inside = sorted(file for file in path.rglob("*") if file.is_file())
             lines = [f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in inside]
             return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
+        if not path.is_file():  # FIFOs and devices may never end
+            return None
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -121,7 +123,11 @@ def records(folder: Path) -> dict[str, Record]:
     """The records in a folder of results, by the name that a picture's files start with. Damaged ones are left out,
     with a warning: what they were about counts as somebody else's."""
     found = {}
-    for path in sorted((folder / RECORDS).glob("*.json")):
+    try:
+        paths = sorted((folder / RECORDS).glob("*.json"))
+    except (OSError, ValueError):  # no folder that anybody wrote to
+        paths = []
+    for path in paths:
         try:
             record = Record.read(path)
         except InputError as error:
@@ -137,11 +143,19 @@ def written_names(folder: Path) -> set[str]:
     return {name for record in records(folder).values() for name in record.files}
 
 
+def real_path(path: Path) -> str:
+    """`os.path.realpath`, also of what can be no path."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # it has a NUL
+        return str(path)
+
+
 def seen_from(folder: Path, path: Path) -> str:
     """How records name a path: relative to the folder of results, so that both may move together."""
-    real = os.path.realpath(path)
+    real = real_path(path)
     try:
-        return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()
+        return Path(os.path.relpath(real, real_path(folder))).as_posix()
     except ValueError:  # on another drive
         return Path(real).as_posix()
 

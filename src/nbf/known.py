@@ -1,44 +1,23 @@
 """What a user may know about the people and the lens before anything is predicted, checked once and made usable."""
 
 import math
-import re
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nbf.arguments import number, numbers, shown, whole
+from nbf.arguments import is_masked, number, numbers, shown
 from nbf.body.model import BodyModel
+from nbf.body.parts import PARTS24
 from nbf.body.population import Gaussian, beyond, rooted, shape_given
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.limits import AGE_GROUPS, FOCAL_35MM, RANGES, check_age_group, checked_fact, parse_focal, sex_number
 from nbf.nets.locator import box_iou
 from nbf.pictures import DIAGONAL_35MM, Picture
-
-AGE_GROUPS: dict[str, tuple[float, float]] = {
-    "infant": (0.0, 2.0),
-    "child": (2.0, 12.0),
-    "teen": (12.0, 18.0),
-    "adult": (18.0, 65.0),
-    "elder": (65.0, math.inf),
-}
-"""Years, from the first up to but not including the second."""
-
-_RANGES = {
-    "height": (0.3, 2.6, "metres"),
-    "sex": (0.0, 1.0, "shares of female"),
-    "age": (0.0, 120.0, "years"),
-    "weight": (1.0, 400.0, "kilograms"),
-}
-"""What values can be, in which unit. Heights: below small newborns, just under the tallest person on record (2.72)."""
-
-_SEXES = {"male": 0.0, "female": 1.0}
-
-_FOCAL_35MM = (5.0, 2000.0)
-"""Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
-
 
 _MOST_DEVIATIONS = 30.0
 """Betas are standard deviations of people's shapes: nobody's are as far off the mean."""
@@ -63,7 +42,7 @@ class Known:
         sex: "female", "male", or a number from 0 (male) to 1 (female), the body's own axis; everybody's or each one's.
         age: years; everybody's or each one's.
         weight: kilograms; everybody's or each one's.
-        age_group: a key of `AGE_GROUPS`, everybody's or each one's (None where unknown).
+        age_group: a key of `nbf.limits.AGE_GROUPS`, everybody's or each one's (None where unknown).
         shape: mean and covariance of everybody's betas, where they are known better than by all this.
 
     Raises:
@@ -79,15 +58,15 @@ class Known:
 
     def __post_init__(self) -> None:
         # Whatever arrays they came in, once checked they are tensors.
-        for name in _RANGES:
+        for name in RANGES:
             value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else _checked_fact(name, value))
+            object.__setattr__(self, name, None if value is None else _checked_facts(name, value))
         object.__setattr__(self, "shape", None if self.shape is None else _checked_gaussian(self.shape))
         if isinstance(self.age_group, list | tuple):
             object.__setattr__(self, "age_group", tuple(self.age_group))
         for group in self.age_group if isinstance(self.age_group, tuple) else (self.age_group,):
             if group is not None:
-                _checked_group(group)
+                check_age_group(group)
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
@@ -103,7 +82,7 @@ class Known:
         Raises:
             InputError: it is known of another number of people.
         """
-        each = {name: self._of_each(name, count) for name in _RANGES}
+        each = {name: self._of_each(name, count) for name in RANGES}
         some = {name: values[turn] for name, values in each.items() if values is not None}
         groups = self._groups(count)
         return replace(
@@ -122,7 +101,7 @@ class Known:
     def _facts(self, count: int) -> list[dict[str, Any]]:
         """What `shape_given` takes, for each of `count` people."""
         facts: list[dict[str, Any]] = [{} for _ in range(count)]
-        for name in _RANGES:
+        for name in RANGES:
             values = self._of_each(name, count)
             for known, value in zip(facts, [] if values is None else values.tolist()):
                 if not math.isnan(value):
@@ -209,25 +188,23 @@ def focal_pixels(text: str, width: int, height: int, exif: float | None) -> floa
     Raises:
         InputError: the text means none of these, no lens is like that, or the picture has no record.
     """
-    words = text.strip().lower()
-    if words == "exif":
+    told = parse_focal(text)
+    if told is None:
         if exif is None:
             raise InputError("focal: 'exif' was asked for, but the picture has no focal length in its EXIF; give 28mm")
         return exif
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(mm|px|)", words)
-    if match is None:
-        raise InputError(f"focal: expected something like 28mm, 1200px or exif, got {text!r}")
-    value = float(match[1])
-    pixels = value * math.hypot(width, height) / DIAGONAL_35MM if match[2] == "mm" else value
-    return _checked_focal(pixels, text, match[2], width, height)
+    value, unit = told
+    if unit == "mm":
+        return value * math.hypot(width, height) / DIAGONAL_35MM
+    return _checked_focal(value, text, width, height)
 
 
-def _checked_focal(pixels: float, given: Any, unit: str, width: int, height: int) -> float:
-    """A focal length as it was `given`, in a unit, in pixels. Raises InputError where no lens has it."""
-    shortest, longest = _FOCAL_35MM
+def _checked_focal(pixels: float, given: Any, width: int, height: int) -> float:
+    """A focal length in pixels, as it was `given`. Raises InputError where no lens has it."""
+    shortest, longest = FOCAL_35MM
     per_mm = math.hypot(width, height) / DIAGONAL_35MM
     if not shortest * per_mm <= pixels <= longest * per_mm:
-        meant = unit != "mm" and shortest <= pixels <= longest
+        meant = shortest <= pixels <= longest
         hint = f"; did you mean {pixels:g}mm?" if meant else "; give 28mm for a common phone"
         raise InputError(
             f"focal: expected {shortest:g}mm to {longest:g}mm (as on 35 mm film), in this picture "
@@ -236,34 +213,21 @@ def _checked_focal(pixels: float, given: Any, unit: str, width: int, height: int
     return pixels
 
 
-def _checked_fact(name: str, value: Any) -> float | Float[Tensor, " n"]:
+def _checked_facts(name: str, value: Any) -> float | Float[Tensor, " n"]:
     """One number or one for each person, nan where unknown. Raises InputError where a value is impossible."""
-    low, high, unit = _RANGES[name]
-    if isinstance(value, list | tuple) or getattr(value, "ndim", 0):
-        if name == "sex" and isinstance(value, list | tuple):
-            value = [math.nan if each is None else _sex(each) for each in value]
-        elif isinstance(value, list | tuple):
-            value = [math.nan if each is None else each for each in value]
-        expected = f"one number, or a row of them, of {unit} between {low:g} and {high:g}, nan where unknown"
-        values = _tensor(value, name, expected, nan=True)
-        if values.ndim != 1 or len(values) == 0:
-            raise InputError(f"{name}: expected {expected}, got shape {tuple(values.shape)}")
-        wrong = values[~values.isnan() & ~((values >= low) & (values <= high))]
-        if len(wrong):
-            raise InputError(f"{name}: expected {expected}, got {float(wrong[0]):g}")
-        return values
-    one = number(_sex(value) if name == "sex" else value)
-    if not low <= one <= high:
-        in_metres = one / 100
-        hint = f"; did you mean {in_metres:g}?" if name == "height" and low < in_metres < high else ""
-        words = "female, male or a number" if name == "sex" else unit
-        got = shown(value) if math.isnan(one) else f"{one:g}"
-        raise InputError(f"{name}: expected {words} between {low:g} and {high:g}, got {got}{hint}")
-    return one
-
-
-def _sex(value: Any) -> Any:
-    return _SEXES.get(value.strip().lower(), value) if isinstance(value, str) else value
+    if not isinstance(value, list | tuple) and not getattr(value, "ndim", 0):
+        return checked_fact(name, value)
+    low, high, unit = RANGES[name]
+    if isinstance(value, list | tuple):
+        value = [math.nan if each is None else sex_number(each) if name == "sex" else each for each in value]
+    expected = f"one number, or a row of them, of {unit} between {low:g} and {high:g}, nan where unknown"
+    values = _tensor(value, name, expected, nan=True)
+    if values.ndim != 1 or len(values) == 0:
+        raise InputError(f"{name}: expected {expected}, got shape {tuple(values.shape)}")
+    wrong = values[~values.isnan() & ~((values >= low) & (values <= high))]
+    if len(wrong):
+        raise InputError(f"{name}: expected {expected}, got {float(wrong[0]):g}")
+    return values
 
 
 def _checked_gaussian(shape: Any) -> Gaussian:
@@ -293,12 +257,6 @@ def _tensor(given: Any, name: str, expected: str, nan: bool = False) -> Float[Te
     """Numbers in float32, on the device that they came from. Raises InputError as `numbers`."""
     values = torch.from_numpy(numbers(given, name, expected, nan))
     return values.to(given.device) if isinstance(given, Tensor) else values
-
-
-def _checked_group(group: Any) -> tuple[float, float]:
-    if not isinstance(group, str) or group not in AGE_GROUPS:
-        raise InputError(f"age_group: expected one of {', '.join(AGE_GROUPS)}, got {shown(group)}")
-    return AGE_GROUPS[group]
 
 
 def checked_known(known: Any) -> "Known | list[Facts]":
@@ -332,7 +290,7 @@ def known_of(known: "Known | list[Facts]", boxes: Float[Tensor, "n 4"], *, order
     """
     count = len(boxes)
     if isinstance(known, Known):
-        several = [name for name in (*_RANGES, "age_group") if _several(getattr(known, name))]
+        several = [name for name in (*RANGES, "age_group") if _several(getattr(known, name))]
         if several and not ordered:
             raise InputError(
                 f"{several[0]}: expected one where people are yet to be located, got several; give boxes= beside them, "
@@ -361,10 +319,10 @@ def known_of(known: "Known | list[Facts]", boxes: Float[Tensor, "n 4"], *, order
             raise InputError(f"known: expected facts of one person at {box.tolist()}, got those of two")
         rows[person] = each
     given: dict[str, Any] = {}
-    for name in (*_RANGES, "age_group"):
+    for name in (*RANGES, "age_group"):
         values = tuple(None if row is None else getattr(row, name) for row in rows)
         if any(value is not None for value in values):
-            given[name] = values
+            given[name] = values if name == "age_group" else _checked_facts(name, values)
     return Known(**given)
 
 
@@ -386,7 +344,7 @@ def picture_camera(picture: Picture, focal: Any) -> Camera:
         known = number(focal)
         if math.isnan(known):
             raise InputError(f"focal: expected a number of pixels, or text such as '28mm', got {shown(focal)}")
-        known = _checked_focal(known, focal, "px", picture.width, picture.height)
+        known = _checked_focal(known, focal, picture.width, picture.height)
     return default if known is None else Camera(torch.tensor(known), default.center)
 
 
@@ -410,23 +368,6 @@ def checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:
             "x, y, x + width, y + height"
         )
     return values
-
-
-def checked_max_people(max_people: Any) -> int | None:
-    """A number of people, or None for everybody. Raises InputError where it is neither."""
-    if max_people is None:
-        return None
-    return whole(max_people, "max_people", ", or None for everybody")
-
-
-def checked_min_score(min_score: Any) -> float:
-    """A probability. Raises InputError where it is none."""
-    if not 0 < number(min_score) <= 1:
-        raise InputError(
-            f"min_score: expected a probability above 0, up to 1, got {shown(min_score)}; lower finds more people, and "
-            "more who are none"
-        )
-    return number(min_score)
 
 
 def checked_keypoints(keypoints: Any, picture: Picture) -> Float[Tensor, "n 17 3"] | None:
@@ -454,3 +395,27 @@ def checked_keypoints(keypoints: Any, picture: Picture) -> Float[Tensor, "n 17 3
             f"pictures away, got {farthest:g}; give keypoints that are unknown the score 0"
         )
     return values
+
+
+def checked_parts(parts: Any, picture: Picture) -> UInt8[np.ndarray, "h w"]:
+    """Labels of the pixels of a picture. Raises InputError where they are not that."""
+    expected = (
+        f"parts: expected whole numbers 0 .. {len(PARTS24) - 1} (nbf.body.parts.PARTS24), one for each pixel of the "
+        f"picture, ({picture.height}, {picture.width})"
+    )
+    if is_masked(parts):
+        raise InputError(f"{expected}, got a masked array; fill it with 0, background: parts.filled(0)")
+    try:
+        values = np.asarray(parts)
+    # Tensors without plain values (sparse, meta ...) raise whatever their kind does.
+    except Exception as error:
+        raise InputError(f"{expected}, got {shown(parts)}; give a numpy array of uint8") from error
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{expected}, got {values.dtype}; convert them: parts.astype('uint8')")
+    if values.shape != (picture.height, picture.width):
+        raise InputError(f"{expected}, got the shape {values.shape}; draw them on the upright, uncropped picture")
+    if values.min() < 0 or values.max() >= len(PARTS24):
+        raise InputError(
+            f"{expected}, got {values.min()} to {values.max()}; labels of finer maps must be merged into these first"
+        )
+    return values.astype(np.uint8, order="C")

@@ -17,11 +17,11 @@
 """
 
 from collections.abc import Callable
+from typing import cast
 
-from nbf.arguments import shown
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
-from nbf.errors import InputError
+from nbf.limits import MethodName, check_method
 from nbf.nets.blocks import for_inference
 from nbf.nets.omran import Omran
 from nbf.networks import Networks
@@ -42,7 +42,7 @@ from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
 from nbf.solve.smplify import smplify
 
-METHODS: dict[str, Callable[[Networks], Method]] = {
+METHODS: dict[MethodName, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "feedback": lambda networks: Method(segmented(networks), corrected(networks)),
@@ -65,9 +65,8 @@ BUNDLED = tuple(name for name in METHODS if name != "omran")
 
 def method(name: str, networks: Networks) -> Method:
     """The method of a name. Raises InputError where there is none."""
-    if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"method: expected one of {', '.join(METHODS)}, got {shown(name)}")
-    return METHODS[name](networks)
+    check_method(name)
+    return METHODS[cast(MethodName, name)](networks)
 
 
 def segmented(networks: Networks) -> Segmented:

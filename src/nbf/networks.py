@@ -8,6 +8,7 @@ import torch
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import InputError, ModelFileError
+from nbf.limits import weight_files
 from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.hmr import Hmr
@@ -58,6 +59,7 @@ class Networks:
             ModelFileError: a file is missing or damaged, the folder holds none, or two of one network.
             InputError: there is no such device.
         """
+        checked = _checked(device)
         bundled = cls(
             load_kind("locator", Locator),
             load_kind("segmenter", Segmenter),
@@ -67,20 +69,14 @@ class Networks:
             load_kind("pavlakos", Pavlakos),
             load_kind("regressor", Regressor),
             load_body(BODY),
-            device=_checked(device),
+            device=checked,
         )
         return bundled if weights is None else replace(bundled, **_found(Path(weights)))
 
 
 def _found(folder: Path) -> dict[str, Network]:
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelFileError(
-            f"{folder}: expected a folder with weights of `nbf train` (.safetensors beside .json), got "
-            f"{'one without any' if folder.is_dir() else 'no such folder'}"
-        )
     found: dict[str, Network] = {}
-    for path in files:
+    for path in weight_files(folder):
         network = load_network(path)
         name = type(network).__name__.lower()
         if name in found:
@@ -92,7 +88,8 @@ def _found(folder: Path) -> dict[str, Network]:
 def _checked(device: str | torch.device) -> torch.device:
     try:
         checked = torch.device(device)
-        torch.empty(0, device=checked)
+        # There and back: some devices hold shapes without numbers.
+        torch.empty(1, device=checked).cpu()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise InputError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'cpu'") from error
     return checked

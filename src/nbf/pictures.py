@@ -5,11 +5,13 @@ is said here, once, as an `InputError` that names the picture and the remedy; th
 """
 
 import glob
+import io
 import math
 import os
+import re
+import stat
 import sys
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ from PIL import ExifTags, Image, ImageOps
 from nbf.arguments import first_line, is_masked, number, shown
 from nbf.arguments import path as checked_path
 from nbf.errors import InputError
-from nbf.files import written_names
+from nbf.files import real_path, written_names
 
 PictureLike: TypeAlias = Any
 """A path (str or Path), a numpy array, a PIL image or a torch tensor; see `read_picture`."""
@@ -44,6 +46,19 @@ MIN_SIDE = 16
 
 MAX_PIXELS = 80_000_000
 """Pictures are decoded to 3 bytes a pixel, so this bounds one picture to 240 MB; larger ones are bombs or scans."""
+
+_MOST_READS = 50_000
+"""How often a file is read from until its size is known: some headers go on for as long as the file does, and parsers
+take them byte by byte (3 seconds a megabyte). Those of photos take a few hundred."""
+
+_OTHERS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+"""What paths may lead to besides files."""
 
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 """Millimetres: diagonal of the frame that a "35 mm equivalent" focal length refers to (CIPA DCG-001)."""
@@ -122,64 +137,165 @@ def is_tensor(source: Any) -> bool:
     return "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor)
 
 
-def find_photos(patterns: Iterable[str | Path]) -> list[Path]:
-    """Files, folders and globs -> the picture files they mean, in order, each once.
+def read_stream(file: io.RawIOBase | io.BytesIO, name: str) -> Picture:
+    """An open file with a picture -> upright RGB.
 
-    A folder gives the pictures directly in it, sorted. What runs of ours wrote is no photo there, nor for a pattern;
-    named outright it is. What matches nothing stays in the list as it is, so that reading it reports the mistake beside
-    the pictures that are fine.
+    Raises:
+        InputError: it is damaged, too small, too large or not a picture.
     """
-    written = cache(written_names)
-    found: dict[Path, Path] = {}
-    for pattern in patterns:
-        path = Path(pattern).expanduser()
-        if path.is_dir():
-            hits = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif path.exists() or not glob.has_magic(str(path)):
-            hits = []
-        else:
-            hits = [Path(hit) for hit in sorted(glob.glob(str(path), recursive=True))]
-        matches = [hit for hit in hits if hit.is_file() and hit.name not in written(hit.parent)] or [path]
-        for match in matches:
-            found.setdefault(match.resolve(), match)
-    return list(found.values())
-
-
-def _read_file(path: Path) -> Picture:
-    if path.is_dir():
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise InputError(
-            f"{path}: a folder without pictures ({kinds}); for deeper folders give a pattern: '{path}/**/*'"
-        )
-    if not path.exists():
-        if glob.has_magic(str(path)):
-            raise InputError(f"{path}: no file matches this pattern; check the spelling and the folder you are in")
-        raise InputError(f"{path}: no such file; check the spelling and the folder you are in")
+    patient = _Patient(file)
+    Image.init()
     try:
-        with warnings.catch_warnings():
-            # The size is checked below with a lower limit and a clearer message than Pillow's warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.init()
-            with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-                return _from_pil(image, str(path))
+        with Image.open(patient, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
+            patient.left = None
+            return _from_pil(image, name)
     except InputError:
         raise
-    except Image.DecompressionBombError:
-        raise _too_large(str(path), "far over") from None
+    except _EndlessError:
+        raise InputError(
+            f"{name}: the picture is damaged (its header does not end); get a fresh copy, or open and save it again"
+        ) from None
+    # The warning, for those who let warnings be errors.
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(name, "far over") from None
     except Image.UnidentifiedImageError:
-        size = path.stat().st_size
+        size = file.seek(0, io.SEEK_END)
         what = "the file is empty" if size == 0 else f"its {size} bytes are not a picture in a known format"
         raise InputError(
-            f"{path}: {what}; expected a JPEG, PNG, WebP, TIFF, BMP or GIF file (convert others, such as HEIC, to JPEG)"
+            f"{name}: {what}; expected a JPEG, PNG, WebP, TIFF, BMP or GIF file (convert others, such as HEIC, to JPEG)"
         ) from None
-    except PermissionError:
-        raise InputError(f"{path}: no permission to read this file; change its permissions or copy it") from None
     # Decoders of damaged files raise whatever their parsers happen to meet (OSError, SyntaxError, struct.error,
     # EOFError, zlib.error ...), and one such file must not end a batch.
     except Exception as error:
         raise InputError(
-            f"{path}: the picture is damaged or cut short ({error}); get a fresh copy, or open and save it again"
+            f"{name}: the picture is damaged or cut short ({error}); get a fresh copy, or open and save it again"
         ) from error
+
+
+def find_photos(patterns: Iterable[str | Path], *, recursive: bool = False) -> list[Path]:
+    """Files, folders and globs -> the picture files they mean, in order, each once.
+
+    A folder gives the pictures directly in it, sorted; `recursive`, also those in the folders below, but for hidden
+    ones and links. What runs of ours wrote is no photo there, nor for a pattern; named outright it is. What matches
+    nothing or cannot be looked at stays in the list as it is, so that reading it reports the mistake beside the
+    pictures that are fine.
+    """
+    written = cache(written_names)
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        path = _at_home(Path(pattern))
+        if os.path.isdir(path):
+            hits = _pictures_in(path, recursive=recursive)
+        elif os.path.lexists(path) or not glob.has_magic(str(path)) or "\0" in str(path):
+            hits = []
+        else:
+            hits = [hit for hit in map(Path, sorted(set(_globbed(str(path))))) if _may_be_file(hit)]
+        for match in [hit for hit in hits if hit.name not in written(hit.parent)] or [path]:
+            found.setdefault(real_path(match), match)
+    return list(found.values())
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name
+        return path
+
+
+def _pictures_in(folder: Path, *, recursive: bool) -> list[Path]:
+    """Files with suffixes of pictures, and folders that cannot be listed."""
+    closed: list[Path] = []
+    found: list[Path] = []
+    for here, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        paths = (Path(here) / name for name in sorted(names))
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES and _may_be_file(path)]
+    return found + closed
+
+
+def _globbed(pattern: str) -> Iterator[str]:
+    """As `glob.iglob(pattern, recursive=True)`, but for links to folders: two that lead upwards would keep it busy for
+    ever."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index("**")
+    base, rest = str(Path(*parts[:at])), parts[at + 1 :] or ("*",)
+    for top in glob.iglob(base) if glob.has_magic(base) else [base]:
+        for here, folders, _ in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from _globbed(str(Path(glob.escape(here), *rest)))
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link to nowhere, say; reading it will tell
+        return True
+
+
+def name_of(path: Path) -> str:
+    """What a user knows a path by: itself, or the URL that was given for one, which has two slashes where paths keep
+    one."""
+    url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?=[^/])", path.as_posix())
+    if url is None or os.path.lexists(path):
+        return str(path)
+    return f"{url[0]}{'//' if url[0] == 'file:/' else '/'}{path.as_posix()[url.end() :]}"
+
+
+def check_file(path: Path) -> None:
+    """Raises InputError where a path leads to no file: to nothing, to a folder, or to what may never end."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        if (name := name_of(path)) != str(path):
+            raise InputError(f"{name}: expected a file, got a URL; download it first and give the file") from None
+        what = "no file matches this pattern" if glob.has_magic(str(path)) else "no such file"
+        raise InputError(f"{path}: {what}; check the spelling and the folder you are in") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to look into its folder; change that, or copy the file") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot be opened ({why}); check the name and where its links lead") from None
+    if kind in _OTHERS:
+        raise InputError(f"{path}: expected a file, got {_OTHERS[kind]}; copy what you mean to a file and give that")
+
+
+def _read_file(path: Path) -> Picture:
+    if os.path.isdir(path):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(f"{path}: no permission to look into this folder; change that, or copy the pictures")
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise InputError(
+            f"{path}: a folder without pictures ({kinds}); for deeper folders give a pattern: '{path}/**/*'"
+        )
+    check_file(path)
+    try:
+        file = path.open("rb", buffering=0)
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read this file; change its permissions or copy it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}); get a fresh copy") from None
+    with file:
+        return read_stream(file, str(path))
+
+
+class _EndlessError(Exception):
+    """A file was read from too often."""
+
+
+class _Patient(io.BufferedReader):
+    """A file that lets itself be read from so many times; without end once `left` is None."""
+
+    left: int | None = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise _EndlessError
+        return super().read(size)
 
 
 def _from_image(image: Image.Image) -> Picture:
@@ -188,7 +304,7 @@ def _from_image(image: Image.Image) -> Picture:
         return _from_pil(image, name)
     except InputError:
         raise
-    # Files are decoded only now, perhaps after they were closed; for what is raised then see `_read_file`.
+    # Files are decoded only now, perhaps after they were closed; for what is raised then see `read_stream`.
     except Exception as error:
         raise InputError(f"{name}: cannot be decoded ({error}); pass an image that is open and whole") from error
 

@@ -18,6 +18,7 @@ from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import Certainty
 from nbf.errors import InputError, NbfError
+from nbf.files import real_path
 from nbf.geometry import Camera, Crop
 from nbf.known import (
     NOTHING,
@@ -27,11 +28,11 @@ from nbf.known import (
     checked_boxes,
     checked_keypoints,
     checked_known,
-    checked_max_people,
-    checked_min_score,
+    checked_parts,
     known_of,
     picture_camera,
 )
+from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
@@ -101,7 +102,7 @@ class Predictor:
         focal: float | str | None = None,
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
-        parts: UInt8[np.ndarray, "h w"] | None = None,
+        parts: Any = None,
     ) -> People:
         """Everybody in a picture.
 
@@ -130,6 +131,7 @@ class Predictor:
         boxes = None if boxes is None else checked_boxes(boxes, picture)
         known = checked_known(known)
         keypoints = checked_keypoints(keypoints, picture)
+        parts = None if parts is None else checked_parts(parts, picture)
         if boxes is None:
             found, scores, proxy = self._likely(image, camera, min_score)
         else:
@@ -196,7 +198,7 @@ class Predictor:
         focal: float | str | None = None,
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
-        parts: UInt8[np.ndarray, "h w"] | None = None,
+        parts: Any = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
@@ -211,6 +213,7 @@ class Predictor:
         if not people:
             return people
         camera = people.camera if focal is None else picture_camera(people.picture, focal)
+        parts = None if parts is None else checked_parts(parts, people.picture)
         centers, sizes = (torch.stack([getattr(p.parts.crop, name) for p in people]) for name in ("center", "size"))
         maps = torch.stack([person.parts.probabilities.float() for person in people])
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
@@ -357,7 +360,7 @@ def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureL
             yield picture  # to be refused in its turn
             continue
         for path in find_photos([pattern]):
-            if (real := os.path.realpath(path)) not in done:
+            if (real := real_path(path)) not in done:
                 done.add(real)
                 yield path
 

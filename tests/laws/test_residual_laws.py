@@ -38,8 +38,7 @@ def every_term() -> dict[str, Terms]:
     """Every residual, of made-up evidence."""
     start, ones = people(), torch.ones(PEOPLE, 24).double()
     view, betas = camera(), small().shape_count
-    pull = noise(betas, betas)
-    spread = pull @ pull.T / betas + 0.1 * torch.eye(betas).double()
+    among = noise(PEOPLE, betas, betas)
     fields = Fields(torch.rand(PEOPLE, 15, 16, 16, generator=generator()).double())
     channel = torch.randint(0, 15, (PEOPLE, 24), generator=generator())
     vertex = torch.randint(0, 24, (PEOPLE, 9), generator=generator())
@@ -62,7 +61,7 @@ def every_term() -> dict[str, Terms]:
         "along": lambda s, j: [terms.along(joints(s, j), aside, ones[0], None)],
         "pose": lambda s, j: terms.pose(s, prior(), 0.7, j),
         "shape": lambda s, j: [terms.shape(s, 0.7, j)],
-        "shape_among": lambda s, j: [terms.shape_among(s, noise(betas), spread, j)],
+        "shape_among": lambda s, j: [terms.shape_among(s, noise(PEOPLE, betas), among, j)],
         "height": lambda s, j: [terms.height(s, small(), tall, 0.1, j)],
         "near_start": lambda s, j: [terms.near_start(s, away, stiff, None, j)],
         "above_ground": lambda s, j: [terms.above_ground(joints(s, j), down, down[:, 2] * 3, ones)],
@@ -103,11 +102,17 @@ def test_known_heights_are_those_of_measure() -> None:
 
 
 def test_shape_among_is_the_mahalanobis_distance() -> None:
-    state, root, mean = people(4), torch.eye(small().shape_count).double() + 0.3 * noise(11, 11).tril(), noise(11)
-    covariance = root @ root.T
-    found = terms.shape_among(state, mean, covariance, False).residuals.square().sum((1, 2))
-    away = state.betas - mean
-    torch.testing.assert_close(found, ((away @ torch.linalg.inv(covariance)) * away).sum(1))
+    state, root, means = (
+        people(4),
+        torch.eye(small().shape_count).double() + 0.3 * noise(4, 11, 11).tril(),
+        noise(4, 11),
+    )
+    covariances = torch.linalg.inv(root.mT @ root)
+    found = terms.shape_among(state, means, root, False).residuals.square().sum((1, 2))
+    away = state.betas - means
+    torch.testing.assert_close(found, torch.einsum("ni,nij,nj->n", away, torch.linalg.inv(covariances), away))
+    # Of whom nobody knows anything, nothing is asked.
+    assert (terms.shape_among(state, means, 0 * root, False).residuals == 0).all()
 
 
 def test_ground_costs_nothing_to_whom_it_carries() -> None:

@@ -22,10 +22,10 @@ from nbf.known import (
     checked_boxes,
     checked_keypoints,
     checked_known,
-    checked_max_people,
-    checked_min_score,
+    known_of,
     picture_camera,
 )
+from nbf.limits import RANGES, checked_max_people, checked_min_score
 from nbf.pictures import Picture, read_picture
 
 # Made-up values are cast in ways that libraries warn of.
@@ -82,15 +82,15 @@ def test_focal_lengths_are_those_of_lenses(value: Any) -> None:
 
 
 @settings(max_examples=150)
-@given(anything, st.sampled_from(["height", "age_group", "shape"]))
+@given(anything, st.sampled_from([*RANGES, "age_group", "shape"]))
 def test_what_is_known_can_be_used(value: Any, name: str) -> None:
     known = outcome(lambda: as_made(Known, **{name: value}))
     if isinstance(known, str):
         assert known.startswith(f"{name}: expected ")
         return
-    if known.height is not None:
-        heights = torch.as_tensor(known.height)
-        assert (heights.isnan() | ((heights > 0.3) & (heights < 2.6))).all()
+    if name in RANGES and (value := getattr(known, name)) is not None:
+        values, (low, high, _) = torch.as_tensor(value), RANGES[name]
+        assert (values.isnan() | ((values >= low) & (values <= high))).all()
     if known.shape is not None:
         torch.linalg.cholesky(known.shape[1].double())
 
@@ -213,17 +213,24 @@ def test_heights_are_those_of_the_people() -> None:
     known = as_made(Known, height=[1.8, np.nan, 1.5])
     torch.testing.assert_close(known.heights(3), torch.tensor([1.8, np.nan, 1.5]), equal_nan=True)
     torch.testing.assert_close(known.of(slice(2, 3), 3).heights(1), torch.tensor([1.5]))
-    assert checked_known(known, 3) is known
+    assert checked_known(known) is known
+    boxes = torch.zeros(3, 4)
+    assert known_of(known, boxes, ordered=True) is known
     with pytest.raises(InputError, match="height: expected one, or one for each of 2 people, got 3"):
-        checked_known(known, 2)
-    with pytest.raises(InputError, match="yet to be located, got 3; give boxes="):
-        checked_known(known, None)
+        known_of(known, boxes[:2], ordered=True)
+    with pytest.raises(InputError, match=r"height: expected one where people are yet to be located, .*give boxes="):
+        known_of(known, boxes, ordered=False)
+    groups = as_made(Known, age_group=("adult", None, "child"))
+    with pytest.raises(InputError, match="age_group: expected one, or one for each of 2 people, got 3"):
+        known_of(groups, boxes[:2], ordered=True)
+    with pytest.raises(InputError, match="age_group: expected one where people are yet to be located"):
+        known_of(groups, boxes, ordered=False)
 
 
-@pytest.mark.parametrize("known", [{"height": 1.8}, None, 1.8, Known])
+@pytest.mark.parametrize("known", [{"height": 1.8}, None, 1.8, Known, [], [Known()], [{"height": 1.8}]])
 def test_what_is_known_has_its_class(known: Any) -> None:
-    with pytest.raises(InputError, match=r"known: expected nbf.Known, such as nbf.Known\(height=1.78\), got"):
-        checked_known(known, 1)
+    with pytest.raises(InputError, match=r"known: expected nbf.Known, such as .*, nbf.Facts or a list of them, got"):
+        as_called(checked_known, known)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +256,7 @@ def test_shapes_are_gaussians(shape: Any) -> None:
 def test_shapes_are_those_of_the_body(small_body: Any) -> None:
     known = as_made(Known, shape=(np.zeros(3), np.eye(3)))
     with pytest.raises(InputError, match=f"shape: expected .* {small_body.shape_count} betas, got those of 3"):
-        known.shape_prior(small_body)
+        known.shapes(small_body, 2)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "64", None, float("nan")])
@@ -300,5 +307,15 @@ def test_bodies_are_posed_by_tensors_of_their_shapes(small_body: Any, name: str,
 
 
 def test_checking_needs_no_torch() -> None:
-    code = "import sys, nbf.arguments, nbf.pictures; assert 'torch' not in sys.modules"
+    code = "import sys, nbf.arguments, nbf.limits, nbf.pictures; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_values_are_shown_in_short() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert [arguments.shown(value) for value in (deep, {}, 10**5000, None, 1.5, "\ud800" + "x" * 100)] == [
+        *("list", "dict", "a huge whole number", "None", "1.5"),
+        "'\\ud800" + "x" * 53 + "...",
+    ]

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from nbf.errors import InputError
-from nbf.known import checked_max_people, checked_min_score
+from nbf.known import checked_parts
+from nbf.limits import checked_max_people, checked_min_score
+from nbf.pictures import Picture
 
 
 @pytest.mark.parametrize("value", [0, -3, 1.5, 2.0, True, "3", float("nan")])
@@ -25,3 +28,47 @@ def test_scores_are_probabilities(value):
 
 def test_any_probability_is_a_least_score():
     assert [checked_min_score(value) for value in (0.01, np.float32(0.5), 1)] == pytest.approx([0.01, 0.5, 1.0])
+
+
+PICTURE = Picture(np.zeros((4, 6, 3), np.uint8), "photo.jpg")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros((4, 6), np.uint8),
+        np.full((4, 6), 24),
+        np.asfortranarray(np.ones((4, 6), ">i8")),
+        torch.ones(4, 6, dtype=torch.int64),
+        [[3] * 6] * 4,
+        np.ones((4, 6), np.uint64)[::1],
+    ],
+)
+def test_part_maps_are_labels_of_the_pixels(value):
+    labels = checked_parts(value, PICTURE)
+    assert type(labels) is np.ndarray
+    assert (labels.dtype, labels.flags.c_contiguous) == (np.uint8, True)
+    np.testing.assert_array_equal(labels, np.asarray(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.zeros((6, 4), np.uint8), r"got the shape \(6, 4\)"),
+        (np.zeros((4, 6, 1), np.uint8), "got the shape"),
+        (np.zeros((0, 6), np.uint8), "got the shape"),
+        (np.full((4, 6), 25), "got 25 to 25"),
+        (np.full((4, 6), -1), "got -1 to -1"),
+        (np.zeros((4, 6)), "got float64; convert"),
+        (np.zeros((4, 6), bool), "got bool"),
+        (np.ma.masked_equal(np.zeros((4, 6), int), 0), "a masked array; fill it"),
+        (torch.zeros(4, 6, dtype=torch.int64).to_sparse(), "got Tensor"),
+        (torch.zeros(4, 6, dtype=torch.int64, device="meta"), "got Tensor"),
+        ("walk_parts.png", "got <U14"),
+        (None, "got object"),
+        ([[1], [2, 3]], "got list"),
+    ],
+)
+def test_other_part_maps_are_refused_by_name(value, words):
+    with pytest.raises(InputError, match=rf"parts: expected whole numbers 0 .. 24 .*\(4, 6\), .*{words}"):
+        checked_parts(value, PICTURE)

@@ -2,12 +2,19 @@
 
 import io
 import os
+import threading
+import time
 import tracemalloc
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from nbf import pictures
 from nbf.errors import InputError
@@ -346,3 +353,163 @@ def test_formats_of_photos_are_opened_under_any_name(kind, tmp_path):
     path = tmp_path / "photo.txt"
     Image.new("RGB", (64, 48), "red").save(path, format=kind)
     assert read_picture(path).pixels.shape == (48, 64, 3)
+
+
+def soon(work: Callable[[], Any]) -> Any:
+    """What `work` gives or raises, within 20 seconds: what is tried here used to take for ever."""
+    ended: list[Callable[[], Any]] = []
+
+    def run() -> None:
+        try:
+            value = work()
+            ended.append(lambda: value)
+        except Exception as error:
+            raised = error
+            ended.append(lambda: (_ for _ in ()).throw(raised))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert ended, "it hangs"
+    return ended[0]()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_may_never_end_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "photo.jpg")
+    (tmp_path / "link.png").symlink_to("photo.jpg")
+    for path, kind in (("photo.jpg", "a FIFO"), ("link.png", "a FIFO"), ("/dev/zero", "a device")):
+        with pytest.raises(InputError, match=f"{path}: expected a file, got {kind}"):
+            soon(lambda path=path: read_picture(tmp_path / path))
+    # Nobody meant them when naming their folder.
+    assert find_photos([tmp_path, tmp_path / "*.jpg"]) == [tmp_path, tmp_path / "*.jpg"]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xff\xd8", b"P6", b"P6 9 9 255#"])
+@pytest.mark.parametrize("fill", [b"\xff", b"\0", b" "])
+def test_headers_without_end_are_damaged_pictures(start, fill, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(start + fill * 10_000_000)
+    began = time.process_time()
+    with pytest.raises(InputError, match=r"photo\.jpg: .*(its header does not end|cut short|not a picture)"):
+        read_picture(tmp_path / "photo.jpg")
+    assert time.process_time() - began < 4
+
+
+def test_long_headers_are_read(tmp_path):
+    """Text and colour profiles of a megabyte come in hundreds of pieces."""
+    info = PngImagePlugin.PngInfo()
+    for index in range(2000):
+        info.add_text(f"key {index}", "value" * 20)
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png", pnginfo=info)
+    Image.new("RGB", (20, 20)).save(tmp_path / "b.jpg", icc_profile=b"x" * 1_000_000)
+    Image.new("RGB", (20, 20)).save(tmp_path / "c.gif", comment=b"x" * 1_000_000)
+    for name in ("a.png", "b.jpg", "c.gif"):
+        assert read_picture(tmp_path / name).pixels.shape == (20, 20, 3)
+
+
+def test_nobodys_warning_filters_are_touched(tmp_path, monkeypatch):
+    """Not even for a moment: another thread would put them back when they no longer are what they were."""
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "bomb.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    before, seen = list(warnings.filters), []
+    real = Image.open
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        seen.append(list(warnings.filters) == before)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(Image, "open", watched)
+
+    def read(name: str) -> None:
+        try:
+            read_picture(tmp_path / name)
+        except InputError:
+            assert name == "bomb.png"
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, ["a.png", "bomb.png"] * 16))
+    assert len(seen) == 32
+    assert all(seen)
+    assert list(warnings.filters) == before
+
+
+def test_bombs_are_named_where_warnings_are_errors(tmp_path):
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "bomb.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="megapixels"):
+            read_picture(tmp_path / "bomb.png")
+
+
+ODD = [
+    "circle.jpg",
+    "dangling.jpg",
+    "~nosuchuser/x.jpg",
+    "x" * 300 + ".jpg",
+    "x" * 300 + "/*.jpg",
+    "/".join(["x" * 200] * 30),
+    "file/x.jpg",
+    "nul\0.jpg",
+    "nul\0/**/*.jpg",
+    "https://a.org/b.jpg",
+    "\udce9.jpg",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_stay_in_the_list_and_say_what_they_are(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("circle.jpg").symlink_to("circle.jpg")
+    Path("dangling.jpg").symlink_to("nowhere")
+    Path("file").touch()
+    Image.new("RGB", (20, 20)).save("a.png")
+    (found,) = find_photos([name])
+    assert find_photos(["a.png", name, "a.png"]) == [Path("a.png"), found]
+    for source in (found, name):
+        with pytest.raises(InputError) as caught:
+            read_picture(source)
+        given = f"picture: expected a path (str or Path), got {name!r}" if "\0" in name else f"{name}: "
+        assert str(caught.value).startswith(given)
+
+
+def test_links_in_a_searched_folder_that_lead_nowhere_are_reported(tmp_path):
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    (tmp_path / "dangling.jpg").symlink_to("nowhere")
+    assert [path.name for path in find_photos([tmp_path])] == ["circle.jpg", "dangling.jpg"]
+    assert [path.name for path in find_photos([tmp_path / "*.jpg"])] == ["circle.jpg", "dangling.jpg"]
+
+
+def test_folders_that_cannot_be_listed_are_reported(tmp_path, monkeypatch):
+    """Root may list everything, so they are made up."""
+    for name in ("a.jpg", "closed/b.jpg", "open/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    closed = str(tmp_path / "closed")
+    scandir = os.scandir
+
+    def refusing(path: Any = ".") -> Any:
+        if os.fspath(path) == closed:
+            raise PermissionError(13, "Permission denied", closed)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: os.fspath(path) != closed)
+    assert find_photos([tmp_path], recursive=True) == [tmp_path / name for name in ("a.jpg", "open/c.jpg", "closed")]
+    assert find_photos([closed]) == [Path(closed)]
+    with pytest.raises(InputError, match="closed: no permission to look into this folder"):
+        read_picture(closed)
+
+
+def test_folders_are_searched_once_whatever_leads_back(tmp_path):
+    """Two links upwards in a folder make a tree of 2 ** 40 paths."""
+    for name in ("a.jpg", "x/b.jpg", "y/c.JPG", "y/.hidden/d.jpg", ".e/f.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("x/up", "x/too", "y/up", "y/too"):
+        (tmp_path / name).symlink_to(tmp_path)
+    expected = ["a.jpg", "b.jpg", "c.JPG"]
+    assert [path.name for path in soon(lambda: find_photos([tmp_path], recursive=True))] == expected
+    assert [path.name for path in soon(lambda: find_photos([tmp_path / "**" / "*.[jJ]*"]))] == expected
+    assert [path.name for path in soon(lambda: find_photos([tmp_path / "**"]))] == expected
+    assert [path.name for path in soon(lambda: find_photos([tmp_path / "*" / "**" / "b.jpg"]))] == ["b.jpg"]
+    assert [path.name for path in find_photos([tmp_path])] == ["a.jpg"]

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Any, Literal
 
+from nbf.reading import Damaged
+
 MOST_STEPS = 1 << 18
 """Opcodes in a file; SMPL files have a few hundred. Each takes at most some 200 bytes of memory."""
 
@@ -37,10 +39,6 @@ _SPARSE_NAMES = tuple(f"{kind}_{what}" for kind in ("csc", "csr", "coo") for wha
 
 class Unsafe(ValueError):  # noqa: N818
     """The file names, or does, what no SMPL file has a use for."""
-
-
-class Damaged(ValueError):  # noqa: N818
-    """The file is cut short, is no pickle, or holds a value that contradicts itself."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -14,9 +14,10 @@ from nbf.body.joints import COCO17, LSP14, PARENTS, SMPL24
 from nbf.body.labelling import label_faces
 from nbf.body.measure import DENSITY
 from nbf.body.model import BodyData, dense_weights
-from nbf.body.pickles import Damaged, Unsafe
+from nbf.body.pickles import Unsafe
 from nbf.body.stored import read_npz_table, read_pickle_table, to_array
 from nbf.errors import ModelFileError
+from nbf.reading import Damaged
 
 # Shape components used: those of the NBF paper, and all that SMPL 1.0 has.
 _COMPONENTS = 10
@@ -136,8 +137,8 @@ def _numbers(table: dict[str, Any], path: Path, key: str, *shapes: tuple[int | N
     value = _array(table, path, key, *shapes)
     if shapes[0][-1] is None:
         value = value[..., :_COMPONENTS]
-    # Out of float64's range into infinity, which is refused next.
-    with np.errstate(over="ignore"):
+    # Out of float64's range into infinity, which is refused next, as is nan.
+    with np.errstate(over="ignore", invalid="ignore"):
         tensor = torch.from_numpy(np.array(value, np.float32, order="C"))
     low, high = tensor.aminmax()
     # Not a number is not within bounds.

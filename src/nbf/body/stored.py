@@ -5,30 +5,21 @@ the shape has exactly the bytes that are there, and strides are not read at all.
 """
 
 import codecs
-import io
 import math
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nbf.body.pickles import Damaged, Made, Name, Table, Text, Unsafe, read_pickle, word
+from nbf.body.pickles import Made, Name, Table, Text, read_pickle, word
+from nbf.reading import NUMBERS, Damaged, read_header, unpack
 
 MOST_NUMBERS = 1 << 25
 """Numbers in an array. The largest one of SMPL, 300 shapes of 6890 vertices, has 6.2 million."""
 
-_KINDS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 _MOST_DIMENSIONS = 4
 # Bytes of a pickle file (SMPL's largest has 250 MB), and of NPZ arrays unpacked (three times SMPL's largest).
 _MOST_BYTES, _MOST_UNPACKED = 1 << 30, 1 << 28
-# What Python's zipfile raises on damaged archives; RuntimeError where one is encrypted.
-_ZIP_FAULTS = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(KeyError, IndexError, ValueError, struct.error, OverflowError),
-)
 # A chumpy array in an object array, say; a file that goes deeper goes round in a circle.
 _DEEPEST = 6
 # Numbers in a sparse matrix, zeros included, which are not in the file: 24 joints of 174,000 vertices.
@@ -60,46 +51,23 @@ def read_npz_table(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
 
     Raises Damaged, Unsafe (see `read_pickle`) and OSError.
     """
-    try:
-        with zipfile.ZipFile(path) as file:
-            members = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
-            wanted = {key: members[key] for key in keys if key in members}
-            size = sum(info.file_size for info in wanted.values())
-            if size > _MOST_UNPACKED:
-                raise Damaged(f"it unpacks to {size} bytes, and the most that is read are {_MOST_UNPACKED}")
-            table = dict.fromkeys(members)
-            for key, info in wanted.items():
-                # The ways that numpy packs; of others Python's zipfile unpacks more than it is asked for.
-                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise Damaged(f"{key!r} is packed in a way that numpy does not use")
-                with file.open(info) as member:
-                    # Not a byte more than announced, whatever is packed.
-                    data = member.read(info.file_size)
-                try:
-                    table[key] = _read_npy(data)
-                except Damaged as error:
-                    raise Damaged(f"{key!r}: {error}") from error
-            return table
-    except (Damaged, Unsafe):
-        raise
-    except _ZIP_FAULTS as error:
-        raise Damaged(f"no NPZ file: {type(error).__name__} {error}"[:200]) from error
+    table: dict[str, Any] = {}
+    for key, data in unpack(path, keys, _MOST_UNPACKED).items():
+        try:
+            table[key] = None if data is None else _read_npy(data)
+        except Damaged as error:
+            raise Damaged(f"{key!r}: {error}") from error
+    return table
 
 
-def _read_npy(data: bytes) -> Any:
-    """One array of an NPZ file (numpy.lib.format): a header, then the numbers or a pickle of an array of objects."""
-    file = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_column, dtype = read(file)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, DeprecationWarning) as error:
-        raise Damaged("no header of an array") from error
-    rest = data[file.tell() :]
+def _read_npy(data: bytearray) -> Any:
+    """One array of an NPZ file: numbers, or a pickle of an array of objects."""
+    shape, by_column, dtype, start = read_header(data)
+    rest = memoryview(data)[start:]
     if dtype.hasobject:
-        return read_pickle(rest)
-    if dtype.str[1:] not in _KINDS:
-        raise Damaged(f"expected an array of numbers ({', '.join(_KINDS)}), got {dtype.str[:20]!r}")
+        return read_pickle(bytes(rest))
+    if dtype.str[1:] not in NUMBERS:
+        raise Damaged(f"expected an array of numbers ({', '.join(NUMBERS)}), got {dtype.str[:20]!r}")
     return _numbers(_shape(shape), dtype.str, rest, by_column=by_column)
 
 
@@ -207,8 +175,8 @@ def _kind(made: Any) -> str:
     state = made.states[0] if made.states else None
     if kind in ("O", "O4", "O8"):
         return "O"
-    if kind not in _KINDS or not isinstance(state, tuple) or len(state) < 2:
-        raise Damaged(f"expected an array of numbers ({', '.join(_KINDS)}), got {kind[:20]!r}")
+    if kind not in NUMBERS or not isinstance(state, tuple) or len(state) < 2:
+        raise Damaged(f"expected an array of numbers ({', '.join(NUMBERS)}), got {kind[:20]!r}")
     order = word(state[1])
     if order not in ("<", ">", "|"):
         raise Damaged(f"expected the byte order <, > or |, got {order[:20]!r}")

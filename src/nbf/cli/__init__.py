@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nbf import __version__
+from nbf.cli._output import complain, guarded, say
 from nbf.errors import NbfError
 
 _USAGE_ERROR, _INTERRUPTED = 2, 130
@@ -25,24 +26,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before torch is loaded: large tensors on huge pages. Where the kernel hands out 4 kB at a time, touching new
     # memory otherwise costs more than computing on it (64 MB: 71 against 9 ms).
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    return guarded(lambda: _answer(list(sys.argv[1:] if arguments is None else arguments) or ["--help"]))
+
+
+def _answer(arguments: list[str]) -> int:
+    verb, *rest = arguments
     verbs = _verbs()
     if verb in ("-h", "--help", "help"):
-        print(_help(verbs))
+        for line in _help(verbs):
+            say(line)
         return 0
     if verb in ("-V", "--version"):
-        print(f"nbf {__version__}")
+        say(f"nbf {__version__}")
         return 0
     if verb not in verbs:
-        print(f"nbf: no verb {verb!r}; expected one of {', '.join(verbs)} (see nbf --help)", file=sys.stderr)
+        complain(f"nbf: no verb {verb!r}; expected one of {', '.join(verbs)} (see nbf --help)")
         return _USAGE_ERROR
+    # Not above: the parser that it brings is not needed for help.
+    from nbf.cli._usage import UsageError
+
     try:
         return import_module(f"nbf.cli.{verbs[verb].stem}").main(rest)
+    except UsageError as error:
+        complain(f"nbf {verb}: {error}")
+        return _USAGE_ERROR
     except NbfError as error:
-        print(f"nbf {verb}: {error}", file=sys.stderr)
+        complain(f"nbf {verb}: {error}")
         return 1
+    except SystemExit as ending:  # of the parser: help, or a mistake
+        return ending.code if isinstance(ending.code, int) else _USAGE_ERROR
     except KeyboardInterrupt:
-        print(f"nbf {verb}: stopped", file=sys.stderr)
+        complain(f"nbf {verb}: stopped")
         return _INTERRUPTED
 
 
@@ -51,7 +65,7 @@ def _verbs() -> dict[str, Path]:
     return {path.stem.replace("_", "-"): path for path in files}
 
 
-def _help(verbs: dict[str, Path]) -> str:
+def _help(verbs: dict[str, Path]) -> list[str]:
     width = max(map(len, verbs))
 
     def line(verb: str) -> str:
@@ -59,18 +73,16 @@ def _help(verbs: dict[str, Path]) -> str:
         text = ast.get_docstring(ast.parse(verbs[verb].read_text(encoding="utf-8"))) or ""
         return f"  {verb:<{width}}  {text.splitlines()[0]}"
 
-    return "\n".join(
-        [
-            "usage: nbf VERB ...",
-            "",
-            "From a photo to a 3D human body mesh.",
-            "",
-            "use:",
-            *(line(verb) for verb in _USE),
-            "",
-            "research:",
-            *(line(verb) for verb in verbs if verb not in _USE),
-            "",
-            "nbf VERB --help says more.",
-        ]
-    )
+    return [
+        "usage: nbf VERB ...",
+        "",
+        "From a photo to a 3D human body mesh.",
+        "",
+        "use:",
+        *(line(verb) for verb in _USE),
+        "",
+        "research:",
+        *(line(verb) for verb in verbs if verb not in _USE),
+        "",
+        "nbf VERB --help says more.",
+    ]

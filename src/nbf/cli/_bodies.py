@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from nbf.cli._output import say
+
 if TYPE_CHECKING:
     from nbf.body.model import BodyModel
 
@@ -64,5 +66,5 @@ def make_bodies(given: Bodies) -> int:
     bodies.save(given.output)
     kept = bodies.kept
     error = 1000 * float(bodies.error[kept].mean()) if kept.any() else float("nan")
-    print(f"{len(kept)} people, {int(kept.sum())} of them fit to learn from, off by {error:.1f} mm -> {given.output}")
+    say(f"{len(kept)} people, {int(kept.sum())} of them fit to learn from, off by {error:.1f} mm -> {given.output}")
     return 0

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
-from nbf.errors import InputError, NbfError
+from nbf.cli._usage import UsageError, understanding
+from nbf.errors import NbfError
+from nbf.limits import check_age_group, checked_fact, parse_focal
 
 if TYPE_CHECKING:
     from nbf.known import Known
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from nbf.predictor import Predictor
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +60,28 @@ class KnownOptions:
         }
 
     def answers(
-        self, predictor: "Predictor", items: Iterable[T], ask: "Callable[[T], People]"
+        self,
+        items: Iterable[T],
+        read: Callable[[T], R],
+        load: "Callable[[], Predictor]",
+        ask: "Callable[[Predictor, T, R], People]",
     ) -> "Iterator[People | NbfError]":
         """The people of each item, or why there are none: one bad file stops nobody. With `same_person` they share
-        a shape."""
+        a shape.
+
+        Networks are loaded once something was read: mistakes in names answer at once. Raises what `load` raises.
+        """
+        loaded: list[Predictor] = []
 
         def one(item: T) -> "People | NbfError":
             try:
-                return ask(item)
+                value = read(item)
+            except NbfError as error:
+                return error
+            if not loaded:
+                loaded.append(load())
+            try:
+                return ask(loaded[0], item, value)
             except NbfError as error:
                 return error
 
@@ -72,12 +89,27 @@ class KnownOptions:
             yield from map(one, items)
             return
         alone = [one(item) for item in items]
-        shared = iter(predictor.share_shape([some for some in alone if not isinstance(some, NbfError)], self.known()))
+        people = [some for some in alone if not isinstance(some, NbfError)]
+        shared = iter(loaded[0].share_shape(people, self.known()) if loaded else ())
         yield from (some if isinstance(some, NbfError) else next(shared) for some in alone)
 
-    def check(self, pictures: int) -> None:
-        """Raises InputError where options do not go together."""
-        self.known()
+    def check_values(self) -> None:
+        """Raises UsageError where a value is impossible."""
+        with understanding():
+            if self.height is not None:
+                checked_fact("height", self.height)
+            if self.age_group is not None:
+                check_age_group(self.age_group)
+            if self.focal is not None:
+                parse_focal(self.focal)
+
+    def check_files(self, pictures: int) -> None:
+        """Raises UsageError where a file is none, or is beside several pictures."""
+        from nbf.pictures import check_file
+
         for option, value in (("--keypoints", self.keypoints), ("--parts", self.parts)):
             if value is not None and pictures != 1:
-                raise InputError(f"{option}: expected one picture beside it, got {pictures}; run them one by one")
+                raise UsageError(f"{option}: expected one picture beside it, got {pictures}; run them one by one")
+            if value is not None:
+                with understanding():
+                    check_file(value)

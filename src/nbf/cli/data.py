@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._bodies import Bodies, make_bodies
+from nbf.cli._output import complain, say
+from nbf.cli._usage import UsageError, parsed
 from nbf.errors import DataError, InputError, NbfError
 
 if TYPE_CHECKING:
@@ -62,9 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     verb, *rest = arguments
     if verb not in verbs:
-        raise InputError(f"{verb!r}: expected one of {', '.join(verbs)}, as in `nbf data check DIR`")
+        raise UsageError(f"{verb!r}: expected one of {', '.join(verbs)}, as in `nbf data check DIR`")
     options, run = verbs[verb]
-    return run(tyro.cli(options, prog=f"nbf data {verb}", args=rest))
+    return run(parsed(options, f"data {verb}", rest))
 
 
 def _fetch(given: Fetch) -> int:
@@ -77,7 +79,7 @@ def _fetch(given: Fetch) -> int:
     sets = read_manifest()
     for name in given.names:
         if name not in sets:
-            raise InputError(f"{name!r}: expected names out of {', '.join(sets)}")
+            raise UsageError(f"{name!r}: expected names out of {', '.join(sets)}")
         if sets[name].derived and not given.list:
             raise DataError(
                 f"{name}: cannot be fetched: {sets[name].derived}. Without it {sets[name].without}; bring a data set "
@@ -85,35 +87,37 @@ def _fetch(given: Fetch) -> int:
             )
     chosen = [each for each in sets.values() if each.name in given.names or not given.names]
     if given.list:
-        print("\n".join(_described(each, into) for each in chosen))
+        for line in (line for each in chosen for line in _described(each, into)):
+            say(line)
         return 0
     files = [file for each in chosen for file in each.files]
     wanted = lacking(files, into)
     if not wanted:
-        print(f"{len(files)} files are in {into} already")
+        say(f"{len(files)} files are in {into} already")
         return 0
     for each in chosen:
         if not each.derived:
-            print(_offered(each, [file for file in wanted if file in each.files]))
+            for line in _offered(each, [file for file in wanted if file in each.files]):
+                say(line)
     _agree(given.yes, f"Bring {_size(wanted)} into {into}?")
     failed = _bring(wanted, into)
     for path, why in failed.items():
-        print(f"failed: {path}: {why}", file=sys.stderr)
-    print(f"{len(wanted) - len(failed)} of {len(wanted)} files have come, {len(files) - len(failed)} are in {into}")
+        complain(f"failed: {path}: {why}")
+    say(f"{len(wanted) - len(failed)} of {len(wanted)} files have come, {len(files) - len(failed)} are in {into}")
     if failed:
-        print("what failed may come another time: call again, it goes on where it was", file=sys.stderr)
+        complain("what failed may come another time: call again, it goes on where it was")
     shared = shared_dir()
     if shared is None or shared.resolve() != into.resolve():
-        print(f"for the tools to find it: export NBF_SHARED={into.resolve()}")
+        say(f"for the tools to find it: export NBF_SHARED={into.resolve()}")
     return 1 if failed else 0
 
 
-def _described(material: "Material", into: Path) -> str:
+def _described(material: "Material", into: Path) -> list[str]:
     from nbf.data.check import state
 
     found = state(material, into)
     whole = "all there" if found.whole else f"{found.there} of {material.count} there"
-    lines = [
+    return [
         f"{material.name}: {material.title}, in {into / material.folder}: {whole}",
         f"  for      {material.purpose}",
         f"  licence  {material.licence}",
@@ -121,12 +125,11 @@ def _described(material: "Material", into: Path) -> str:
         f"  fetch    {'cannot be fetched: ' + material.derived if material.derived else _size(material.files)}",
         f"  without  {material.without}",
     ]
-    return "\n".join(lines)
 
 
-def _offered(material: "Material", wanted: "Sequence[File]") -> str:
+def _offered(material: "Material", wanted: "Sequence[File]") -> list[str]:
     homes = ", ".join(sorted({f"github.com/{file.repository}" for file in material.files}))
-    return f"{material.name}: {material.title}: {_size(wanted)} from {homes}\n  licence: {material.licence}"
+    return [f"{material.name}: {material.title}: {_size(wanted)} from {homes}", f"  licence: {material.licence}"]
 
 
 def _size(files: "Sequence[File]") -> str:
@@ -179,7 +182,7 @@ def _check(given: Check) -> int:
     if rows:
         with replacing(given.sheet) as draft:
             _drawn(rows, f"{folder.resolve().name}: {', '.join(each.title for each in sets)}").save(draft)
-        print(f"{given.sheet}: {len(rows)} pictures with their labels")
+        say(f"{given.sheet}: {len(rows)} pictures with their labels")
     return 1 if failed else 0
 
 
@@ -187,18 +190,17 @@ def _say_ours(folder: Path) -> None:
     from nbf.data.check import state
     from nbf.data.manifest import read_manifest
 
-    print(f"{folder}: the shared folder")
+    say(f"{folder}: the shared folder")
     for each in read_manifest().values():
         found = state(each, folder)
         if found.whole:
-            print(f"  {each.name}: all there")
+            say(f"  {each.name}: all there")
         elif found.there == each.count:
-            print(
-                f"  {each.name}: {found.there} files, some of them others than the bundled networks were trained with"
-            )
+            say(f"  {each.name}: {found.there} files, some of them others than the bundled networks were trained with")
         else:
             how = f"cannot be fetched: {each.derived}" if each.derived else f"nbf data fetch {each.name} brings them"
-            print(f"  {each.name}: {found.there} of {each.count} files; {how}\n    without them {each.without}")
+            say(f"  {each.name}: {found.there} of {each.count} files; {how}")
+            say(f"    without them {each.without}")
 
 
 def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "tuple[list[Row], int]":
@@ -206,10 +208,10 @@ def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "t
     from nbf.data.check import LOOKED, count, said, spread
     from nbf.data.sheet import row
 
-    print(f"{folder}: {data.title} ({data.name})")
+    say(f"{folder}: {data.title} ({data.name})")
     missing, wrong = data.missing(folder), 0
     for need in missing:
-        print(f"  lacks {need.pattern} ({need.what}){', which only some uses need' * need.optional}")
+        say(f"  lacks {need.pattern} ({need.what}){', which only some uses need' * need.optional}")
         wrong += not need.optional
     if wrong:
         return [], wrong
@@ -219,13 +221,13 @@ def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "t
             some = data.open(folder, split)
             counts = count(some)
         except NbfError as error:
-            print(f"  {split}: {said(error)}", file=sys.stderr)
+            complain(f"  {split}: {said(error)}")
             wrong += 1
             continue
         about = f", of {LOOKED} looked at" if counts.looked < counts.pictures else ""
         labels = "".join(f", {label} {number}" for label, number in counts.labels.items())
         ignored = f", {counts.ignored} boxes to ignore" if counts.ignored else ""
-        print(f"  {split}: {counts.pictures} pictures{about}: {counts.people} people{labels}{ignored}")
+        say(f"  {split}: {counts.pictures} pictures{about}: {counts.people} people{labels}{ignored}")
         wrong += _list(f"{split}: ", counts.failed)
         pictures += [(some, place) for place in range(len(some))]
     rows, failed = [], {}
@@ -236,16 +238,16 @@ def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "t
             failed[f"picture {place}"] = said(error)
     wrong += _list("", failed)
     if models.lacking:
-        print(f"  bodies of {', '.join(sorted(models.lacking))} are not drawn: give their file with --body")
+        say(f"  bodies of {', '.join(sorted(models.lacking))} are not drawn: give their file with --body")
     return rows, wrong
 
 
 def _list(where: str, failed: dict[str, str]) -> int:
     """Say what failed, the first ten of it; returns how many did."""
     for place, why in [*failed.items()][:SHOWN]:
-        print(f"  failed: {where}{place}: {why}", file=sys.stderr)
+        complain(f"  failed: {where}{place}: {why}")
     if len(failed) > SHOWN:
-        print(f"  failed: {len(failed) - SHOWN} more", file=sys.stderr)
+        complain(f"  failed: {len(failed) - SHOWN} more")
     return len(failed)
 
 

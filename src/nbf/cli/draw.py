@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from nbf.errors import DataError, InputError
+from nbf.cli._output import say
+from nbf.cli._usage import UsageError, parsed
+from nbf.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -57,9 +59,9 @@ PACK, BATCH = 1024, 64
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and draw; 0 when all packs are written."""
-    given = tyro.cli(Arguments, prog="nbf draw", args=arguments)
+    given = parsed(Arguments, "draw", arguments)
     if given.n < PACK:
-        raise InputError(f"--n: expected {PACK} or more, the size of a pack, got {given.n}")
+        raise UsageError(f"--n: expected {PACK} or more, the size of a pack, got {given.n}")
     # Here and not above: help and mistakes should not wait for torch.
     import torch
     from rich.progress import track
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         generator.manual_seed(mixed_seed(given.kind, given.track, given.split, given.seed, index))
         batches = [draw() for _ in range(PACK // BATCH)]
         save_pack({name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, path)
-    print(f"{given.n // PACK} packs of {PACK} people in {given.output}")
+    say(f"{given.n // PACK} packs of {PACK} people in {given.output}")
     return 0
 
 

@@ -1,6 +1,5 @@
 """Measure the networks on the benchmark's synthetic people or on real photos that training never saw."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 
 from nbf.cli._bodies import smpl_models
-from nbf.errors import DataError, InputError
+from nbf.cli._output import complain
+from nbf.cli._usage import UsageError, parsed, understanding
+from nbf.errors import DataError
+from nbf.limits import check_method, weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +78,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
-    given = tyro.cli(Arguments, prog="nbf evaluate", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+    given = parsed(Arguments, "evaluate", arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
     measure = {"real": _real, "photos": _photos}.get(given.data, _field if given.protocol else _bench)
     report, entries, faces = measure(given)
@@ -86,35 +88,41 @@ def main(arguments: Sequence[str]) -> int:
         from nbf.evaluate.report import write_json
 
         write_json(report, given.json)
-        print(f"scores in {given.json}", file=sys.stderr)
+        complain(f"scores in {given.json}")
     if given.sheet is not None:
         from nbf.evaluate.sheet import sheet
         from nbf.files import replacing
 
         with replacing(given.sheet) as draft:
             sheet(entries, faces, f"{title}: worst first").save(draft)
-        print(f"contact sheet in {given.sheet}", file=sys.stderr)
+        complain(f"contact sheet in {given.sheet}")
     return 0
 
 
 def _check(given: Arguments) -> None:
+    with understanding():
+        check_method(given.method)
+        if given.weights is not None:
+            weight_files(given.weights)
     if given.n is not None and given.n < 1:
-        raise InputError(f"--n: expected 1 or more, got {given.n}")
+        raise UsageError(f"--n: expected 1 or more, got {given.n}")
     sets = ("bench:studio", "bench:wild", "real", "photos")
     if (given.data in sets) == (given.protocol is not None):
-        raise InputError(
+        raise UsageError(
             f"--data {given.data}: expected one of {', '.join(sets)}, or NAME:FOLDER of a data set and its --protocol"
         )
     real = given.data in ("real", "photos") or given.protocol is not None
     if real and given.proxy != "rgb":
-        raise InputError(f"--proxy {given.proxy}: nobody knows them in real photos; use --data bench:wild")
+        raise UsageError(f"--proxy {given.proxy}: nobody knows them in real photos; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
-        raise InputError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
+        raise UsageError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
+    if given.sheet is not None and given.protocol is not None:
+        raise UsageError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
     plain = given.method == "nbf-plain"
     if given.known_height and (plain or real):
-        raise InputError("--known-height: expected a method that refines and a track of the benchmark beside it")
+        raise UsageError("--known-height: expected a method that refines and a track of the benchmark beside it")
     if given.plot is not None and (plain or real or given.plot.suffix.lower() != ".png"):
-        raise InputError(
+        raise UsageError(
             f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
         )
 
@@ -134,7 +142,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     bench = Benchmark.load(track, given.people or FOLDER)
     count = len(bench) if given.n is None else given.n
     if count > len(bench):
-        raise InputError(f"--n: expected at most the {len(bench)} people of {given.data}, got {count}")
+        raise UsageError(f"--n: expected at most the {len(bench)} people of {given.data}, got {count}")
     groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
     result = protocol.run(groups, bench.body, how, known_height=given.known_height, keep=given.sheet is not None)
     report = {"data": given.data, "method": given.method, "proxy": given.proxy} | result.report()
@@ -155,12 +163,11 @@ def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     from nbf.evaluate.model_joints import Ours, Regressor
     from nbf.evaluate.published import protocol
 
-    if given.sheet is not None:
-        raise InputError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
     assert given.protocol is not None  # as `_check` says
-    chosen, (kind, folder) = protocol(given.protocol), named(given.data)
+    with understanding():
+        chosen, (kind, folder) = protocol(given.protocol), named(given.data)
     if kind.name not in chosen.data:
-        raise InputError(
+        raise UsageError(
             f"--protocol {chosen.name}: expected a data set out of {', '.join(chosen.data)}, got {kind.name}"
         )
     pictures, predictor = kind.open(folder, chosen.data[kind.name]), _predictor(given)

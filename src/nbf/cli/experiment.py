@@ -1,13 +1,14 @@
 """Run one of the paper's experiments again: Markdown, numbers and a plot."""
 
-import logging
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from nbf.cli._output import complain, log_to
+from nbf.cli._usage import parsed
 
 if TYPE_CHECKING:
     from nbf.experiments.experiment import Case
@@ -38,12 +39,12 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line, run, print the page; 0 when done."""
-    given = tyro.cli(Arguments, prog="nbf experiment", args=arguments)
+    given = parsed(Arguments, "experiment", arguments)
     # Here and not above: help and mistakes should not wait for torch.
     from nbf.experiments import EXPERIMENTS
     from nbf.experiments.experiment import PRESETS, Lab, run
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_to("stderr")
     preset = PRESETS[given.preset]
     lab = Lab(preset, given.out, given.cache, device=given.device)
     report, seconds = run(EXPERIMENTS[given.name], lab, _progress)
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     }
     paths = report.write(given.out, given.name, how)
     print(paths[0].read_text(encoding="utf-8"))
-    print("written:", ", ".join(map(str, paths)), file=sys.stderr)
+    complain(f"written: {', '.join(map(str, paths))}")
     return 0
 
 

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import tyro
 
+from nbf.cli._output import say
+from nbf.cli._usage import parsed
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -30,7 +33,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run; 0 when the file is written."""
-    given = tyro.cli(Arguments, prog="nbf fit-photos", args=arguments)
+    given = parsed(Arguments, "fit-photos", arguments)
     # Here and not above: help and mistakes should not wait for torch.
     import torch
     from rich.progress import Progress
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     fits.save(given.output)
     kept = after.good()
     seconds = (time.perf_counter() - began) / len(kept)
-    print(f"{len(fits)} people, {len(kept)} fitted, {seconds:.2f} s each; {int(kept.sum())} kept -> {given.output}")
+    say(f"{len(fits)} people, {len(kept)} fitted, {seconds:.2f} s each; {int(kept.sum())} kept -> {given.output}")
     print("                           network    fitted      kept")
     for name, what in (
         ("pck", "PCK@0.2 torso, %"),

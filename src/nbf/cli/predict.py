@@ -1,5 +1,7 @@
 """Photos to body meshes: GLB, OBJ and NPZ files of every person, and one picture of the result."""
 
+import io
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -10,16 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._known import KnownOptions
-from nbf.cli._results import claims, report
+from nbf.cli._output import complain, hushed, say
+from nbf.cli._results import FORMATS, STDIN, Kinds, claims, report, shown
+from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
 from nbf.files import Claim, written_names
+from nbf.limits import check_method, checked_max_people, checked_min_score, weight_files
 
 if TYPE_CHECKING:
     from nbf.people import People
+    from nbf.pictures import Picture
+    from nbf.predictor import Predictor
 
 
 DEAF = ("nbf-plain", "hmr", "omran", "pavlakos", "selfsup")
 """Methods that have no use for what is known of people."""
+
+MOST_BYTES = 1 << 28
+"""Of a picture on standard input: room for the most pixels that `nbf.pictures` reads, stored as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +37,16 @@ class Arguments(KnownOptions):
     """From photos to 3D body meshes.
 
     For a photo walk.jpg this writes walk.png (photo, part map, mesh over the photo, mesh from the side) and, for every
-    person i in it, walk_i.glb (rigged), walk_i.obj and walk_i.npz (SMPL parameters, joints, camera).
+    person i in it, walk_i.glb (rigged), walk_i.obj and walk_i.npz (SMPL parameters, joints, camera); or what --format
+    names. The exit status is 0 if every photo was done, 1 if one failed, 2 if the command line is not understood.
     """
 
     photos: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO...", help_behavior_hint="")]
-    """Picture files, folders, or quoted patterns such as 'album/**/*.jpg'."""
+    """Picture files, folders, quoted patterns such as 'album/**/*.jpg', or - for a picture on standard input."""
+    recursive: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(aliases=["-r"], help_behavior_hint="")] = (
+        False
+    )
+    """Search folders in depth, but for hidden folders and links to folders."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("nbf-results")
     """Folder for the results, made if missing."""
     box: Annotated[
@@ -42,6 +57,8 @@ class Arguments(KnownOptions):
     """Keep only who is a person with at least this probability, 0 to 1."""
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
+    format: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = FORMATS
+    """What to write: glb, obj, npz and ply are each person's files, png is the picture of the result."""
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
     method: str = "nbf"
@@ -59,65 +76,76 @@ class Arguments(KnownOptions):
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run; 0 if every photo was done, 1 if one failed."""
-    given = tyro.cli(Arguments, prog="nbf predict", args=arguments)
+    given = parsed(Arguments, "predict", arguments)
     if not given.photos:
-        print("nbf predict: expected at least one photo, folder or pattern (see nbf predict --help)", file=sys.stderr)
-        return 2
-    if given.max_people is not None and given.max_people < 1:
-        raise InputError(f"--max-people: expected a number of 1 or more, got {given.max_people}")
-    if given.min_score is not None and not 0 < given.min_score <= 1:
-        raise InputError(f"--min-score: expected a probability above 0, up to 1, got {given.min_score:g}")
+        raise UsageError("expected at least one photo, folder or pattern (see nbf predict --help)")
+    if "" in given.photos:
+        # It would be the folder that one is in.
+        raise UsageError("expected names of photos, got an empty one; is a variable unset?")
+    given.check_values()
+    with understanding():
+        checked_max_people(given.max_people)
+        if given.min_score is not None:
+            checked_min_score(given.min_score)
+        check_method(given.method)
+        if given.weights is not None:
+            weight_files(given.weights)
     if given.method in DEAF and (given.height or given.age_group or given.same_person or given.keypoints):
-        raise InputError(
+        raise UsageError(
             f"--method {given.method}: expected no --height, --age-group, --same-person or --keypoints beside it, "
             "which only methods that optimise can use; use nbf"
         )
-    if given.output.exists() and not given.output.is_dir():
-        raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
-    return _run(given, parse_boxes(given.box))
+    check_folder(given.output)
+    return _run(given, parse_boxes(given.box), Kinds.of(given.format, json=given.json, parts=given.write_parts))
 
 
 def parse_boxes(texts: Sequence[str]) -> list[list[float]] | None:
     """Boxes as `Predictor.predict` takes them, from what stands behind each --box; None where nothing does.
 
     Raises:
-        InputError: one is not four numbers.
+        UsageError: one is not four numbers, or no box.
     """
     boxes = []
     for text in texts:
         try:
             x0, y0, x1, y1 = map(float, text.split(","))
         except ValueError:
-            raise InputError(f"--box: expected X0,Y0,X1,Y1 in pixels, such as 120,40,300.5,510, got {text!r}") from None
+            x0 = y0 = x1 = y1 = math.nan
+        if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
+            raise UsageError(
+                "--box: expected X0,Y0,X1,Y1 in pixels, left and top before right and bottom, such as "
+                f"120,40,300.5,510, got {text!r}"
+            )
         boxes.append([x0, y0, x1, y1])
     return boxes or None
 
 
-def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
+def _run(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds) -> int:
     # Here and not above: help and mistakes should not wait for torch.
     from rich.console import Console
     from rich.progress import track
 
-    from nbf.pictures import find_photos, read_picture
-    from nbf.predictor import load
-    from nbf.suppression import LIKELY
-
     start = time.perf_counter()
-    photos = _without_results(find_photos(given.photos))
-    given.check(len(photos))
+    photos = _without_results(_photos(given))
+    given.check_files(len(photos))
     if boxes is not None and len(photos) != 1:
-        raise InputError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
-    files = {"with_json": given.json, "with_parts": given.write_parts}
-    todo = claims("predict", given, photos, given.output, **files)
+        raise UsageError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
+    todo = claims("predict", given, photos, given.output, kinds)
     if given.skip_done:
         todo = _not_done(todo, together=given.same_person)
         if not todo:
-            print(f"all {len(photos)} photos were done earlier, results in {given.output}/")
+            say(f"all {len(photos)} photos were done earlier, results in {given.output}/")
             return 0
-    predictor = load(given.weights, given.method, given.device)
 
-    def ask(claim: Claim) -> "People":
-        picture = read_picture(claim.source)
+    def load() -> "Predictor":
+        from nbf import predictor
+
+        with understanding(InputError):
+            return predictor.load(given.weights, given.method, given.device)
+
+    def ask(predictor: "Predictor", claim: Claim, picture: "Picture") -> "People":
+        from nbf.suppression import LIKELY
+
         claim.take()
         return predictor.predict(
             picture,
@@ -128,12 +156,33 @@ def _run(given: Arguments, boxes: list[list[float]] | None) -> int:
             **given.evidence(picture),
         )
 
-    results = given.answers(predictor, todo, ask)
+    results = given.answers(todo, lambda claim: _read(claim.source), load, ask)
     console = Console(stderr=True)
     silent = len(todo) < 2 or not console.is_terminal
     tracked = track(results, "photos", total=len(todo), console=console, transient=True, disable=silent)
-    done = zip(todo, tracked, strict=True)
-    return report(done, given.output, start, **files)
+    return report(zip(todo, tracked, strict=True), given.output, start, kinds)
+
+
+def _photos(given: Arguments) -> list[Path]:
+    from nbf.pictures import find_photos
+
+    named = find_photos([text for text in given.photos if text != "-"], recursive=given.recursive)
+    return [STDIN, *named] if "-" in given.photos else named
+
+
+def _read(source: Path) -> "Picture":
+    from nbf.pictures import read_picture, read_stream
+
+    with hushed():
+        if source != STDIN:
+            return read_picture(source)
+        if sys.stdin is None or sys.stdin.isatty():
+            what = "nothing" if sys.stdin is None else "a terminal"
+            raise InputError(f"stdin: expected a picture, got {what}; pipe one in, as in `nbf predict - < walk.jpg`")
+        data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise InputError(f"stdin: over the limit of {MOST_BYTES >> 20} MiB; make the picture smaller first")
+        return read_stream(io.BytesIO(data), "stdin")
 
 
 def _without_results(photos: list[Path]) -> list[Path]:
@@ -142,9 +191,9 @@ def _without_results(photos: list[Path]) -> list[Path]:
     left = [photo for photo in photos if photo.name not in written[photo.parent]]
     for photo in photos:
         if photo.name in written[photo.parent]:
-            print(f"left out: {photo}: nbf wrote it; to use it as a photo, copy it under another name", file=sys.stderr)
+            complain(f"left out: {photo}: nbf wrote it; to use it as a photo, copy it under another name")
     if not left:
-        raise InputError("expected at least one photo, got only files that nbf wrote")
+        raise UsageError("expected at least one photo, got only files that nbf wrote")
     return left
 
 
@@ -154,5 +203,5 @@ def _not_done(todo: list[Claim], *, together: bool) -> list[Claim]:
     if together and len(done) < len(todo):
         return todo
     for claim in done:
-        print(f"{claim.source}: done earlier -> {claim.folder / claim.name}.png")
+        say(f"{shown(claim.source)}: done earlier -> {claim.folder / claim.name}.*")
     return [claim for claim in todo if claim not in done]

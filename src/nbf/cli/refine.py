@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nbf.cli._known import KnownOptions
-from nbf.cli._results import claims, report
-from nbf.errors import InputError
+from nbf.cli._results import FORMATS, Kinds, claims, report
+from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.files import Claim
 
 if TYPE_CHECKING:
     from nbf.people import People
+    from nbf.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +40,36 @@ class Arguments(KnownOptions):
 
 def main(arguments: Sequence[str]) -> int:
     """Parse the command line and run; 0 if every result was done, 1 if one failed."""
-    given = tyro.cli(Arguments, prog="nbf refine", args=arguments)
+    given = parsed(Arguments, "refine", arguments)
     if not given.results:
-        raise InputError("expected at least one .npz file that `nbf predict` wrote (see nbf refine --help)")
-    if given.output.exists() and not given.output.is_dir():
-        raise InputError(f"{given.output}: expected a folder for the results, this is a file; name another with -o")
-    given.check(len(given.results))
+        raise UsageError("expected at least one .npz file that `nbf predict` wrote (see nbf refine --help)")
+    check_folder(given.output)
+    given.check_values()
+    given.check_files(len(given.results))
     # Here and not above: help and mistakes should not wait for torch.
-    from nbf.export.npz import load_people
-    from nbf.predictor import load
+    from nbf.pictures import check_file
 
+    if given.photo is not None:
+        with understanding():
+            check_file(given.photo)
     start = time.perf_counter()
-    predictor = load()
 
-    def ask(claim: Claim) -> "People":
-        people = load_people(claim.source, given.photo)
+    def read(claim: Claim) -> "People":
+        check_file(claim.source)
+        from nbf.export.npz import load_people
+
+        return load_people(claim.source, given.photo)
+
+    def load() -> "Predictor":
+        from nbf import predictor
+
+        return predictor.load()
+
+    def ask(predictor: "Predictor", claim: Claim, people: "People") -> "People":
         claim.take()
         return predictor.refit(people, known=given.known(), **given.evidence(people.picture))
 
-    files = {"with_json": given.json, "with_parts": given.write_parts}
-    todo = claims("refine", given, given.results, given.output, **files)
-    done = zip(todo, given.answers(predictor, todo, ask), strict=True)
-    return report(done, given.output, start, **files)
+    kinds = Kinds.of(FORMATS, json=given.json, parts=given.write_parts)
+    todo = claims("refine", given, given.results, given.output, kinds)
+    done = zip(todo, given.answers(todo, read, load, ask), strict=True)
+    return report(done, given.output, start, kinds)

@@ -1,13 +1,10 @@
 """Train one of the networks: segmenter, fitter (or its lifter alone), locator, doubt, or that of a baseline."""
 
-import logging
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-import tyro
-
-from nbf.errors import InputError
+from nbf.cli._output import log_to, say
+from nbf.cli._usage import UsageError, parsed
 
 # Each of them has a module of its own, but for the lifter, which is the second half of the fitter.
 VERBS = ("segmenter", "fitter", "lifter", "locator", "doubt", "hmr", "pavlakos", "selfsup", "omran")
@@ -20,11 +17,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     verb, *rest = arguments
     if verb not in VERBS:
-        raise InputError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+        raise UsageError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
+    log_to("stdout")
     # Imported here and not above: mistakes should not wait for torch, nor one network for what another needs.
     module = import_module(f"nbf.train.{'fitter' if verb == 'lifter' else verb}")
-    config = tyro.cli(getattr(module, f"{verb.title()}Config"), prog=f"nbf train {verb}", args=rest)
+    config = parsed(getattr(module, f"{verb.title()}Config"), f"train {verb}", rest)
     getattr(module, f"train_{verb}")(config)
-    print(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
+    say(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
     return 0

@@ -13,11 +13,18 @@ from torch import Tensor
 
 from nbf.data import blobs
 from nbf.errors import DataError
+from nbf.reading import Array, Damaged, read_npz, refusing
 
 SIDE = 320
 QUALITY = 80
 TEST_SHARE = 10
 """One background in so many is kept from training."""
+_ARRAYS = {
+    "names": Array("U", ("n",)),
+    "images": Array(np.uint8, ("bytes",)),
+    "offsets": Array(np.int64, ("n_plus_1",)),
+    "test": Array(bool, ("n",)),
+}
 
 
 @dataclass(frozen=True)
@@ -43,16 +50,27 @@ class BackgroundPack:
         """
         if not path.is_file():
             raise DataError(f"no backgrounds at {path}: make them with `python tools/pack_training.py`")
-        with np.load(path) as file:
-            if "test" not in file:
-                raise DataError(f"{path} is not a pack of backgrounds; it holds {', '.join(file.files)}")
-            names = [str(name) for name in file["names"]]
-            return BackgroundPack(names, blobs.cut(file["images"], file["offsets"]), file["test"])
+        with refusing(DataError, path, "a pack of backgrounds", "make it with `python tools/pack_training.py`"):
+            held = read_npz(path, _ARRAYS)
+            images = blobs.cut(held["images"], held["offsets"])
+            if len(images) != len(held["names"]):
+                raise Damaged(f"expected a picture for each of {len(held['names'])} names, got {len(images)}")
+            return BackgroundPack(held["names"].tolist(), images, held["test"])
 
     def squares(self, split: str, side: int) -> UInt8[Tensor, "n 3 side side"]:
-        """The middle square of each picture of one split ("train" or "test"), resized to `side`."""
+        """The middle square of each picture of one split ("train" or "test"), resized to `side`.
+
+        Raises DataError where one is damaged.
+        """
         wanted = self.test if split == "test" else ~self.test
-        return torch.stack([_square(blob, side) for blob, use in zip(self.images, wanted, strict=True) if use])
+        used = [(name, blob) for name, blob, use in zip(self.names, self.images, wanted, strict=True) if use]
+        if not used:
+            raise DataError(f"expected a background or more of the split {split}, got none; pack more of them")
+        squares = []
+        for name, blob in used:
+            with refusing(DataError, name[:80], "a background", "make the pack anew"):
+                squares.append(_square(blob, side))
+        return torch.stack(squares)
 
 
 def is_test(name: str) -> bool:
@@ -83,7 +101,7 @@ def pack_backgrounds(shared: Path, side: int = SIDE, quality: int = QUALITY) -> 
 
 
 def _square(blob: bytes, side: int) -> UInt8[Tensor, "3 side side"]:
-    picture = Image.fromarray(blobs.decode(blob))
+    picture = Image.fromarray(blobs.decode(blob)).convert("RGB")
     edge = min(picture.size)
     left, top = (picture.width - edge) // 2, (picture.height - edge) // 2
     box = (left, top, left + edge, top + edge)

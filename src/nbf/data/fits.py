@@ -18,6 +18,20 @@ from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.geometry import Camera, matrix_from_axis_angle
 from nbf.geometry.window import Window
+from nbf.reading import Array, read_npz, refusing
+
+_FAR = 1e6
+_ARRAYS = {
+    "photo": Array(np.int64, ("n",), low=0),
+    "boxes": Array(np.float32, ("n", 4), low=-_FAR, high=_FAR),
+    "betas": Array(np.float32, ("n", "s"), low=-_FAR, high=_FAR),
+    "axis_angle": Array(np.float32, ("n", 24, 3), low=-_FAR, high=_FAR),
+    "translation": Array(np.float32, ("n", 3), low=-_FAR, high=_FAR),
+    "focal": Array(np.float32, ("n",), low=1e-3, high=_FAR),
+    "center": Array(np.float32, ("n", 2), low=-_FAR, high=_FAR),
+    "kept": Array(bool, ("n",)),
+    **{name: Array(np.float32, ("n",), nan=True) for name in ("pck", "keypoint_error", "iou", "part_share")},
+}
 
 
 @dataclass(frozen=True)
@@ -62,13 +76,12 @@ class RealFits:
         """
         if not path.is_file():
             raise DataError(f"no fits of real photos at {path}: make them with `nbf fit-photos`")
-        with np.load(path) as file:
-            names = list(cls.__dataclass_fields__)
-            if sorted(file.files) != sorted(names):
-                raise DataError(f"{path}: expected the arrays {', '.join(names)}, got {', '.join(file.files)}")
-            fits = cls(**{name: torch.from_numpy(file[name]) for name in names})
+        with refusing(DataError, path, "fits of real photos", "make them with `nbf fit-photos`"):
+            fits = cls(**{name: torch.from_numpy(array) for name, array in read_npz(path, _ARRAYS).items()})
         if photos is not None and not (
-            torch.equal(fits.photo, photos.photo.cpu()) and torch.allclose(fits.boxes, photos.boxes.cpu())
+            torch.equal(fits.photo, photos.photo.cpu())
+            and fits.boxes.shape == photos.boxes.shape
+            and torch.allclose(fits.boxes, photos.boxes.cpu())
         ):
             raise DataError(f"{path}: fits of other people than the pack's; make them again with `nbf fit-photos`")
         return fits

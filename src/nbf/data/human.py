@@ -3,6 +3,7 @@
 The shared folder's `photos`; its README says who labelled what. Nothing here is for training.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nbf.arguments import shown
 from nbf.body.joints import COCO17, LIMB_JOINTS
 from nbf.data.backgrounds import background_files, is_test
+from nbf.data.joint_orders import ORDERS
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture
 from nbf.data.sets.varied import AGREED, annotations, negatives
+from nbf.reading import Damaged, to_numbers
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,13 @@ def lspet_photos(shared: Path) -> list[HumanPhoto]:
     Raises:
         DataError: the shared folder holds no such photos.
     """
-    return [
-        _photo(shared, row, [row["people"][0] | {"joints": row["people"][0]["lsp14"]}], "lsp14")
-        for row in _val(shared, "lspet")
-        if row["people"][0]["teacher_agrees"] >= AGREED
-    ]
+
+    def make(row: dict[str, Any]) -> HumanPhoto | None:
+        person = row["people"][0]
+        agreed = person["teacher_agrees"] >= AGREED
+        return _photo(shared, row, [person | {"joints": person["lsp14"]}], "lsp14") if agreed else None
+
+    return _val(shared, "lspet", make)
 
 
 def coco_photos(shared: Path) -> list[HumanPhoto]:
@@ -87,10 +93,12 @@ def coco_photos(shared: Path) -> list[HumanPhoto]:
     Raises:
         DataError: the shared folder holds no such photos.
     """
-    return [
-        _photo(shared, row, [person | {"joints": person["coco17"]} for person in row["human"]], "coco17")
-        for row in _val(shared, "coco")
-    ]
+
+    def make(row: dict[str, Any]) -> HumanPhoto:
+        people = [person | {"joints": person["coco17"]} for person in row["human"]]
+        return _photo(shared, row, people, "coco17")
+
+    return _val(shared, "coco", make)
 
 
 def empty_photos(shared: Path) -> list[Path]:
@@ -98,15 +106,17 @@ def empty_photos(shared: Path) -> list[Path]:
     return [path for path in (*negatives(shared), *background_files(shared)) if is_test(path.stem)]
 
 
-def _val(shared: Path, kind: str) -> list[dict[str, Any]]:
-    return [row for row in annotations(shared) if row["set"] == kind and row["split"] == "val"]
+def _val(shared: Path, kind: str, make: Callable[[dict[str, Any]], HumanPhoto | None]) -> list[HumanPhoto]:
+    rows = annotations(shared, lambda row: make(row) if row["set"] == kind and row["split"] == "val" else None)
+    return [photo for photo in rows if photo is not None]
 
 
 def _photo(shared: Path, row: dict[str, Any], people: list[dict[str, Any]], order: str) -> HumanPhoto:
+    if not isinstance(row["image"], str):
+        raise Damaged(f"expected a name for image, got {shown(row['image'])}")
+    joints = len(ORDERS[order])
     labelled = tuple(
-        LabelledPerson(
-            np.array(person["box"], np.float32), JointLabels.of(order, np.array(person["joints"], np.float32))
-        )
+        LabelledPerson(to_numbers(person["box"], 4), JointLabels.of(order, to_numbers(person["joints"], joints, 3)))
         for person in people
     )
     path = shared / "photos" / "images" / f"{row['image']}.webp"
@@ -117,9 +127,14 @@ def _photo(shared: Path, row: dict[str, Any], people: list[dict[str, Any]], orde
 def _teachers(people: list[dict[str, Any]]) -> Sightings:
     ordered = sorted(people, key=lambda person: -person["score"])
     limbs = [COCO17.index(name) for name in LIMB_JOINTS]
-    nowhere = [[torch.nan] * 3] * len(COCO17)
+    nowhere = np.full((len(COCO17), 3), np.nan, np.float32)
+    found = [to_numbers(person["keypoints"], 17, 3) if "keypoints" in person else nowhere for person in ordered]
     return Sightings(
-        boxes=torch.tensor([person["box"] for person in ordered]).reshape(-1, 4),
-        scores=torch.tensor([float(person["score"]) for person in ordered]),
-        joints=torch.tensor([person.get("keypoints", nowhere) for person in ordered]).reshape(-1, 17, 3)[:, limbs, :2],
+        boxes=_stacked([to_numbers(person["box"], 4) for person in ordered], 4),
+        scores=_stacked([to_numbers(person["score"]) for person in ordered]),
+        joints=_stacked([joints[limbs, :2] for joints in found], 12, 2),
     )
+
+
+def _stacked(rows: list[np.ndarray], *shape: int) -> Tensor:
+    return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, *shape)

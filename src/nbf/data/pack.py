@@ -18,14 +18,29 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.labelled import UNKNOWN, LabelledPerson, LabelledPicture
+from nbf.data.labelled import IGNORE, UNKNOWN, LabelledPerson, LabelledPicture
 from nbf.errors import DataError
 from nbf.files import replacing
+from nbf.reading import Array, Damaged, read_npz, refusing
 
 logger = logging.getLogger(__name__)
 
 SIDE = 288
 QUALITY = 78
+_FAR = 1e6
+_ARRAYS = {
+    "names": Array("U", ("p",)),
+    "images": Array(np.uint8, ("image_bytes",)),
+    "image_offsets": Array(np.int64, ("p_plus_1",)),
+    "labels": Array(np.uint8, ("label_bytes",)),
+    "label_offsets": Array(np.int64, ("p_plus_1",)),
+    "photo": Array(np.int64, ("n",), low=0),
+    "boxes": Array(np.float32, ("n", 4), low=-_FAR, high=_FAR),
+    "keypoints": Array(np.float32, ("n", 17, 3), low=-_FAR, high=_FAR),
+    "ignore": Array(bool, ("n",)),
+    "complete": Array(bool, ("p",)),
+    "clean_mask": Array(bool, ("p",)),
+}
 
 
 @dataclass(frozen=True)
@@ -77,36 +92,40 @@ class PhotoPack:
         """
         if not path.is_file():
             raise DataError(f"no pack of real photos at {path}: make it with `python tools/pack_training.py`")
-        with np.load(path) as file:
-            if "ignore" not in file:
-                raise DataError(
-                    f"{path} is not a pack of real photos, or an old one; it holds {', '.join(file.files)}: make it "
-                    f"anew with `python tools/pack_training.py --again {path.name}`"
-                )
-            return PhotoPack(
-                names=[str(name) for name in file["names"]],
-                images=blobs.cut(file["images"], file["image_offsets"]),
-                labels=blobs.cut(file["labels"], file["label_offsets"]),
-                photo=file["photo"],
-                boxes=file["boxes"],
-                keypoints=file["keypoints"],
-                ignore=file["ignore"],
-                complete=file["complete"],
-                clean_mask=file["clean_mask"],
-            )
+        anew = f"make it anew with `python tools/pack_training.py --again {path.name}`"
+        with refusing(DataError, path, "a pack of real photos", anew):
+            held = read_npz(path, _ARRAYS)
+            images = blobs.cut(held.pop("images"), held.pop("image_offsets"))
+            labels = blobs.cut(held.pop("labels"), held.pop("label_offsets"))
+            names = held.pop("names").tolist()
+            if not len(images) == len(labels) == len(names):
+                raise Damaged(f"expected {len(names)} pictures and as many of labels, got {len(images)}, {len(labels)}")
+            if held["photo"].max(initial=-1) >= len(names):
+                raise Damaged(f"expected photos 0 to {len(names) - 1} in photo, got {held['photo'].max()}")
+            return PhotoPack(names=names, images=images, labels=labels, **held)
 
     def decode(self, side: int = SIDE) -> "Photos":
-        """Decode everything into square canvases, pictures in the upper left corner."""
+        """Decode everything into square canvases, pictures in the upper left corner.
+
+        Raises:
+            DataError: a picture is damaged, or larger than its canvas.
+        """
         count = len(self.images)
         images = np.zeros((count, 3, side, side), np.uint8)
         labels = np.zeros((count, side, side), np.uint8)
         size = np.zeros((count, 2), np.float32)
 
         def place(i: int) -> None:
-            pixels = blobs.decode(self.images[i])
-            height, width = pixels.shape[:2]
+            with refusing(DataError, self.names[i][:80], "a photo with labels", "make the pack anew"):
+                pixels, seen = blobs.decode(self.images[i]), blobs.decode_labels(self.labels[i])
+                height, width = seen.shape
+                if pixels.shape != (height, width, 3) or max(height, width) > side or seen.max() > IGNORE:
+                    raise Damaged(
+                        f"expected {width} x {height} pixels, at most {side} a side, with labels up to {IGNORE}, got "
+                        f"{pixels.shape[1]} x {pixels.shape[0]} with labels up to {seen.max()}"
+                    )
             images[i, :, :height, :width] = pixels.transpose(2, 0, 1)
-            labels[i, :height, :width] = blobs.decode_labels(self.labels[i])
+            labels[i, :height, :width] = seen
             size[i] = width, height
 
         with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock

@@ -9,6 +9,7 @@ front and pictures that end inside the person. `tools/draw_benchmark.py` draws t
   is the part (0 to 24) of the person that the pixel sees.
 """
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -27,7 +28,9 @@ from nbf.data import blobs
 from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from nbf.synth.labels import soft_one_hot
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.reading import Array, Damaged, read_npz, refusing
+from nbf.synth.labels import PARTS, soft_one_hot
 from nbf.synth.sampler import STRIDE
 from nbf.synth.tracks import Track
 
@@ -38,11 +41,17 @@ GROUP = 20
 QUALITY = 85
 """Of the crops, as WebP counts: 0 to 100."""
 _ANEW = "fetch it anew from the repository, or draw it with tools/draw_benchmark.py"
-_DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+_LARGEST = 1 << 22
+"""Bytes of a picture."""
 _NUMBERS, _PICTURES = "people.npz", "pictures.zip"
 _SHAPES: dict[str, tuple[int | str, ...]] = {
     "betas": ("s",), "poses": (72,), "trans": (3,), "focal": (), "center": (2,), "joints": (24, 3),
 }  # fmt: skip
+_ARRAYS = {
+    name: Array(np.float32, ("n", *shape), low=1e-3 if name == "focal" else -1e6, high=1e6)
+    for name, shape in _SHAPES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -77,18 +86,17 @@ class Benchmark:
                 f"{folder}: expected {_NUMBERS} and {_PICTURES} of nbf-bench. They come with the repository, not with "
                 f"the installed package: clone it and run there, or name its benchmarks/people with --people DIR"
             )
+        with refusing(DataError, folder / _NUMBERS, "people of nbf-bench", _ANEW):
+            arrays = read_npz(folder / _NUMBERS, _ARRAYS)
+        numbers = {name: torch.from_numpy(array) for name, array in arrays.items()}
         try:
-            with np.load(folder / _NUMBERS, allow_pickle=False) as file:
-                numbers = {name: torch.from_numpy(file[name].astype(np.float32)) for name in _SHAPES}
             with zipfile.ZipFile(folder / _PICTURES) as file:
                 pictures = len(file.namelist())
         except _DAMAGED as error:
             raise DataError(f"{folder}: cannot be read ({error}); {_ANEW}") from error
         count, body = len(numbers["focal"]), load_body("anny24", "full")
-        for name, shape in _SHAPES.items():
-            wanted = (count, *(body.shape_count if side == "s" else side for side in shape))
-            if (got := tuple(numbers[name].shape)) != wanted:
-                raise DataError(f"{folder / _NUMBERS}: expected {name} of shape {wanted}, got {got}; {_ANEW}")
+        if (shapes := numbers["betas"].shape[1]) != body.shape_count:
+            raise DataError(f"{folder / _NUMBERS}: expected {body.shape_count} betas a person, got {shapes}; {_ANEW}")
         if pictures != 2 * count:
             raise DataError(f"{folder / _PICTURES}: expected {2 * count} pictures, got {pictures}; {_ANEW}")
         return cls(folder, body, numbers)
@@ -108,8 +116,16 @@ class Benchmark:
 
     def _batch(self, pictures: zipfile.ZipFile, people: range) -> dict[str, Tensor]:
         try:
-            crops = np.stack([blobs.decode(pictures.read(_crop_name(i))) for i in people])
-            labels = np.stack([blobs.decode_labels(pictures.read(_labels_name(i))) for i in people])
+            crops = np.stack([blobs.decode(_member(pictures, _crop_name(i))) for i in people])
+            labels = np.stack([blobs.decode_labels(_member(pictures, _labels_name(i))) for i in people])
+            if (
+                crops.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3)
+                or labels.shape[1:] != (INPUT_SIZE, INPUT_SIZE)
+                or labels.max() >= PARTS
+            ):
+                raise Damaged(
+                    f"expected crops of {INPUT_SIZE} x {INPUT_SIZE} with labels below {PARTS}, got {crops.shape[1:]}"
+                )
         except _DAMAGED as error:
             raise DataError(f"{self.folder / _PICTURES}: cannot be read ({error}); {_ANEW}") from error
         parts = soft_one_hot(torch.from_numpy(labels).long(), STRIDE)
@@ -159,6 +175,13 @@ def _numbers(batch: dict[str, Tensor]) -> dict[str, Tensor]:
         "center": batch["center"],
         "joints": batch["joints_3d"],
     }
+
+
+def _member(file: zipfile.ZipFile, name: str) -> bytes:
+    info = file.getinfo(name)
+    if info.file_size > _LARGEST or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Damaged(f"{name} has {info.file_size} bytes, and pictures have {_LARGEST} at most")
+    return file.read(info)
 
 
 def _crop_name(index: int) -> str:

@@ -2,8 +2,6 @@
 
 import logging
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from nbf.errors import DataError
 from nbf.evaluate.bench import FOLDER
 from nbf.experiments.report import Report
 from nbf.files import replacing
+from nbf.reading import Damaged, read_any_npz, refusing
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +127,10 @@ def save(scores: Scores, path: Path) -> None:
 
 def load(path: Path) -> Scores:
     """What `save` wrote. Raises DataError where it cannot be read."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: expected scores of an experiment, got {error!r}; delete it to run it anew") from error
+    with refusing(DataError, path, "scores of an experiment", "delete it to run it anew"):
+        scores = read_any_npz(path)
+        if scores.get(SECONDS, np.zeros(0)).shape != (1,):
+            raise Damaged(f"expected a number in {SECONDS}")
+        if any(array.ndim != 1 or array.dtype.kind not in "fiub" for array in scores.values()):
+            raise Damaged("expected a number for each of some people")
+    return {name: torch.from_numpy(array) for name, array in scores.items()}

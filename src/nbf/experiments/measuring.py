@@ -16,7 +16,7 @@ from nbf.experiments.experiment import Lab, Scores
 from nbf.experiments.regression import SCORES, kept
 from nbf.geometry import Camera, translation_from_crop_camera
 from nbf.known import NOTHING, Known
-from nbf.methods import METHODS
+from nbf.methods import method as method_of
 from nbf.nets.fitter import Fitter
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
@@ -70,7 +70,7 @@ def networks(device: torch.device | str) -> Networks:
 def method(lab: Lab, name: str) -> Method:
     """A method of `nbf.methods.METHODS`, or the floor."""
     nets = networks(lab.device)
-    return Method(Rgb(), MeanPose(nets.fitter)) if name == MEAN_POSE else METHODS[name](nets)
+    return Method(Rgb(), MeanPose(nets.fitter)) if name == MEAN_POSE else method_of(name, nets)
 
 
 class MeanPose:

@@ -8,6 +8,7 @@ the joints' rotations: a viewer shows the person posed, an animator can pose the
 import json
 import math
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,8 @@ class _Scene:
         self.meshes: list[dict[str, Any]] = []
         self.skins: list[dict[str, Any]] = []
         self.cameras: list[dict[str, Any]] = []
-        self.vertex, uv, triangles = _split_seams(body)
-        self.shared = {name: self._accessor(values, kind, _ARRAY_BUFFER) for name, values, kind in self._skinning()}
-        if uv is not None:
-            self.shared["TEXCOORD_0"] = self._accessor(uv, "VEC2", _ARRAY_BUFFER)
+        self.vertex, triangles, attributes = _surface(body)
+        self.shared = {name: self._accessor(values, kind, _ARRAY_BUFFER) for name, values, kind in attributes}
         self.indices = self._accessor(triangles.reshape(-1), "SCALAR", _ELEMENT_ARRAY_BUFFER)
 
     def add_person(self, name: str, betas: Tensor, rotations: Tensor, translation: Tensor) -> None:
@@ -153,29 +152,6 @@ class _Scene:
             children = [first + child for child, parent in enumerate(PARENTS) if parent == index]
             self.nodes.append({**node, "children": children} if children else node)
 
-    def _skinning(self) -> list[tuple[str, np.ndarray, str]]:
-        """JOINTS_k and WEIGHTS_k of every vertex: four influences a set, the strongest first, weights summing to 1."""
-        weights = self.body.skin_weights.detach().cpu().numpy().astype(np.float64)
-        joints = self.body.skin_joints.cpu().numpy()
-        order = np.argsort(-weights, axis=1, kind="stable")
-        weights, joints = np.take_along_axis(weights, order, axis=1), np.take_along_axis(joints, order, axis=1)
-        sets = max(1, math.ceil(np.count_nonzero(weights > 0, axis=1).max() / _SKIN_SET))
-        count = min(sets * _SKIN_SET, weights.shape[1])
-        padded = np.zeros((len(weights), sets * _SKIN_SET), np.float32)
-        padded[:, :count] = weights[:, :count] / weights[:, :count].sum(axis=1, keepdims=True)
-        named = np.zeros(padded.shape, np.uint8)
-        # The specification wants joint 0 where the weight is 0.
-        named[:, :count] = np.where(padded[:, :count] > 0, joints[:, :count], 0)
-        sets_of = [slice(start, start + _SKIN_SET) for start in range(0, sets * _SKIN_SET, _SKIN_SET)]
-        return [
-            entry
-            for index, columns in enumerate(sets_of)
-            for entry in (
-                (f"JOINTS_{index}", named[self.vertex, columns], "VEC4"),
-                (f"WEIGHTS_{index}", padded[self.vertex, columns], "VEC4"),
-            )
-        ]
-
     def _accessor(self, values: np.ndarray, kind: str, target: int | None = None) -> int:
         data = np.ascontiguousarray(values)
         view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": data.nbytes}
@@ -192,6 +168,39 @@ class _Scene:
         return len(self.accessors) - 1
 
 
+@lru_cache(maxsize=2)  # a batch of photos has one body model
+def _surface(body: BodyModel) -> tuple[np.ndarray, np.ndarray, list[tuple[str, np.ndarray, str]]]:
+    """What all people with a body model share: the body's vertex of each file vertex, the faces, and attributes: name,
+    values and kind."""
+    vertex, uv, triangles = _split_seams(body)
+    coordinates = [] if uv is None else [("TEXCOORD_0", uv, "VEC2")]
+    return vertex, triangles, _skinning(body, vertex) + coordinates
+
+
+def _skinning(body: BodyModel, vertex: np.ndarray) -> list[tuple[str, np.ndarray, str]]:
+    """JOINTS_k and WEIGHTS_k of these vertices: four influences a set, the strongest first, weights summing to 1."""
+    weights = body.skin_weights.detach().cpu().numpy().astype(np.float64)
+    joints = body.skin_joints.cpu().numpy()
+    order = np.argsort(-weights, axis=1, kind="stable")
+    weights, joints = np.take_along_axis(weights, order, axis=1), np.take_along_axis(joints, order, axis=1)
+    sets = max(1, math.ceil(np.count_nonzero(weights > 0, axis=1).max() / _SKIN_SET))
+    count = min(sets * _SKIN_SET, weights.shape[1])
+    padded = np.zeros((len(weights), sets * _SKIN_SET), np.float32)
+    padded[:, :count] = weights[:, :count] / weights[:, :count].sum(axis=1, keepdims=True)
+    named = np.zeros(padded.shape, np.uint8)
+    # The specification wants joint 0 where the weight is 0.
+    named[:, :count] = np.where(padded[:, :count] > 0, joints[:, :count], 0)
+    sets_of = [slice(start, start + _SKIN_SET) for start in range(0, sets * _SKIN_SET, _SKIN_SET)]
+    return [
+        entry
+        for index, columns in enumerate(sets_of)
+        for entry in (
+            (f"JOINTS_{index}", named[vertex, columns], "VEC4"),
+            (f"WEIGHTS_{index}", padded[vertex, columns], "VEC4"),
+        )
+    ]
+
+
 def _split_seams(body: BodyModel) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """glTF indexes positions and texture coordinates together, so a vertex on a texture seam becomes several.
 
@@ -200,12 +209,14 @@ def _split_seams(body: BodyModel) -> tuple[np.ndarray, np.ndarray | None, np.nda
     faces = body.faces.cpu().numpy()
     if len(body.uv) == 0:
         return np.arange(len(body.template)), None, faces.astype(np.uint32)
-    pairs = np.stack([faces.reshape(-1), body.faces_uv.cpu().numpy().reshape(-1)], axis=1)
-    unique, corner = np.unique(pairs, axis=0, return_inverse=True)
+    # Pairs of vertex and texture point as one number, which is far faster to sort than pairs.
+    pairs = faces.reshape(-1) * len(body.uv) + body.faces_uv.cpu().numpy().reshape(-1)
+    unique, corner = np.unique(pairs, return_inverse=True)
+    vertex, point = np.divmod(unique, len(body.uv))
     # The body's v grows upwards (OBJ), glTF's downwards.
-    uv = _float32(body.uv)[unique[:, 1]]
+    uv = _float32(body.uv)[point]
     uv[:, 1] = 1 - uv[:, 1]
-    return unique[:, 0], uv, corner.reshape(-1, 3).astype(np.uint32)
+    return vertex, uv, corner.reshape(-1, 3).astype(np.uint32)
 
 
 def _rest_vertices(body: BodyModel, betas: Tensor, rotations: Tensor) -> Tensor:

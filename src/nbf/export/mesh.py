@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from nbf.export.text import decimals, integers, lines
 from nbf.files import replacing
 from nbf.raster.attributes import vertex_normals
 
@@ -29,19 +30,22 @@ def write_obj(
         faces_uv: the texture point of each corner of `faces`.
     """
     points, normals = _points_and_normals(vertices, faces)
-    lines = ["# Neural Body Fitting; metres, y up, camera at the origin looking along -z"]
+    blocks = [b"# Neural Body Fitting; metres, y up, camera at the origin looking along -z\n"]
     textured = len(uv) > 0
     if textured:
-        lines.append(_rows("vt", uv.numpy()))
-    corner = "%d/%d/%d" if textured else "%d//%d"
-    row = f"f {corner} {corner} {corner}"
-    for index in range(len(points)):
-        lines += [f"o person_{index}", _rows("v", points[index]), _rows("vn", normals[index]), "s 1"]
-        own = faces.numpy() + 1 + index * points.shape[1]
-        numbers = np.stack((own, faces_uv.numpy() + 1, own) if textured else (own, own), axis=-1)
-        lines.append("\n".join([row] * len(own)) % tuple(numbers.reshape(-1).tolist()))
+        blocks.append(_rows(b"vt", uv.numpy()))
+    count, size = points.shape[:2]
+    # Numbers come up in many corners: each is written once, then copied.
+    vertex, texture = integers(np.arange(1, count * size + 1)), integers(np.arange(1, len(uv) + 1))
+    for index in range(count):
+        blocks += [b"o person_%d\n" % index, _rows(b"v", points[index]), _rows(b"vn", normals[index]), b"s 1\n"]
+        columns: list[bytes | np.ndarray] = [b"f"]
+        for corner in range(3):
+            own = vertex[faces[:, corner].numpy() + index * size]
+            columns += [b" ", own, b"/", texture[faces_uv[:, corner].numpy()] if textured else b"", b"/", own]
+        blocks.append(lines(*columns))
     with replacing(path) as draft:
-        draft.write_text("\n".join(lines) + "\n")
+        draft.write_bytes(b"".join(blocks))
 
 
 def write_ply(path: str | Path, vertices: Float[Tensor, "n v 3"], faces: Int64[Tensor, "f 3"]) -> None:
@@ -76,6 +80,6 @@ def _points_and_normals(vertices: Tensor, faces: Tensor) -> tuple[np.ndarray, np
     return vertices.numpy() * FLIP, vertex_normals(vertices, faces).numpy() * FLIP
 
 
-def _rows(tag: str, values: np.ndarray) -> str:
-    line = tag + " %.6f" * values.shape[1]
-    return "\n".join([line] * len(values)) % tuple(values.reshape(-1).tolist())
+def _rows(tag: bytes, values: np.ndarray) -> bytes:
+    columns = [column for number in decimals(values).swapaxes(0, 1) for column in (b" ", number)]
+    return lines(tag, *columns)

@@ -1,5 +1,6 @@
 """What every fitter answers: a body, as residuals to a mean one that it stores."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ class MeanBody(nn.Module):
         """Length of a residual."""
         self.register_buffer("mean_betas", torch.zeros(shapes))
         self.register_buffer("mean_rotations", UPRIGHT.repeat(JOINTS, 1, 1))
-        self.register_buffer("mean_log_scale", torch.tensor(DEFAULT_SCALE).log())
+        self.register_buffer("mean_log_scale", torch.tensor(math.log(DEFAULT_SCALE)))
         self.register_buffer("mean_offset", torch.zeros(2))
 
     @torch.no_grad()

@@ -12,7 +12,9 @@ from jaxtyping import Float, Int8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
+from nbf.arguments import shown
 from nbf.errors import ModelFileError
 from nbf.files import replacing
 from nbf.nets.doubt import Doubt
@@ -24,6 +26,7 @@ from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
 from nbf.nets.unet import UNet
+from nbf.reading import Damaged, read_json, refusing
 
 Network = Segmenter | Locator | Fitter | Doubt | Hmr | Omran | Pavlakos | Regressor | UNet
 N = TypeVar("N", bound=Network)
@@ -33,6 +36,9 @@ SCALE = ":scale"
 """Ending of the name under which the scales of an int8 tensor are stored."""
 _LEAST = 4096
 """Numbers in a tensor below which int8 saves nothing worth its error."""
+_WIDEST = 4096
+"""Channels, shapes or blocks of a network: more than any that is trained here."""
+_REMEDY = "reinstall nbf, or train it anew"
 
 
 def save_network(network: Network, path: Path, record: dict[str, Any], *, small: bool = False) -> Path:
@@ -72,30 +78,85 @@ def load_network(name: str | Path) -> Network:
     kind = next((kind for kind in CLASSES if kind.__name__ == card.get("class")), None)
     if kind is None:
         known = ", ".join(kind.__name__ for kind in CLASSES)
-        raise ModelFileError(f"{path}: network class is {card.get('class')!r}, expected one of {known}.")
-    try:
-        network = kind(**card["arguments"])
-        tensors = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            f"{path}: not a readable network file ({error}). Reinstall nbf or train it anew."
-        ) from error
-    scales = [name for name in tensors if name.endswith(SCALE)]
-    for name in scales:
-        rows = name.removesuffix(SCALE)
-        if rows in tensors:
-            tensors[rows] = restored(tensors[rows], tensors.pop(name))
+        raise ModelFileError(f"{path}: network class is {shown(card.get('class'))}, expected one of {known}.")
+    with refusing(ModelFileError, path, "a network file", _REMEDY):
+        tensors = _dense(_stored(path))
+        network = _outline(kind, card.get("arguments"), sum(tensor.numel() for tensor in tensors.values()))
     expected = network.state_dict()
     wrong = sorted(expected.keys() ^ tensors.keys()) or sorted(
         key for key in expected if expected[key].shape != tensors[key].shape
     )
     if wrong:
         raise ModelFileError(
-            f"{path}: {len(wrong)} tensors do not fit {kind.__name__}({card['arguments']}), first {wrong[0]!r}. "
+            f"{path}: {len(wrong)} tensors do not fit {kind.__name__}({card['arguments']}), first {wrong[0][:80]!a}. "
             "The file belongs to another version of nbf: reinstall nbf or train it anew."
         )
-    network.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
+    tensors = {key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        # Of a variance the square root is taken.
+        low = 0.0 if name.endswith("running_var") else -torch.inf
+        if tensor.is_floating_point() and not bool((tensor.isfinite() & (tensor >= low)).all()):
+            raise ModelFileError(
+                f"{path}: expected finite numbers (variances from 0), got others in {name}: training went wrong, or "
+                f"the file is damaged; {_REMEDY}"
+            )
+    network.load_state_dict(tensors, assign=True)
     return network.eval()
+
+
+def _stored(path: Path) -> dict[str, Tensor]:
+    """Raises Damaged."""
+    try:
+        return load_file(path)
+    # Of kinds of number that PyTorch has not, too; safetensors itself checks that shapes have the bytes that are there.
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise Damaged(f"{type(error).__name__} {error}"[:200]) from error
+
+
+def _dense(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """With rows and their scales multiplied. Raises Damaged."""
+    dense = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    for name, scale in tensors.items():
+        rows = dense.get(name.removesuffix(SCALE))
+        if not name.endswith(SCALE) or rows is None:
+            continue
+        if rows.ndim == 0 or scale.shape != rows.shape[:1] or rows.dtype != torch.int8 or scale.dtype != torch.float32:
+            raise Damaged(f"expected a float32 scale for each int8 row, got {scale.shape} for {rows.shape}")
+        dense[name.removesuffix(SCALE)] = restored(rows, scale)
+    for name, tensor in dense.items():
+        if tensor.is_complex() or (tensor.element_size() == 1 and tensor.is_floating_point()):
+            raise Damaged(f"expected float16, float32 or whole numbers, got {tensor.dtype} in {name[:80]!a}")
+    return dense
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out a new network's first numbers: where there is no memory for them, PyTorch spends a second on
+    importing what it needs to do nothing."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.eye:
+            return torch.empty(args[0], args[0])
+        return func(*args, **kwargs)
+
+
+def _outline(kind: type[Network], arguments: Any, most: int) -> Network:
+    """A network of `kind` without memory for its numbers, of which there are at most `most`.
+
+    Raises Damaged where there is none with these arguments.
+    """
+    if not isinstance(arguments, dict) or not all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= min(_WIDEST, most)
+        for value in arguments.values()
+    ):
+        raise Damaged(f"expected arguments from above 0 to {_WIDEST} in its .json, got {shown(arguments)}")
+    try:
+        with torch.device("meta"), _Unfilled():
+            return kind(**arguments)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise Damaged(f"no {kind.__name__} can be made of its .json: {error}"[:200]) from error
 
 
 def quantised(tensor: Float[Tensor, "n *rest"]) -> tuple[Int8[Tensor, "n *rest"], Float[Tensor, " n"]]:
@@ -125,12 +186,8 @@ def read_card(path: Path) -> dict[str, Any]:
             raise ModelFileError(
                 f"{needed}: no such file; expected a network file with its .json. Reinstall nbf or train it anew."
             )
-    try:
-        card = json.loads(card_path.read_text())
-    except ValueError as error:
-        raise ModelFileError(
-            f"{card_path}: not valid JSON ({error}). Reinstall nbf or train the network anew."
-        ) from error
+    with refusing(ModelFileError, card_path, "the .json of a network", _REMEDY):
+        card = read_json(card_path)
     if not isinstance(card, dict):
-        raise ModelFileError(f"{card_path}: expected a JSON object, got {type(card).__name__}.")
+        raise ModelFileError(f"{card_path}: expected a JSON object, got {shown(card)}. {_REMEDY}")
     return card

@@ -1,6 +1,5 @@
 """2D keypoints of other detectors, or corrected by hand, from their files, and whose they are."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf.arguments import path as checked_path
-from nbf.arguments import whole
+from nbf.arguments import shown, whole
 from nbf.body.joints import COCO17
 from nbf.errors import InputError
 from nbf.nets.locator import box_iou
+from nbf.reading import read_json, refusing
 
 # Orders of OpenPose (Cao et al., PAMI 2021; src/openpose/pose/poseParameters.cpp).
 _ARMS = ("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist")
@@ -22,16 +22,23 @@ _FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
 _OPENPOSE = {18: ("nose", "neck", *_ARMS, *_LEGS, *_FACE), 25: ("nose", "neck", *_ARMS, "mid_hip", *_LEGS, *_FACE)}
 """Names in files of 18 and of 25 keypoints; the last six of the 25 are on the feet, where COCO has none."""
 
+_OPENPOSE_KEYS = ("pose_keypoints_2d", "pose_keypoints")
+"""What a person's keypoints are called; the second by version 1.0, whose people have 18."""
+
+_FARTHEST = 1e6
+"""Beyond any picture, in pixels."""
+
 _KINDS = "OpenPose (BODY_25, COCO-18), COCO (results or annotations) or nbf predict --json"
 
 
 def read_keypoints(path: str | Path, width: int, height: int) -> Float[Tensor, "n 17 3"]:
     """2D keypoints of the n people in one picture, in COCO's order (`nbf.body.joints.COCO17`).
 
-    Reads OpenPose's JSON (BODY_25 and COCO-18), COCO's JSON (a list of results, an annotation file or one annotation)
-    and what `nbf predict --json` writes. Each row is x, y in pixels of the upright picture and a score 0..1; all three
-    are 0 where the keypoint is missing, and people without any keypoint are left out. COCO's visibilities 1 and 2 are
-    score 1, as somebody marked the place; nbf's own files have no scores, so that every joint counts fully.
+    Reads OpenPose's JSON (BODY_25 and COCO-18, version 1.0 too), COCO's JSON (a list of results, an annotation file or
+    one annotation) and what `nbf predict --json` writes. Each row is x, y in pixels of the upright picture and a score
+    0..1; all three are 0 where the keypoint is missing, and people without any keypoint are left out. COCO's
+    visibilities 1 and 2 are score 1, as somebody marked the place; nbf's own files have no scores, so that every joint
+    counts fully.
 
     Coordinates are taken as they are: files disagree on whether a pixel's centre is 0 or 0.5, by less than detectors
     err.
@@ -44,7 +51,8 @@ def read_keypoints(path: str | Path, width: int, height: int) -> Float[Tensor, "
         InputError: the file cannot be read, is none of these, or is about several pictures or one of another size.
     """
     path, size = checked_path(path, "path"), (whole(width, "width"), whole(height, "height"))
-    document = _read_json(path)
+    with refusing(InputError, path, "JSON", f"expected keypoints of {_KINDS}"):
+        document = read_json(path)
     if isinstance(document, dict) and isinstance(document.get("people"), list):
         entries = document["people"]
         if any(isinstance(entry, dict) and "joints" in entry for entry in entries):
@@ -82,17 +90,9 @@ def match_boxes(keypoints: Float[Tensor, "n 17 3"], boxes: Float[Tensor, "m 4"])
     return matches
 
 
-def _read_json(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected keypoints as JSON: {_KINDS}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); expected keypoints of {_KINDS}") from error
-
-
 def _of_openpose(entry: Any, path: str | Path) -> Float[Tensor, "17 3"]:
-    flat = entry.get("pose_keypoints_2d") if isinstance(entry, dict) else None
+    values = (entry.get(key) for key in _OPENPOSE_KEYS) if isinstance(entry, dict) else ()
+    flat = next((value for value in values if value is not None), None)
     points = _rows(flat, 3, path)
     names = _OPENPOSE.get(len(points))
     if names is None:
@@ -109,7 +109,7 @@ def _of_coco(document: Any, path: str | Path) -> list[Float[Tensor, "17 3"]]:
         entries = document["annotations"]
     if not all(isinstance(entry, dict) and "keypoints" in entry for entry in entries):
         raise InputError(f"{path}: expected keypoints of {_KINDS}, got JSON of another kind")
-    pictures = {str(entry.get("image_id")) for entry in entries}
+    pictures = {shown(entry.get("image_id")) for entry in entries}
     if len(pictures) > 1:
         raise InputError(
             f"{path}: expected keypoints of one picture, got those of {len(pictures)}; keep only the entries with this "
@@ -126,8 +126,8 @@ def _of_nbf(document: dict[str, Any], path: str | Path, size: tuple[int, int]) -
     recorded = document.get("width"), document.get("height")
     if recorded != size:
         raise InputError(
-            f"{path}: expected keypoints in a picture of {size[0]} x {size[1]}, got {recorded[0]} x {recorded[1]}; "
-            "give the file that was made from this picture"
+            f"{path}: expected keypoints in a picture of {size[0]} x {size[1]}, got {shown(recorded[0])} x "
+            f"{shown(recorded[1])}; give the file that was made from this picture"
         )
     people: list[Tensor] = []
     for entry in document["people"]:
@@ -145,12 +145,15 @@ def _of_nbf(document: dict[str, Any], path: str | Path, size: tuple[int, int]) -
 def _rows(values: Any, columns: int, path: str | Path) -> Float[Tensor, "k {columns}"]:
     """A list of numbers, or of lists of them, as rows of x, y (and score)."""
     try:
-        rows = torch.from_numpy(np.array(values, np.float32).reshape(-1, columns))
+        with np.errstate(over="ignore"):  # into infinity, which is refused next
+            rows = torch.from_numpy(np.array(values, np.float32).reshape(-1, columns))
     except (TypeError, ValueError, OverflowError) as error:
         what = "x, y, score" if columns == 3 else "x, y"
-        raise InputError(f"{path}: expected a list of {what} for each keypoint, got {str(values)[:60]}") from error
+        raise InputError(f"{path}: expected a list of {what} for each keypoint, got {shown(values)}") from error
     if not rows.isfinite().all():
         raise InputError(f"{path}: expected finite numbers, got nan or infinity; give missing keypoints the score 0")
+    if rows.numel() and rows.abs().max() > _FARTHEST:
+        raise InputError(f"{path}: expected pixels, got {rows.abs().max():g}; give missing keypoints the score 0")
     return rows
 
 

@@ -49,22 +49,39 @@ def draw_mesh(
     points = vertices.float().reshape(1, count * size, 3)
     triangles = (faces + size * torch.arange(count)[:, None, None]).reshape(-1, 3)
     pixels_depth = camera.scaled(_SAMPLES).pixels_depth(points)
-    fragments = rasterize(pixels_depth, triangles, height * _SAMPLES, width * _SAMPLES)
+    # Only where there are bodies: most of the time goes into pixels, seen or not.
+    columns, rows = (_extent(pixels_depth[0], axis, limit) for axis, limit in enumerate((width, height)))
+    shift = pixels_depth.new_tensor([columns.start, rows.start, 0]) * _SAMPLES
+    wide, high = columns.stop - columns.start, rows.stop - rows.start
+    fragments = rasterize(pixels_depth - shift, triangles, high * _SAMPLES, wide * _SAMPLES)
     normals = vertex_normals(vertices.float(), faces).reshape(-1, 3)
     # Colours per vertex suffice: the full body has several vertices for each feature that light can show.
     colors = interpolate(fragments, triangles, torch.cat([shade_clay(normals), torch.ones(len(normals), 1)], dim=1))
     if guessed is not None:
-        hatched = (fragments.mask & guessed.flatten()[fragments.face])[..., None]
-        stripe = colors * colors.new_tensor([_STRIPE_CLAY] * 3 + [1.0])
-        gap = colors.new_tensor(_GAP_WHITE)
-        colors = torch.where(hatched, torch.lerp(stripe, gap, _gaps(width, height)[..., None]), colors)
-    return functional.avg_pool2d(colors.permute(0, 3, 1, 2), _SAMPLES)[0].permute(1, 2, 0)
+        hatched = fragments.mask & guessed.flatten()[fragments.face]
+        stripe = colors[hatched] * colors.new_tensor([_STRIPE_CLAY] * 3 + [1.0])
+        gaps = _gaps(rows, columns, max(width, height))[None][hatched]
+        colors[hatched] = torch.lerp(stripe, colors.new_tensor(_GAP_WHITE), gaps[:, None])
+    drawn = torch.zeros(height, width, 4)
+    drawn[rows, columns] = functional.avg_pool2d(colors.permute(0, 3, 1, 2), _SAMPLES)[0].permute(1, 2, 0)
+    return drawn
 
 
-def _gaps(width: int, height: int) -> Tensor:
-    """How much of each sample of a picture lies in the gaps of its hatching, 0..1; edges a pixel soft."""
-    period = max(_PERIOD * max(width, height), _LEAST_PERIOD)
-    x, y = ((torch.arange(size * _SAMPLES) + 0.5) / _SAMPLES for size in (width, height))
+def _extent(pixels_depth: Float[Tensor, "k 3"], axis: int, limit: int) -> slice:
+    """Columns (axis 0) or rows (1) of a picture, of `limit` in all, between which all points before the camera lie."""
+    seen = pixels_depth[pixels_depth[:, 2] > 0, axis] / _SAMPLES
+    if len(seen) == 0:
+        return slice(0, 1)
+    low, high = seen.nan_to_num().aminmax()
+    start = int(low.floor().clamp(0, limit - 1))
+    return slice(start, int(high.ceil().clamp(start + 1, limit)))
+
+
+def _gaps(rows: slice, columns: slice, longer: int) -> Tensor:
+    """How much of each sample of a part of a picture lies in the gaps of its hatching, 0..1; edges a pixel soft.
+    `longer` is the picture's longer side."""
+    period = max(_PERIOD * longer, _LEAST_PERIOD)
+    y, x = ((torch.arange(side.start * _SAMPLES, side.stop * _SAMPLES) + 0.5) / _SAMPLES for side in (rows, columns))
     # Pixels across the stripes, which run from the lower left to the upper right.
     across = (x + y[:, None]) / 2**0.5
     from_middle = (across.remainder(period) - period / 2).abs()

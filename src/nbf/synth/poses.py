@@ -16,6 +16,7 @@ from nbf.body.joints import MIRROR_SMPL24
 from nbf.body.pose_prior import PosePrior
 from nbf.errors import DataError
 from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix
+from nbf.reading import Array, fitted, read_any_npz
 from nbf.synth.contact import sunk
 from nbf.synth.made_poses import made_poses
 
@@ -121,13 +122,14 @@ class PoseLibrary:
             none = torch.zeros(0, device=device)
             return cls(torch.zeros(0, 24, 4, device=device), none, none, PosePrior.load(root=True), rest)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                data = {name: file[name] for name in file.files}
+            data = read_any_npz(path)
             # Training balances families; a test draws every captured pose equally often.
             test = data["kept"] & (data["split"] == "test")
             train = family_weights(data) * (data["kept"] & (data["split"] == "train"))
+            fitted(data, {"rotations": Array(np.float32, ("n", 24, 3), low=-1e3, high=1e3)}, n=len(train))
             q = quaternion(torch.from_numpy(data["rotations"].astype(np.float32)))
-        except (OSError, ValueError, KeyError) as error:
+        # Of arrays that are missing, of other kinds, or do not go together.
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(
                 f"{path}: expected a pose file of tools/fit_poses.py, got {error!r}; make it again"
             ) from error

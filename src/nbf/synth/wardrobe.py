@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -20,10 +19,30 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
+from nbf.arguments import shown
 from nbf.errors import DataError
+from nbf.reading import Array, Damaged, fitted, from_json, read_any_npz, refusing
 
 SIDE = 512  # texels along each side of every texture
 FORMAT = 1
+_LONGEST_SIDE = 4096
+_GARMENT_NAMES, _SKIN_NAMES = ("name", "kind", "gender", "split"), ("name", "gender", "age", "split")
+# As they are stored.
+_GARMENT = {
+    "rest": Array(np.uint16, ("n", 3)),
+    "shape_dirs": Array(np.float16, ("n", 3, "s")),
+    "skin_joints": Array(np.uint8, ("n", "k"), high=23),
+    "skin_weights": Array(np.uint16, ("n", "k")),
+    "surface": Array(np.uint16, ("n", 3)),
+    "faces": Array(np.uint16, ("f", 3)),
+    "uv": Array(np.uint16, ("f", 3, 2)),
+    "parts": Array(np.uint8, ("f",), high=24),
+    "regions": Array(np.uint8, ("f",)),
+    "texture": Array(np.uint8, ("bytes",)),
+    "region_map": Array(np.uint8, ("h", "w")),
+    "hides": Array(np.uint8, ("packed",)),
+    "hides_count": Array(np.int64, ()),
+}
 _MIN_POSITION, _POSITION_STEP = -2.0, 4.0 / 65535  # metres; 16 bits over [-2, 2] m leave 0.03 mm
 
 
@@ -127,22 +146,36 @@ class Wardrobe:
         """Read a file written by `save`. Raises DataError if it is missing, damaged or of another format."""
         if not path.is_file():
             raise DataError(f"{path}: no wardrobe here; make it with `python tools/tailor.py` (needs ../shared)")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                index = json.loads(file["index"].tobytes())
+        with refusing(DataError, path, "a wardrobe file", "build it anew"):
+            held = read_any_npz(path)
+            try:
+                index = from_json(held["index"].tobytes())
                 if index["format"] != FORMAT:
-                    raise DataError(f"{path}: expected wardrobe format {FORMAT}, got {index['format']}; build it anew")
+                    raise Damaged(f"expected wardrobe format {FORMAT}, got {shown(index['format'])}")
                 garments = tuple(
-                    Garment(**entry, **_unpack_garment(lambda key, n=number: file[f"garment{n}/{key}"]))
+                    Garment(**_named(entry, _GARMENT_NAMES), **_unpack_garment(held, f"garment{number}/"))
                     for number, entry in enumerate(index["garments"])
                 )
                 skins = tuple(
-                    Skin(**entry, texture=_decode(file[f"skin{number}/texture"]))
+                    Skin(**_named(entry, _SKIN_NAMES), suited=bool(entry["suited"]), texture=_texture(held, number))
                     for number, entry in enumerate(index["skins"])
                 )
-                return Wardrobe(garments, skins, _restore_uv(file["body_uv"]))
-        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            raise DataError(f"{path}: expected a wardrobe file, could not read it ({error}); build it anew") from error
+                body_uv = fitted(held, {"body_uv": Array(np.uint16, ("faces", 3, 2))})["body_uv"]
+            # Of an index that says other things.
+            except (LookupError, TypeError, AttributeError) as error:
+                raise Damaged(f"{type(error).__name__} {error}"[:200]) from error
+        return Wardrobe(garments, skins, _restore_uv(body_uv))
+
+
+def _named(entry: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    if not all(isinstance(entry[name], str) for name in names):
+        raise Damaged(f"expected names for {', '.join(names)}")
+    return {name: entry[name] for name in names}
+
+
+def _texture(held: dict[str, np.ndarray], skin: int) -> Tensor:
+    name = f"skin{skin}/texture"
+    return _decode(fitted(held, {name: Array(np.uint8, ("bytes",))})[name])
 
 
 def _pack_garment(garment: Garment) -> dict[str, np.ndarray]:
@@ -164,22 +197,29 @@ def _pack_garment(garment: Garment) -> dict[str, np.ndarray]:
     }
 
 
-def _unpack_garment(read: Callable[[str], np.ndarray]) -> dict[str, Any]:
-    weights = torch.from_numpy(read("skin_weights").astype(np.float32))
-    hides = np.unpackbits(read("hides"), count=int(read("hides_count"))).astype(bool)
+def _unpack_garment(held: dict[str, np.ndarray], prefix: str) -> dict[str, Any]:
+    """Raises Damaged."""
+    own = {name.removeprefix(prefix): array for name, array in held.items() if name.startswith(prefix)}
+    kept = fitted(own, _GARMENT)
+    count = int(kept["hides_count"])
+    if kept["faces"].max(initial=0) >= len(kept["rest"]) or not 0 <= count <= 8 * len(kept["hides"]):
+        raise Damaged("a garment whose faces or hidden faces are out of range")
+    weights = torch.from_numpy(kept["skin_weights"].astype(np.float32))
+    if not bool((weights.sum(1) > 0).all()):
+        raise Damaged("a garment with vertices that no joint moves")
     return {
-        "rest": torch.from_numpy((read("rest") * _POSITION_STEP + _MIN_POSITION).astype(np.float32)),
-        "shape_dirs": torch.from_numpy(read("shape_dirs").astype(np.float32)),
-        "skin_joints": _integers(read("skin_joints")),
+        "rest": torch.from_numpy((kept["rest"] * _POSITION_STEP + _MIN_POSITION).astype(np.float32)),
+        "shape_dirs": torch.from_numpy(kept["shape_dirs"].astype(np.float32)),
+        "skin_joints": _integers(kept["skin_joints"]),
         "skin_weights": weights / weights.sum(1, keepdim=True),
-        "surface": torch.from_numpy(read("surface").astype(np.float32) / 65535),
-        "faces": _integers(read("faces")),
-        "uv": _restore_uv(read("uv")),
-        "parts": _integers(read("parts")),
-        "regions": _integers(read("regions")),
-        "texture": _decode(read("texture")),
-        "region_map": torch.from_numpy(read("region_map")),
-        "hides": torch.from_numpy(hides),
+        "surface": torch.from_numpy(kept["surface"].astype(np.float32) / 65535),
+        "faces": _integers(kept["faces"]),
+        "uv": _restore_uv(kept["uv"]),
+        "parts": _integers(kept["parts"]),
+        "regions": _integers(kept["regions"]),
+        "texture": _decode(kept["texture"]),
+        "region_map": torch.from_numpy(kept["region_map"]),
+        "hides": torch.from_numpy(np.unpackbits(kept["hides"], count=count).astype(bool)),
     }
 
 
@@ -205,8 +245,17 @@ def _encode(texture: Tensor) -> np.ndarray:
 
 
 def _decode(data: np.ndarray) -> Tensor:
-    with Image.open(io.BytesIO(data.tobytes())) as image:
-        return torch.from_numpy(np.array(image.convert("RGBA")))
+    """Raises Damaged."""
+    try:
+        with Image.open(io.BytesIO(data.tobytes()), formats=("JPEG", "WEBP")) as image:
+            if max(image.size) > _LONGEST_SIDE:
+                raise Damaged(f"a texture of {image.width} x {image.height}, of at most {_LONGEST_SIDE} a side")
+            return torch.from_numpy(np.array(image.convert("RGBA")))
+    except Damaged:
+        raise
+    # Decoders of damaged files raise whatever their parsers happen to meet.
+    except Exception as error:
+        raise Damaged(f"a texture that cannot be decoded: {error}"[:200]) from error
 
 
 def stack_textures(items: Iterable[Garment | Skin]) -> UInt8[Tensor, "t h w 4"]:

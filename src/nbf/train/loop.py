@@ -69,12 +69,17 @@ def train(
     checkpoint = config.folder / "checkpoint.pt"
     if checkpoint.is_file():
         state = load_checkpoint(checkpoint, device)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        mean.load_state_dict(state["average"]["network"])
-        average.n_averaged.fill_(state["average"]["updates"])
-        schedule.load_state_dict(state["schedule"])
-        step = state["step"]
+        try:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            mean.load_state_dict(state["average"]["network"])
+            average.n_averaged.fill_(state["average"]["updates"])
+            schedule.load_state_dict(state["schedule"])
+            step = state["step"]
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise ModelFileError(
+                f"{checkpoint}: a checkpoint of another network ({error}). Delete it to start the run anew."
+            ) from error
         logger.info("resumed %s at step %d, %.0f %% of its schedule", config.name, step, 100 * schedule.progress)
 
     log, stopwatch = Log(config.folder), Stopwatch(device)
@@ -234,6 +239,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint and restore the random generators. Raises ModelFileError if the file is damaged."""
     try:
         state = torch.load(path, map_location=device, weights_only=True)
+        missing = {"network", "optimizer", "average", "schedule", "step", "generators"} - state.keys()
+        if missing:
+            raise ValueError(f"it is without {', '.join(sorted(missing))}")
         torch.set_rng_state(state["generators"]["cpu"].cpu())
     except Exception as error:  # torch.load raises half a dozen kinds for damaged files
         raise ModelFileError(

@@ -13,10 +13,26 @@ from torch import Tensor
 
 from nbf.errors import DataError
 from nbf.files import replacing
+from nbf.reading import Array, Damaged, fitted, read_any_npz, refusing
 from nbf.train.batch import Batch
 
+_FAR = 1e6
 PARTS = 25
 STRONGEST = 3
+_KNOWN = {
+    "betas": Array(np.float32, ("n", "s"), low=-_FAR, high=_FAR),
+    "rotations": Array(np.float32, ("n", 24, 3, 3), low=-1.01, high=1.01),
+    "translation": Array(np.float32, ("n", 3), low=-_FAR, high=_FAR),
+    "focal": Array(np.float32, ("n",), low=1e-3, high=_FAR),
+    "center": Array(np.float32, ("n", 2), low=-_FAR, high=_FAR),
+    "keypoints": Array(np.float32, ("n", 17, 3), low=-_FAR, high=_FAR),
+    "seen_keypoints": Array(np.float32, ("n", 17, 3), low=-_FAR, high=_FAR),
+    "parts": Array(np.uint8, ("n", 2, "k", 64, 64)),
+    "seen_parts": Array(np.uint8, ("n", 2, "seen_k", 64, 64)),
+    "image": Array(np.uint8, ("n", 3, 128, 128)),
+    "surface": Array(np.uint8, ("n", 3, 64, 64)),
+    "has_body": Array(bool, ("n",)),
+}
 
 
 def compress(parts: Float[Tensor, "n 25 h w"], strongest: int = STRONGEST) -> UInt8[Tensor, "n 2 k h w"]:
@@ -50,13 +66,34 @@ def load_packs(files: Sequence[Path]) -> Batch:
         raise DataError("no packs of drawn people: expected one file or more; make them with `nbf draw`")
     rows: list[dict[str, np.ndarray]] = []
     for file in files:
-        try:
-            with np.load(file, allow_pickle=False) as arrays:
-                rows.append({name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file}: expected a pack of `nbf draw`, got {error!r}; draw it again") from error
+        with refusing(DataError, file, "a pack of `nbf draw`", "draw it again"):
+            rows.append(_checked(read_any_npz(file)))
         if rows[-1].keys() != rows[0].keys():
             raise DataError(
                 f"{file}: holds {sorted(rows[-1])}, but {files[0]} holds {sorted(rows[0])}; draw both again"
             )
+        for name, array in rows[-1].items():
+            if array.shape[1:] != rows[0][name].shape[1:] or array.dtype != rows[0][name].dtype:
+                raise DataError(
+                    f"{file}: holds {name} as {array.dtype} of {array.shape[1:]}, but {files[0]} as "
+                    f"{rows[0][name].dtype} of {rows[0][name].shape[1:]}; draw both again"
+                )
     return {name: torch.from_numpy(np.concatenate([row[name] for row in rows])) for name in rows[0]}
+
+
+def _checked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Numbers of people, as the loops that train take them: those that are known by name, and any others. Raises
+    Damaged."""
+    known = {name: _KNOWN[name] for name in arrays if name in _KNOWN}
+    people = next((len(array) for array in arrays.values() if array.ndim), 0)
+    if people == 0:
+        raise Damaged("expected somebody in it, got nobody")
+    arrays = arrays | fitted(arrays, known, n=people)
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != people or array.dtype.kind not in "fiub":
+            raise Damaged(f"expected numbers of {people} people in {name[:40]!a}, got {array.dtype} of {array.shape}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Damaged(f"expected finite numbers in {name[:40]!a}, got nan or infinity")
+        if name in ("parts", "seen_parts") and (array[:, 0].max() >= PARTS or not array[:, 1].any(1).all()):
+            raise Damaged(f"expected labels up to {PARTS - 1} and shares above 0 in {name}")
+    return arrays

@@ -9,6 +9,7 @@ from nbf.body.measure import height
 from nbf.body.model import BodyModel
 from nbf.body.population import beyond, rooted, shape_given
 from nbf.errors import InputError
+from nbf.limits import AGE_GROUPS
 
 
 def tall(**facts: float) -> float:
@@ -21,6 +22,13 @@ def test_without_facts_it_is_the_population() -> None:
     torch.testing.assert_close(covariance, torch.cov(small().shape_samples.T), atol=0.02, rtol=0.02)
 
 
+def test_groups_of_ages_together_are_the_population() -> None:
+    ages = small().shape_info[:, 0]
+    shares = torch.stack([((ages >= low) & (ages < high)).float().mean() for low, high in AGE_GROUPS.values()])
+    means = torch.stack([shape_given(small(), age=group)[0] for group in AGE_GROUPS.values()])
+    torch.testing.assert_close(shares @ means, small().shape_samples.mean(0), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("metres", [0.8, 1.3, 1.6, 1.75, 1.95])
 def test_people_of_a_height_have_it(metres: float) -> None:
     assert tall(height=metres) == pytest.approx(metres, abs=0.02)
@@ -30,6 +38,14 @@ def test_children_grow_and_men_are_taller() -> None:
     ages = [tall(age=age) for age in (1, 4, 8, 12, 30)]
     assert ages == sorted(ages)
     assert tall(age=30, sex=0) > tall(age=30, sex=1) + 0.08
+
+
+def test_sex_moves_the_body_along_its_own_axis() -> None:
+    design = torch.cat([torch.ones(len(small().shape_samples), 1), small().shape_samples], 1)
+    axis = torch.linalg.lstsq(design, small().shape_info[:, 1:2]).solution[:, 0]
+    given = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
+    means = torch.stack([shape_given(small(), sex=float(sex), age=30.0)[0] for sex in given])
+    torch.testing.assert_close(axis[0] + means @ axis[1:], given, atol=0.15, rtol=0)
 
 
 def test_facts_leave_less_open() -> None:
@@ -70,6 +86,21 @@ def test_a_quotient_times_the_population_is_what_is_told() -> None:
     assert float(away @ torch.linalg.solve(told[1], away)) < 0.3
     tall = small().shape_dirs[:, 1].amax(0) - small().shape_dirs[:, 1].amin(0)
     torch.testing.assert_close(tall @ torch.linalg.inv(precision) @ tall, tall @ told[1] @ tall, atol=0, rtol=0.15)
+
+
+def test_what_is_told_besides_the_population_is_added_to_it() -> None:
+    """Exactly, where the facts leave nothing more open than the population does."""
+    generator = torch.Generator().manual_seed(0)
+    pull, spread = torch.randn(2, 5, 5, generator=generator).unbind()
+    usual = torch.randn(5, generator=generator), spread @ spread.T + torch.eye(5)
+    # Told of three directions out of five.
+    precision = torch.linalg.inv(usual[1]) + pull[:, :3] @ pull[:, :3].T
+    pulled = torch.linalg.solve(usual[1], usual[0]) + pull[:, 0]
+    told = torch.linalg.solve(precision, pulled), torch.linalg.inv(precision)
+    mean, root = beyond(told, usual)
+    added = root.T @ root
+    torch.testing.assert_close(added + torch.linalg.inv(usual[1]), precision, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(torch.linalg.solve(usual[1], usual[0]) + added @ mean, pulled, atol=1e-3, rtol=1e-3)
 
 
 def test_knowing_nothing_adds_nothing() -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from nbf.cli import evaluate
-from nbf.errors import DataError, InputError, ModelFileError
+from nbf.errors import DataError, InputError
 
 PEOPLE = Path(__file__).parents[3] / "benchmarks" / "people"
 KEYS = (
@@ -37,7 +37,7 @@ def test_real_photos_need_the_shared_folder(data: str, monkeypatch: pytest.Monke
 
 
 def test_folders_without_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="expected a folder with weights"):
+    with pytest.raises(InputError, match="expected a folder with weights"):
         evaluate.main(["--proxy", "true-parts", "--weights", str(tmp_path)])
 
 

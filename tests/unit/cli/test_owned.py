@@ -1,6 +1,6 @@
 """A run owns exactly what it wrote: users' files never change, results are never photos, what was stopped resumes.
 
-Nothing here computes bodies: the red of a photo says how many people are in it, and result files are a line of text.
+Nothing here computes bodies (`quick_predict`).
 """
 
 import json
@@ -18,55 +18,27 @@ from typing import IO, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from quick_predict import ASKED, photo, quick_predict
 
 from nbf import files
 from nbf import predictor as predictor_module
 from nbf.cli import _results, main
+from nbf.cli._results import Kinds
 from nbf.cli.predict import Arguments, _run
 from nbf.errors import InputError
 from nbf.files import RECORDS, Claim, fingerprint, records, written_names
-from nbf.geometry import Camera
-from nbf.people import People, Person
-from nbf.pictures import Picture, find_photos
-
-ASKED: list[str] = []
-"""Names of the photos that were predicted."""
-
-
-class _Predictor:
-    """Sees as many people as a photo is red."""
-
-    def predict(self, picture: Picture, *, max_people: int | None, **others: Any) -> People:
-        ASKED.append(Path(picture.name).name)
-        count = min(int(picture.pixels[0, 0, 0]), 9 if max_people is None else max_people)
-        return People(tuple(object.__new__(Person) for _ in range(count)), picture, Camera.default(16, 16))
-
-
-def write_lines(people: People, folder: Path, name: str, *, with_json: bool, with_parts: bool) -> None:
-    """As `write_results`, but fast."""
-    endings = [f"_{index}{suffix}" for index in range(len(people)) for suffix in (".glb", ".obj", ".npz")]
-    for ending in (*endings, *[".json"] * with_json, *["_parts.png"] * with_parts, ".png"):
-        (folder / f"{name}{ending}").write_text(f"{people.picture.pixels[0, 0]} {len(people)} {ending}")
+from nbf.pictures import find_photos
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stubs() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor_module, "load", lambda *names: _Predictor())
-        patch.setattr(_results, "write_results", write_lines)
+    with quick_predict():
         yield
 
 
 @pytest.fixture(autouse=True)
 def nobody_asked() -> None:
     ASKED.clear()
-
-
-def photo(path: Path, people: int = 1, green: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (16, 16), (people, green, 0)).save(path, "PNG")
-    return path
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -81,7 +53,8 @@ def predict(*arguments: str | Path) -> int:
 
 def run(folder: Path, output: Path, **options: Any) -> int:
     """`nbf predict FOLDER -o OUTPUT ...` without the parser, which takes most of the time here."""
-    return _run(Arguments(photos=(str(folder),), output=output, **options), None)
+    given = Arguments(photos=(str(folder),), output=output, **options)
+    return _run(given, None, Kinds.of(given.format, json=given.json, parts=given.write_parts))
 
 
 RESULTS = ("walk.png", "walk_0.glb", "walk_0.npz", "walk_0.obj")
@@ -142,7 +115,7 @@ def test_results_are_no_photos(tmp_path, monkeypatch, capsys):
         assert predict(*arguments, "album/a.jpg", "-o", "album", "--write-parts") == 0
         assert sorted(ASKED) == ["a.jpg", "b.png"]
     assert "left out: album/a.png: nbf wrote it" in capsys.readouterr().err
-    assert predict("album/a.png", "-o", "album") == 1
+    assert predict("album/a.png", "-o", "album") == 2
     assert "only files that nbf wrote" in capsys.readouterr().err
     # The library opens what is named outright.
     assert [path.name for path in find_photos(["album/a.png", "album"])] == ["a.png", "a.jpg", "b.png"]
@@ -197,7 +170,7 @@ def test_done_is_what_has_the_same_bytes_options_and_files(tmp_path, capsys, mon
     with monkeypatch.context() as patch:
         patch.setattr(predictor_module, "load", lambda *names: pytest.fail("loaded for nothing"))
         assert asked() == []
-    assert f"a.jpg: done earlier -> {out}/a.png" in capsys.readouterr().out
+    assert f"a.jpg: done earlier -> {out}/a.*" in capsys.readouterr().out
     photo(a, people=2)
     assert asked() == ["a.jpg"]
     (out / "b_0.obj").unlink()
@@ -345,7 +318,9 @@ def test_kill_9_at_random_moments(tmp_path, capsys):
 
 
 def claim(folder: Path, source: Path) -> Claim:
-    (made,) = _results.claims("predict", Arguments(photos=()), [source], folder, with_json=False, with_parts=False)
+    (made,) = _results.claims(
+        "predict", Arguments(photos=()), [source], folder, Kinds.of("glb", json=False, parts=False)
+    )
     return made
 
 

@@ -1,11 +1,16 @@
 """OBJ, PLY and NPZ files, read by others; and files that appear whole or not at all."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 import trimesh
 
-from nbf.export.npz import KEYS
+from nbf.export import write_obj
+from nbf.export.npz import KEYS, arrays
 from nbf.files import replacing
+from nbf.raster import vertex_normals
 
 _FLIP = np.array([1, -1, -1])
 
@@ -70,3 +75,36 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
         draft.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("textured", [True, False])
+def test_obj_is_the_plain_text(make_people, tmp_path, textured):
+    people = make_people(2)
+    body, vertices = people[0].body, torch.stack([person.vertices for person in people])
+    uv = body.uv if textured else body.uv[:0]
+    write_obj(tmp_path / "a.obj", vertices, body.faces, uv, body.faces_uv)
+    rows = ["# Neural Body Fitting; metres, y up, camera at the origin looking along -z"]
+    rows += [f"vt {u:.6f} {v:.6f}" for u, v in uv.tolist()]
+    for index, points in enumerate(vertices):
+        normals = vertex_normals(vertices, body.faces)[index]
+        rows.append(f"o person_{index}")
+        for tag, numbers in (("v", points), ("vn", normals)):
+            rows += [f"{tag} {x:.6f} {-y:.6f} {-z:.6f}" for x, y, z in numbers.tolist()]
+        rows.append("s 1")
+        for face, texture in zip((body.faces + 1 + index * len(points)).tolist(), (body.faces_uv + 1).tolist()):
+            corners = zip(face, texture if textured else [""] * 3)
+            rows.append("f " + " ".join(f"{corner}/{point}/{corner}" for corner, point in corners))
+    assert (tmp_path / "a.obj").read_bytes() == ("\n".join(rows) + "\n").encode()
+
+
+def test_npz_is_that_of_numpy_and_the_same_each_time(make_people, tmp_path):
+    people = make_people(2)
+    first, second = (people.export(tmp_path / name).read_bytes() for name in ("a.npz", "b.npz"))
+    assert first == second
+    contents: dict[str, Any] = arrays(people) | {"faces": people[0].faces, "body_model": "anny24"}
+    np.savez_compressed(tmp_path / "numpy.npz", **contents)
+    with np.load(tmp_path / "a.npz") as ours, np.load(tmp_path / "numpy.npz") as theirs:
+        assert ours.files == theirs.files
+        for name in theirs.files:
+            assert ours[name].dtype == theirs[name].dtype
+            np.testing.assert_array_equal(ours[name], theirs[name])

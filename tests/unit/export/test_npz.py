@@ -1,10 +1,12 @@
 """Saved results are the results, as far as the file holds them."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from mutated import bomb
 
 from nbf.errors import InputError
 from nbf.export.npz import load_people
@@ -112,3 +114,54 @@ def test_other_files_are_refused(make_people, tmp_path):
         with pytest.raises(InputError, match=r"nbf predict wrote") as caught:
             load_people(tmp_path / name)
         assert name in str(caught.value)
+
+
+def _behind(trans: np.ndarray) -> np.ndarray:
+    return trans - np.array([0, 0, 9], np.float32)
+
+
+def _of_all(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda array: np.full_like(array, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("focal", _of_all(0), "expected focal from 1 to"),
+        ("focal", _of_all(-5), "expected focal"),
+        ("parts_size", _of_all(0), "expected parts_size"),
+        ("parts_size", _of_all(-1), "expected parts_size"),
+        ("keypoints", _of_all(1e38), "expected keypoints from"),
+        ("keypoints", _of_all(2), "scores from 0 to 1 in keypoints"),
+        ("score", _of_all(1.5), "expected score from 0"),
+        ("betas", _of_all(1e5), "expected betas"),
+        ("box", lambda box: box[:, [2, 3, 0, 1]], "x0 < x1"),
+        ("box", lambda box: box + 1000, "beside it"),
+        ("parts_center", _of_all(-9999), "in parts_center, got one beside it"),
+        ("parts", _of_all(0), "sum to one in parts"),
+        ("parts", lambda parts: parts - np.float16(1), "expected parts from 0"),
+        ("trans", _behind, "in front of the camera"),
+        ("certainty_shape_covariance", _of_all(0), "can be inverted"),
+        ("certainty_shape_covariance", lambda values: -values, "can be inverted"),
+        ("certainty_shape_covariance", lambda values: values + np.eye(11, k=3), "can be inverted"),
+        ("certainty_shape_covariance", _of_all(1), "can be inverted"),
+        ("certainty_seen", _of_all(7), "expected certainty_seen"),
+        ("certainty_joint_error", _of_all(-1), "expected certainty_joint_error from 0"),
+        ("certainty_joint_error", _of_all(np.inf), "finite numbers in certainty_joint_error"),
+        ("certainty_guessed", lambda guessed: 2.0 * guessed, "yes or no"),
+        ("image_size", lambda size: size + 0.5, "in image_size"),
+    ],
+)
+def test_values_that_nobody_has_are_refused(make_people, tmp_path, name, change, words):
+    arrays = dict(np.load(make_people(2).export(tmp_path / "people.npz")))
+    path = tmp_path / "changed.npz"
+    np.savez(path, **arrays | {name: change(arrays[name])})
+    with pytest.raises(InputError, match=words) as caught:
+        load_people(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_small_file_does_not_unpack_to_gigabytes(tmp_path):
+    (tmp_path / "people.npz").write_bytes(bomb("parts.npy", np.float16))
+    with pytest.raises(InputError, match=r"people\.npz.*unpacks to.*predict again"):
+        load_people(tmp_path / "people.npz")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from nbf.errors import ModelFileError
+from nbf.errors import InputError, ModelFileError
 from nbf.nets import Fitter, Locator, LocatorOutput, Segmenter, load_network, save_network
 from nbf.nets.blocks import for_inference
 from nbf.nets.fitter import MOMENTS, FitterInput, bone_features, part_moments
@@ -15,6 +15,7 @@ from nbf.nets.locator import boxes_from_distances, decode
 from nbf.nets.movenet import load_movenet
 from nbf.nets.segmenter import decode_keypoints
 from nbf.nets.trunk import PACKAGE, Trunk
+from nbf.networks import Networks
 
 
 def example(network: torch.nn.Module) -> torch.Tensor | FitterInput:
@@ -221,12 +222,69 @@ def test_file_mismatches_are_refused(tmp_path: Path) -> None:
         load_network(path)
     card.write_text(original)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ModelFileError, match="not a readable"):
+    with pytest.raises(ModelFileError, match=r"net\.safetensors: cannot be read as a network file.*train it anew"):
         load_network(path)
     broken = Locator(0.25)
     torch.nn.init.constant_(broken.center.get_parameter("1.weight"), float("nan"))
     with pytest.raises(ModelFileError, match="not finite"):
         save_network(broken, tmp_path / "broken", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "too deep"),
+        ("[]", "expected a JSON object, got list"),
+        ('{"class": "Locator"}', "expected arguments"),
+        ('{"class": ["Locator"], "arguments": {}}', "network class is list"),
+        ('{"class": "Locator", "arguments": {"width": 1e9}}', "expected arguments"),
+        ('{"class": "Locator", "arguments": {"width": NaN}}', "expected arguments"),
+        ('{"class": "Locator", "arguments": {"width": "1"}}', "expected arguments"),
+        ('{"class": "Locator", "arguments": {"depth": 1}}', "no Locator can be made"),
+        ('{"class": "Locator", "arguments": {"width": 4000}}', "do not fit"),
+        ('{"class": "Fitter", "arguments": {"shapes": 5, "blocks": 1000000000}}', "expected arguments"),
+        ('{"class": "UNet", "arguments": {"inputs": 3, "outputs": 3, "width": 1.5}}', "no UNet can be made"),
+    ],
+)
+def test_broken_cards_are_refused_without_building_what_they_say(tmp_path: Path, text: str, words: str) -> None:
+    path = save_network(Locator(0.25), tmp_path / "net", {})
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(ModelFileError, match=words) as caught:
+        load_network(path)
+    assert str(tmp_path / "net.") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("center.1.bias", torch.tensor([torch.nan]), "finite numbers.*center.1.bias"),
+        ("center.1.bias", torch.tensor([1e300], dtype=torch.float64), "finite numbers.*center.1.bias"),
+        ("center.1.bias", torch.tensor([1j]), "got torch.complex64"),
+        ("center.1.bias", torch.zeros(2), "do not fit"),
+        ("center.1.weight:scale", torch.ones(3), "scale for each int8 row"),
+    ],
+)
+def test_tensors_that_break_a_network_are_refused(tmp_path: Path, name: str, value: torch.Tensor, words: str) -> None:
+    path = save_network(Locator(0.25), tmp_path / "net", {})
+    save_file(load_file(path) | {name: value}, path)
+    with pytest.raises(ModelFileError, match=words) as caught:
+        load_network(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_variances_below_zero_are_refused(tmp_path: Path) -> None:
+    path = save_network(small_networks()[2], tmp_path / "net", {})
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    save_file(tensors | {name: -tensors[name]}, path)
+    with pytest.raises(ModelFileError, match=r"variances from 0.*running_var"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("device", ["meta", "none", "", "cuda:99"])
+def test_devices_that_compute_nothing_are_refused(device: str) -> None:
+    with pytest.raises(InputError, match=r"device: '.*' cannot be used here.*use 'cpu'"):
+        Networks.load(device=device)
 
 
 def test_keypoints_are_recovered_from_gaussians() -> None:

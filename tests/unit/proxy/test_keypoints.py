@@ -86,6 +86,17 @@ def test_all_formats_say_the_same(points, tmp_path):
     torch.testing.assert_close(one, points[1:])
 
 
+def test_openpose_1_0_is_read(points, tmp_path):
+    """As its releases of 2017 wrote it: another key, 18 joints, hands and faces beside them."""
+    document = openpose(points, COCO_18)
+    for person in document["people"]:
+        person["pose_keypoints"] = person.pop("pose_keypoints_2d")
+        person |= {"face_keypoints": [], "hand_left_keypoints": [], "hand_right_keypoints": []}
+    path = tmp_path / "photo_keypoints.json"
+    path.write_text(json.dumps(document | {"version": 1.0}))
+    torch.testing.assert_close(read_keypoints(path, WIDTH, HEIGHT), points)
+
+
 def test_own_files_are_read_back(make_people, tmp_path):
     people = make_people(2)
     read = read_keypoints(saved(tmp_path, people.to_json()), people.picture.width, people.picture.height)

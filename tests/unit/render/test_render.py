@@ -113,6 +113,26 @@ def test_over_mixes_by_alpha():
     np.testing.assert_array_equal(np.asarray(over(photo, drawn)), [[[178, 50, 50], [100, 100, 100]]])
 
 
+@pytest.mark.parametrize("guess", [None, True])
+def test_a_picture_around_the_bodies_changes_nothing_in_it(make_people, guess):
+    people = make_people(2, width=128, height=128)
+    vertices, faces, (x, y) = torch.stack([p.vertices for p in people]), people[0].faces, (24, 40)
+    guessed = None if guess is None else torch.ones(2, len(faces), dtype=torch.bool)
+    camera = Camera(people.camera.focal, people.camera.center - torch.tensor([x, y]))
+    whole = draw_mesh(vertices, faces, people.camera, 128, 128, guessed)
+    part = draw_mesh(vertices, faces, camera, 72, 48, guessed)
+    assert 0.2 < (part[..., 3] > 0).float().mean() < 0.9
+    torch.testing.assert_close(part[..., 3] > 0, whole[y : y + 48, x : x + 72, 3] > 0)
+    if guess is None:  # hatching belongs to the picture
+        torch.testing.assert_close(part, whole[y : y + 48, x : x + 72])
+
+
+@pytest.mark.parametrize("away", [[0.0, 0, -2], [50, 0, 2], [0, -50, 2], [torch.nan, 0, 2], [torch.inf, 0, 2]])
+def test_who_is_not_in_the_picture_is_not_drawn(square, away):
+    vertices, faces = square
+    assert not draw_mesh((vertices + torch.tensor(away))[None], faces, _camera(40, 60, 50), 60, 50).any()
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 120), (120, 80)])
 def test_side_view_shows_everybody_level(make_people, width, height):
     vertices = torch.stack([person.vertices for person in make_people(3)])
@@ -222,3 +242,25 @@ def test_hatching_of_nobody(make_people):
     empty = torch.zeros(0, 0, 3), torch.zeros(0, 3, dtype=torch.int64), people.camera
     nobody = overlay(people.picture.pixels, *empty, 1024, torch.zeros(0, 0, dtype=torch.bool))
     np.testing.assert_array_equal(nobody, people.picture.pixels)
+
+
+@pytest.mark.parametrize("place", [[50.0, 40], [-10, 40], [50, -10], [110, 40], [50, 90], [-300, 40]])
+def test_part_maps_lie_where_their_crops_do(place):
+    """Looking only at where somebody is misses nobody, at the border of the picture and beyond."""
+    draw = torch.Generator().manual_seed(0)
+    probabilities = torch.zeros(25, 64, 64)
+    probabilities[1:, 20:30, 5:64] = torch.rand(24, 10, 59, generator=draw) ** 8
+    probabilities[0] = 1
+    probabilities /= probabilities.sum(dim=0)
+    crop = Crop(torch.tensor(place, dtype=torch.float32), torch.tensor(60.0), 256)
+    x, y = np.meshgrid(np.arange(100) + 0.5, np.arange(80) + 0.5)
+    grid = torch.tensor(np.stack([x, y], axis=-1), dtype=torch.float32) - crop.center
+    inside = (grid.abs() < 30).all(dim=-1)
+    every = torch.nn.functional.grid_sample(
+        probabilities[None], grid[None] / 30, padding_mode="border", align_corners=False
+    )[0]
+    expected = torch.where(inside, every.argmax(dim=0), 0).numpy()
+    np.testing.assert_array_equal(part_labels(probabilities, crop, 100, 80), expected)
+    strength = every**4
+    alpha = torch.where(inside, strength[1:].sum(dim=0) / strength.sum(dim=0), 0)
+    torch.testing.assert_close(part_colors([(probabilities, crop)], 100, 80)[..., 3], alpha, atol=1e-3, rtol=0)

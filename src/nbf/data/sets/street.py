@@ -4,9 +4,9 @@ The folder's own README says how far each label can be trusted. Two conventions 
 integers, ours at half-integers (+0.5); its boxes are [x, y, w, h], ours (x0, y0, x1, y1).
 """
 
-import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,6 +16,7 @@ from PIL import Image
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
 from nbf.errors import DataError
+from nbf.reading import Damaged, read_json_lines, refusing, to_numbers
 
 TRUSTED = 0.5
 """Keypoint score below which the READMEs of the sets call a keypoint unsafe."""
@@ -33,21 +34,30 @@ def street_photos(shared: Path, split: str) -> list[LabelledPicture]:
         raise DataError(
             f"no street photos: expected annotations.jsonl in {folder}; point NBF_SHARED at the shared folder"
         )
-    rows: dict[str, list[dict]] = {}
-    for line in file.read_text().splitlines():
-        row = json.loads(line)
-        if row["split"] == split:
-            rows.setdefault(f"{row['set']}/{row['id']}", []).append(row)
-    return [_photo(folder, name, split, group) for name, group in rows.items()]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    with refusing(DataError, file, "annotations of photos", "fetch the shared folder anew"):
+        for row in read_json_lines(file, _row):
+            if row["split"] == split:
+                groups.setdefault(f"{row['set']}/{row['id']}", []).append(row)
+    return [_photo(folder, name, split, group) for name, group in groups.items()]
 
 
-def _photo(folder: Path, name: str, split: str, rows: list[dict]) -> LabelledPicture:
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """What is used of a line, with `label` for the person. Raises what look-ups and Damaged raise."""
+    if not all(isinstance(row[name], str) for name in ("set", "id", "split", "mask_source")):
+        raise Damaged("expected names for set, id, split and mask_source")
+    used = ("set", "id", "split", "mask_source", "unlabelled_people")
+    numbers = {name: int(row[name]) for name in ("person", "persons")}
+    return {name: row[name] for name in used} | numbers | {"label": _person(row)}
+
+
+def _photo(folder: Path, name: str, split: str, rows: list[dict[str, Any]]) -> LabelledPicture:
     return LabelledPicture(
         name=name,
         source=folder / "images" / f"{name}.jpg",
         maps=(LabelMap("parts24", partial(_labels, folder, name)),),
         split=split,
-        people=tuple(_person(row) for row in sorted(rows, key=lambda row: row["person"])),
+        people=tuple(row["label"] for row in sorted(rows, key=lambda row: row["person"])),
         # No detector saw a person without a label.
         complete=not any(row["unlabelled_people"] for row in rows) and len(rows) == rows[0]["persons"],
         # Made by people or by the fusion network, not by BodyPix.
@@ -60,11 +70,12 @@ def _labels(folder: Path, name: str) -> UInt8[ndarray, "h w"]:
     return join_labels(parts, mask)
 
 
-def _person(row: dict) -> LabelledPerson:
-    x, y, width, height = row["box"]
-    keypoints = np.array(row["keypoints"], np.float32)
+def _person(row: dict[str, Any]) -> LabelledPerson:
+    x, y, width, height = to_numbers(row["box"], 4)
+    keypoints = to_numbers(row["keypoints"], 17, 3)
     trusted = keypoints[:, 2] >= TRUSTED
-    trusted[row["lr_flags"]] = False  # the teachers disputed which side it is: a wrong side teaches more than none
+    # The teachers disputed which side it is: a wrong side teaches more than none.
+    trusted[[int(joint) for joint in row["lr_flags"]]] = False
     weight = np.where(trusted, keypoints[:, 2], 0)
     points = (keypoints[:, :2] + 0.5).astype(np.float32)
     return LabelledPerson(

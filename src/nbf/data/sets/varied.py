@@ -4,17 +4,18 @@ The folder's own README says who made which label and how far it can be trusted.
 at half-integers, boxes (x0, y0, x1, y1).
 """
 
-import json
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray
 from PIL import Image
 
+from nbf.arguments import shown
 from nbf.body.joints import COCO17, LIMB_JOINTS, LSP14
 from nbf.body.parts import MERGE, NAMES
 from nbf.data.backgrounds import is_test
@@ -22,6 +23,9 @@ from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import IGNORE, UNKNOWN, JointLabels, LabelledPerson, LabelledPicture, LabelMap, join_labels
 from nbf.data.sets.street import TRUSTED
 from nbf.errors import DataError
+from nbf.reading import Damaged, read_json_lines, refusing, to_numbers
+
+T = TypeVar("T")
 
 SURE_SCORE = 0.15
 """Score of a detector below which its box is neither a person nor background."""
@@ -59,14 +63,15 @@ def varied_photos(shared: Path, split: str) -> list[LabelledPicture]:
         for path in negatives(shared)
         if is_test(path.stem) == (split == "val")
     ]
-    return [_photo(folder, row) for row in annotations(shared) if row["split"] == split] + nobody
+    photos = annotations(shared, lambda row: _photo(folder, row) if row["split"] == split else None)
+    return [photo for photo in photos if photo is not None] + nobody
 
 
-def annotations(shared: Path) -> list[dict[str, Any]]:
-    """The lines of the annotation file; its fields are in the folder's README.
+def annotations(shared: Path, make: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What `make` makes of the lines of the annotation file; their fields are in the folder's README.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or it is damaged.
     """
     file = shared / "photos" / "annotations.jsonl"
     if not file.is_file():
@@ -74,7 +79,8 @@ def annotations(shared: Path) -> list[dict[str, Any]]:
             f"no photos of varied poses: expected annotations.jsonl in {file.parent}; point NBF_SHARED at the shared "
             "folder"
         )
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    with refusing(DataError, file, "annotations of photos", "fetch the shared folder anew"):
+        return read_json_lines(file, make)
 
 
 def negatives(shared: Path) -> list[Path]:
@@ -85,7 +91,9 @@ def negatives(shared: Path) -> list[Path]:
 def _photo(folder: Path, row: dict[str, Any]) -> LabelledPicture:
     people = tuple(_person(person) for person in row["people"])
     counted = people[0].box if row.get("others_unlabelled") else None
-    frame = np.array([0, 0, row["width"], row["height"]], np.float32)
+    frame = to_numbers([0, 0, row["width"], row["height"]], 4)
+    if not isinstance(row["image"], str):
+        raise Damaged(f"expected a name for image, got {shown(row['image'])}")
     # Whoever else is in the photo carries no label: all that is not the person is unsure.
     others = () if counted is None else (LabelledPerson(frame, ignore=True),)
     read = partial(_labels, folder, row["image"], row["parts"], people, counted)
@@ -100,14 +108,14 @@ def _photo(folder: Path, row: dict[str, Any]) -> LabelledPicture:
 
 
 def _person(row: dict[str, Any]) -> LabelledPerson:
-    box = np.array(row["box"], np.float32)
+    box = to_numbers(row["box"], 4)
     if "keypoints" not in row:
         small = (box[2:] - box[:2]).max() < LEAST_SIDE
         return LabelledPerson(box, ignore=bool(row["score"] < SURE_SCORE or small))
-    keypoints = np.array(row["keypoints"], np.float32)
+    keypoints = to_numbers(row["keypoints"], 17, 3)
     keypoints[keypoints[:, 2] < TRUSTED, 2] = 0
     if row.get("teacher_agrees", 0) >= AGREED and not row["sides_swapped"]:
-        workers = np.array(row["lsp14"], np.float32)[_LSP_LIMBS]
+        workers = to_numbers(row["lsp14"], 14, 3)[_LSP_LIMBS]
         taken = (workers[:, 2] > 0) & (keypoints[_COCO_LIMBS, 2] == 0)
         workers[:, 2] = _WORKERS_WEIGHT
         keypoints[_COCO_LIMBS] = np.where(taken[:, None], workers, keypoints[_COCO_LIMBS])

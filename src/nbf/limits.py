@@ -1,0 +1,130 @@
+"""What users may say, as words and plain numbers, without torch: the command line asks before anything is loaded."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from nbf.arguments import number, shown, whole
+from nbf.errors import InputError, ModelFileError
+
+MethodName = Literal[
+    "nbf",
+    "nbf-plain",
+    "feedback",
+    "smplify",
+    "smplify-dense",
+    "lifting-ramakrishna",
+    "lifting-akhter",
+    "lifting-zhou",
+    "hmr",
+    "omran",
+    "pavlakos",
+    "selfsup",
+]
+"""What `nbf.methods.METHODS` is a table of."""
+
+AGE_GROUPS: dict[str, tuple[float, float]] = {
+    "infant": (0.0, 2.0),
+    "child": (2.0, 12.0),
+    "teen": (12.0, 18.0),
+    "adult": (18.0, 65.0),
+    "elder": (65.0, math.inf),
+}
+"""Years, from the first up to but not including the second."""
+
+RANGES = {
+    "height": (0.3, 2.6, "metres"),
+    "sex": (0.0, 1.0, "shares of female"),
+    "age": (0.0, 120.0, "years"),
+    "weight": (1.0, 400.0, "kilograms"),
+}
+"""What facts about people can be, in which unit. Heights: below small newborns, just under the tallest person on record
+(2.72)."""
+
+_SEXES = {"male": 0.0, "female": 1.0}
+
+FOCAL_35MM = (5.0, 2000.0)
+"""Millimetres: what `nbf.pictures` believes of a camera's own record; fisheyes are 8, the longest lenses 1700."""
+
+
+def check_method(name: Any) -> None:
+    """Raises InputError where no method has that name."""
+    if not isinstance(name, str) or name not in get_args(MethodName):
+        raise InputError(f"method: expected one of {', '.join(get_args(MethodName))}, got {shown(name)}")
+
+
+def check_age_group(group: Any) -> None:
+    """Raises InputError where there is no such group in `AGE_GROUPS`."""
+    if not isinstance(group, str) or group not in AGE_GROUPS:
+        raise InputError(f"age_group: expected one of {', '.join(AGE_GROUPS)}, got {shown(group)}")
+
+
+def checked_fact(name: str, value: Any) -> float:
+    """What one of `RANGES` is of one person. Raises InputError where nobody is like that."""
+    low, high, unit = RANGES[name]
+    one = number(sex_number(value) if name == "sex" else value)
+    if not low <= one <= high:
+        in_metres = one / 100
+        hint = f"; did you mean {in_metres:g}?" if name == "height" and low <= in_metres <= high else ""
+        words = "female, male or a number" if name == "sex" else unit
+        got = shown(value) if math.isnan(one) else f"{one:g}"
+        raise InputError(f"{name}: expected {words} between {low:g} and {high:g}, got {got}{hint}")
+    return one
+
+
+def sex_number(value: Any) -> Any:
+    """The number that "male" or "female" stands for; all else as it is."""
+    return _SEXES.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def parse_focal(text: str) -> tuple[float, Literal["mm", "px"]] | None:
+    """A focal length and its unit, from what a user writes (`nbf.known.focal_pixels`); None for "exif".
+
+    Raises:
+        InputError: the text is no focal length, or no lens has so many millimetres.
+    """
+    words = text.strip().lower()
+    if words == "exif":
+        return None
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(mm|px|)", words)
+    if match is None:
+        raise InputError(f"focal: expected something like 28mm, 1200px or exif, got {text!r}")
+    value = float(match[1])
+    if match[2] != "mm":
+        return value, "px"
+    shortest, longest = FOCAL_35MM
+    if not shortest <= value <= longest:
+        raise InputError(
+            f"focal: expected {shortest:g}mm to {longest:g}mm (as on 35 mm film), got {text!r}; give 28mm for a "
+            "common phone"
+        )
+    return value, "mm"
+
+
+def checked_max_people(max_people: Any) -> int | None:
+    """A number of people, or None for everybody. Raises InputError where it is neither."""
+    if max_people is None:
+        return None
+    return whole(max_people, "max_people", ", or None for everybody")
+
+
+def checked_min_score(min_score: Any) -> float:
+    """A probability. Raises InputError where it is none."""
+    if not 0 < number(min_score) <= 1:
+        raise InputError(
+            f"min_score: expected a probability above 0, up to 1, got {shown(min_score)}; lower finds more people, and "
+            "more who are none"
+        )
+    return number(min_score)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The networks in a folder. Raises ModelFileError where there are none."""
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    if not files:
+        raise ModelFileError(
+            f"{folder}: expected a folder with weights of `nbf train` (.safetensors beside .json), got "
+            f"{'one without any' if folder.is_dir() else 'no such folder'}"
+        )
+    return files
