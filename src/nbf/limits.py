@@ -74,8 +74,14 @@ def checked_fact(name: str, value: Any) -> float:
 
 
 def sex_number(value: Any) -> Any:
-    """The number that "male" or "female" stands for; all else as it is."""
-    return _SEXES.get(value.strip().lower(), value) if isinstance(value, str) else value
+    """The number that "male" or "female" stands for, or that a text is; all else as it is."""
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    try:
+        return _SEXES[word] if word in _SEXES else float(word)
+    except ValueError:
+        return value
 
 
 def parse_focal(text: str) -> tuple[float, Literal["mm", "px"]] | None:

@@ -232,7 +232,7 @@ class Predictor:
         return self.people(people.picture, camera, boxes, scores, crops, seen, fit)
 
     @torch.no_grad()
-    def share_shape(self, photos: Sequence[People], known: Known = NOTHING) -> list[People]:
+    def share_shape(self, photos: Sequence[People], known: "Known | Facts | Sequence[Facts]" = NOTHING) -> list[People]:
         """Results of several photos of one person, the surest of each, refined to have one shape.
 
         Each photo's betas count as much as they are sure (the product of Gaussians).

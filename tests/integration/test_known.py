@@ -1,5 +1,6 @@
 """What a user knows reaches the bodies: heights, lenses, joints, repainted parts, several photos of one person."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,59 @@ def test_children_are_smaller_than_adults(predictor: nbf.Predictor) -> None:
         for group in ("infant", "child", "adult")
     ]
     assert heights == sorted(heights)
+
+
+def test_facts_are_of_whom_they_are_about(predictor: nbf.Predictor, people: nbf.People) -> None:
+    """A child beside an adult, told by their boxes, whatever their order."""
+    facts = [nbf.Facts(box=person.box, age=age) for person, age in zip(people, (6, 40), strict=True)]
+    for told in (facts, facts[::-1]):
+        child, adult = predictor.predict(DEMO, known=told)
+        assert child.measurements["height_m"][0] < 1.4 < adult.measurements["height_m"][0]
+    alone = predictor.predict(DEMO, known=facts[:1])
+    torch.testing.assert_close(alone[0].betas, child.betas, atol=1e-3, rtol=0)
+    torch.testing.assert_close(alone[1].betas, people[1].betas, atol=1e-3, rtol=0)
+
+
+def test_men_and_women_have_other_shapes(predictor: nbf.Predictor, people: nbf.People) -> None:
+    """Of one height: hips are wider against shoulders, and the body is nearer to women's than to men's draws."""
+    body, info = people[0].body, people[0].body.shape_info
+    adults = info[:, 0] > 18
+    women, men = (body.shape_samples[adults & (info[:, 1] > 0.8)], body.shape_samples[adults & (info[:, 1] < 0.2)])
+    axis = women.mean(0) - men.mean(0)
+    for facts in ({}, {"height": 1.72}):
+        found = [
+            predictor.predict(DEMO, known=nbf.Facts(sex=sex, age=35, **facts))[0].betas for sex in ("female", "male")
+        ]
+        assert float((found[0] - found[1]) @ axis / axis.norm() ** 2) > 0.4
+
+
+def test_facts_of_nobody_are_refused(predictor: nbf.Predictor) -> None:
+    with pytest.raises(nbf.InputError, match="nobody was found at"):
+        predictor.predict(DEMO, known=[nbf.Facts(box=(0, 0, 5, 5), age=5)])
+    with pytest.raises(nbf.InputError, match="expected one where people are yet to be located"):
+        predictor.predict(DEMO, known=Known(age=[5, 40]))
+
+
+def test_facts_come_from_a_file(people: nbf.People, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"box": people[0].box.tolist(), "age": 6},
+        {"box": people[1].box.tolist(), "sex": "male", "age": 40, "height": 1.9},
+    ]
+    (tmp_path / "facts.json").write_text(json.dumps(rows))
+    command = ["predict", str(DEMO), "-o", str(tmp_path / "out"), "--format", "npz", "--facts"]
+    assert main([*command, str(tmp_path / "facts.json")]) == 0
+    child, adult = (load_people(tmp_path / "out" / f"demo_{i}.npz")[0] for i in range(2))
+    assert child.measurements["height_m"][0] < 1.4
+    assert adult.measurements["height_m"][0] == pytest.approx(1.9, abs=0.02)
+    (tmp_path / "facts.json").write_text('[{"size": 3}]')
+    assert main([*command, str(tmp_path / "facts.json")]) == 1
+    assert "expected names out of sex, age" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--sex", "robot"], ["--age", "-3"], ["--weight", "5000"]])
+def test_impossible_facts_are_mistakes(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(DEMO), *option]) == 2
+    assert option[0].strip("-") in capsys.readouterr().err
 
 
 def test_refinement_brings_the_body_to_the_joints_that_were_seen(predictor: nbf.Predictor, people: nbf.People) -> None:

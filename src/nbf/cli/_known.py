@@ -12,7 +12,7 @@ from nbf.errors import NbfError
 from nbf.limits import check_age_group, checked_fact, parse_focal
 
 if TYPE_CHECKING:
-    from nbf.known import Known
+    from nbf.known import Facts, Known
     from nbf.people import People
     from nbf.pictures import Picture
     from nbf.predictor import Predictor
@@ -31,8 +31,16 @@ class KnownOptions:
     """Focal length: 28mm (as on 35 mm film), 1200px, or exif to insist on what the camera wrote."""
     height: Annotated[float | None, tyro.conf.arg(metavar="METRES", help_behavior_hint="(default: unknown)")] = None
     """How tall the people are. With the focal length this gives true distances."""
+    sex: Annotated[str | None, tyro.conf.arg(metavar="SEX", help_behavior_hint="(default: unknown)")] = None
+    """female, male, or a number from 0 (male) to 1."""
+    age: Annotated[float | None, tyro.conf.arg(metavar="YEARS", help_behavior_hint="(default: unknown)")] = None
+    """How old the people are."""
     age_group: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: unknown)")] = None
-    """infant, child, teen, adult or elder."""
+    """infant, child, teen, adult or elder, if the age is not known."""
+    weight: Annotated[float | None, tyro.conf.arg(metavar="KG", help_behavior_hint="(default: unknown)")] = None
+    """How heavy the people are."""
+    facts: Annotated[Path | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
+    """The same of each person, in place of all that: a list of sex, age, height, weight and box (for one picture)."""
     same_person: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """All pictures show one person, whose shape is found from all of them."""
     keypoints: Annotated[Path | None, tyro.conf.arg(metavar="JSON", help_behavior_hint="")] = None
@@ -40,11 +48,18 @@ class KnownOptions:
     parts: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """A part map to believe instead of the predicted one, such as a repainted walk_parts.png (for one picture)."""
 
-    def known(self) -> "Known":
-        """What holds for everybody. Raises InputError where a value is impossible."""
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is said of everybody, by the names of `Known`."""
+        values = {name: getattr(self, name) for name in ("height", "sex", "age", "age_group", "weight")}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def known(self) -> "Known | list[Facts]":
+        """What holds for everybody, or for each of some people. Raises InputError where a value is impossible."""
+        from nbf.fact_files import read_facts
         from nbf.known import Known
 
-        return Known(height=self.height, age_group=self.age_group)
+        return Known(**self.told) if self.facts is None else read_facts(self.facts)
 
     def evidence(self, picture: "Picture") -> dict[str, Any]:
         """Arguments of `Predictor.predict` that depend on the picture. Raises InputError where a file is none."""
@@ -96,10 +111,13 @@ class KnownOptions:
     def check_values(self) -> None:
         """Raises UsageError where a value is impossible."""
         with understanding():
-            if self.height is not None:
-                checked_fact("height", self.height)
-            if self.age_group is not None:
-                check_age_group(self.age_group)
+            for name, value in self.told.items():
+                if name == "age_group":
+                    check_age_group(value)
+                else:
+                    checked_fact(name, value)
+            if self.facts is not None and self.told:
+                raise UsageError(f"--facts: expected none of --{', --'.join(self.told)} beside it, which it has itself")
             if self.focal is not None:
                 parse_focal(self.focal)
 
@@ -107,7 +125,8 @@ class KnownOptions:
         """Raises UsageError where a file is none, or is beside several pictures."""
         from nbf.pictures import check_file
 
-        for option, value in (("--keypoints", self.keypoints), ("--parts", self.parts)):
+        files = {"--keypoints": self.keypoints, "--parts": self.parts, "--facts": self.facts}
+        for option, value in files.items():
             if value is not None and pictures != 1:
                 raise UsageError(f"{option}: expected one picture beside it, got {pictures}; run them one by one")
             if value is not None:

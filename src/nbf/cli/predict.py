@@ -90,9 +90,9 @@ def main(arguments: Sequence[str]) -> int:
         check_method(given.method)
         if given.weights is not None:
             weight_files(given.weights)
-    if given.method in DEAF and (given.height or given.age_group or given.same_person or given.keypoints):
+    if given.method in DEAF and (given.told or given.facts or given.same_person or given.keypoints):
         raise UsageError(
-            f"--method {given.method}: expected no --height, --age-group, --same-person or --keypoints beside it, "
+            f"--method {given.method}: expected neither facts about people nor --same-person or --keypoints beside it, "
             "which only methods that optimise can use; use nbf"
         )
     check_folder(given.output)
