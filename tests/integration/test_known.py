@@ -167,5 +167,5 @@ def test_the_verbs_take_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert {"demo_0.png", "demo_0_0.glb", "demo_1.png"} <= {path.name for path in (tmp_path / "b").iterdir()}
     assert main(["refine", str(DEMO), "-o", str(tmp_path / "c")]) == 1
     assert "demo.jpg" in capsys.readouterr().err
-    assert main(["predict", str(DEMO), "-o", str(tmp_path / "d"), "--focal", "-3"]) == 1
+    assert main(["predict", str(DEMO), "-o", str(tmp_path / "d"), "--focal", "-3"]) == 2
     assert "focal: expected something like 28mm" in capsys.readouterr().err

@@ -156,7 +156,7 @@ def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
 
 def shape_among(state: Bodies, mean: Float[Tensor, "b s"], root: Float[Tensor, "b s s"], jacobian: bool) -> Block:
     """Betas as those of people like each of these: `root` is one of the precision, R^T R, zero where nobody knows."""
-    columns = None
+    root, columns = root.to(state.betas), None
     if jacobian:
         columns = torch.zeros(len(state.betas), 1, root.shape[-1], state.freedoms).to(state.betas)
         columns[:, 0, :, SHAPE_START:] = root
