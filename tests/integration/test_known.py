@@ -84,7 +84,7 @@ def test_facts_of_nobody_are_refused(predictor: nbf.Predictor) -> None:
     with pytest.raises(nbf.InputError, match="nobody was found at"):
         predictor.predict(DEMO, known=[nbf.Facts(box=(0, 0, 5, 5), age=5)])
     with pytest.raises(nbf.InputError, match="expected one where people are yet to be located"):
-        predictor.predict(DEMO, known=Known(age=[5, 40]))
+        predictor.predict(DEMO, known=Known(age=torch.tensor([5.0, 40.0])))
 
 
 def test_facts_come_from_a_file(people: nbf.People, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
