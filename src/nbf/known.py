@@ -15,6 +15,7 @@ from nbf.body.parts import PARTS24
 from nbf.body.population import Gaussian, beyond, rooted, shape_given
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.geometry.camera import Lens
 from nbf.limits import AGE_GROUPS, FOCAL_35MM, RANGES, check_age_group, checked_fact, parse_focal, sex_number
 from nbf.nets.locator import box_iou
 from nbf.pictures import DIAGONAL_35MM, Picture
@@ -27,6 +28,10 @@ _SPREADS = (1e-4, 1e4)
 
 _SAME_BOX = 0.3
 """Overlap (IoU) from which a box that somebody gives means the person in a box that was found."""
+
+_OFF_AXIS = 5.0
+"""How far beside a picture, in focal lengths, its lens may look: 79 degrees off, which no lens without distortion sees.
+"""
 
 _REACH = 10.0
 """How far, in longer sides of the picture, what it shows of somebody may reach out of it."""
@@ -330,22 +335,46 @@ def _several(value: Any) -> bool:
     return isinstance(value, tuple) or (isinstance(value, Tensor) and value.numel() > 1)
 
 
-def picture_camera(picture: Picture, focal: Any) -> Camera:
-    """The camera of a picture, pixels: `focal` if given, else of its EXIF data, else a guess.
+def picture_camera(picture: Picture, focal: Any, center: Any = None) -> Camera:
+    """The camera of a picture, pixels: `focal` if given, else of its EXIF data, else a guess; its centre if given, else
+    the middle.
 
-    Raises InputError where `focal` is neither a number of pixels that a lens has nor text as `focal_pixels` reads it.
+    Raises InputError where `focal` is neither a number of pixels that a lens has nor text as `focal_pixels` reads it,
+    or `center` is none that `looking_at` takes.
     """
     default = Camera.default(picture.width, picture.height)
+    lens: Lens = "given"
     if focal is None:
-        known = picture.focal
+        known, lens = (float(default.focal), "guess") if picture.focal is None else (picture.focal, "EXIF")
     elif isinstance(focal, str):
         known = focal_pixels(focal, picture.width, picture.height, picture.focal)
+        lens = "given" if parse_focal(focal) else "EXIF"
     else:
         known = number(focal)
         if math.isnan(known):
             raise InputError(f"focal: expected a number of pixels, or text such as '28mm', got {shown(focal)}")
         known = _checked_focal(known, focal, picture.width, picture.height)
-    return default if known is None else Camera(torch.tensor(known), default.center)
+    camera = Camera(torch.tensor(known), default.center, lens)
+    return camera if center is None else looking_at(camera, center, picture)
+
+
+def looking_at(camera: Camera, center: Any, picture: Picture) -> Camera:
+    """The camera of a picture with another principal point, x and y in pixels.
+
+    Raises InputError where it is no such place, or so far beside the picture that no lens would see the picture.
+    """
+    values = torch.from_numpy(numbers(center, "center", "x, y in pixels"))
+    if values.shape != (2,):
+        raise InputError(f"center: expected x, y in pixels, got shape {tuple(values.shape)}")
+    size = torch.tensor([picture.width, picture.height])
+    beside = float((values - values.clamp_min(0).minimum(size)).norm())
+    if beside > (most := _OFF_AXIS * float(camera.focal)):
+        raise InputError(
+            f"center: expected x, y within {_OFF_AXIS:g} focal lengths, {most:.0f} px, of the picture "
+            f"({picture.width} x {picture.height}), got {values.tolist()}; of a cropped picture give the focal length, "
+            "too, in pixels"
+        )
+    return replace(camera, center=values)
 
 
 def checked_boxes(boxes: Any, picture: Picture) -> Float[Tensor, "n 4"]:

@@ -108,6 +108,17 @@ def parse_focal(text: str) -> tuple[float, Literal["mm", "px"]] | None:
     return value, "mm"
 
 
+def parse_center(text: str) -> tuple[float, float]:
+    """Where the lens looks, x and y in pixels, from what a user writes. Raises InputError where it is no such place."""
+    try:
+        x, y = map(float, text.split(","))
+    except ValueError:
+        x = y = math.nan
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise InputError(f"center: expected X,Y in pixels, such as 960,540, got {shown(text)}")
+    return x, y
+
+
 def checked_max_people(max_people: Any) -> int | None:
     """A number of people, or None for everybody. Raises InputError where it is neither."""
     if max_people is None:

@@ -158,7 +158,8 @@ class People(Sequence[Person]):
 
     def __repr__(self) -> str:
         who = "1 person" if len(self) == 1 else f"{len(self)} people"
-        return f"People({who} in {self.picture.name}, {self.picture.width} x {self.picture.height} px)"
+        lens = "" if self.camera.lens is None else f", lens: {self.camera.lens}"
+        return f"People({who} in {self.picture.name}, {self.picture.width} x {self.picture.height} px{lens})"
 
     def numpy(self) -> list[dict[str, np.ndarray]]:
         """`Person.numpy` of everybody."""
@@ -209,7 +210,11 @@ class People(Sequence[Person]):
                 "picture": self.picture.name,
                 "width": self.picture.width,
                 "height": self.picture.height,
-                "camera": {"focal": float(self.camera.focal), "center": self.camera.center.tolist()},
+                "camera": {
+                    "focal": float(self.camera.focal),
+                    "center": self.camera.center.tolist(),
+                    "lens": self.camera.lens,
+                },
                 "people": [_record(person) for person in self],
             },
             indent=1,

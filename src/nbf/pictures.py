@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from nbf.arguments import first_line, is_masked, number, shown
 from nbf.arguments import path as checked_path
 from nbf.errors import InputError
 from nbf.files import real_path, written_names
+from nbf.limits import FOCAL_35MM
 
 PictureLike: TypeAlias = Any
 """A path (str or Path), a numpy array, a PIL image or a torch tensor; see `read_picture`."""
@@ -62,6 +63,9 @@ _OTHERS = {
 
 DIAGONAL_35MM = math.hypot(36.0, 24.0)
 """Millimetres: diagonal of the frame that a "35 mm equivalent" focal length refers to (CIPA DCG-001)."""
+
+_UNITS = {2.0: 25.4, 3.0: 10.0, 4.0: 1.0, 5.0: 0.001}
+"""Millimetres of EXIF's units of resolution: inch, centimetre; and what is in no standard, millimetre, micrometre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +316,7 @@ def _from_image(image: Image.Image) -> Picture:
 def _from_pil(image: Image.Image, name: str) -> Picture:
     check_size(image.width, image.height, name)
     exif = image.getexif()
-    focal = _focal_pixels(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm), image.size)
+    focal = _focal_pixels(exif.get_ifd(ExifTags.IFD.Exif), image.size)
     image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
         pixels = _sixteen_to_eight(np.asarray(image))
@@ -401,13 +405,35 @@ def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
     return (values.astype(np.float32).clip(0, 65535) / 257).round().astype(np.uint8)
 
 
-def _focal_pixels(focal_35mm: Any, size: tuple[int, int]) -> float | None:
-    """EXIF's 35 mm equivalent (0 = unknown; files also hold nonsense) -> pixels by equal diagonals."""
+def _focal_pixels(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:
+    """What EXIF says of the lens -> pixels; None where that is nothing, or nonsense, which files hold as well.
+
+    The 35 mm equivalent by equal diagonals; else the lens's own length in pixels of the sensor (FocalPlaneXResolution,
+    Exif 2.3, section 4.6.5), of which the picture had so many a side before it was resized.
+    """
+    diagonal = math.hypot(*size)
+    told = _exif_number(exif, ExifTags.Base.FocalLengthIn35mmFilm)
+    if _is_lens(told):
+        return told * diagonal / DIAGONAL_35MM
+    millimetres = _UNITS.get(_exif_number(exif, ExifTags.Base.FocalPlaneResolutionUnit, 2.0), math.nan)
+    per_mm = _exif_number(exif, ExifTags.Base.FocalPlaneXResolution) / millimetres
+    taken = math.hypot(
+        *(_exif_number(exif, tag) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight))
+    )
+    pixels = _exif_number(exif, ExifTags.Base.FocalLength) * per_mm * (diagonal / taken if taken > 0 else 1.0)
+    return pixels if _is_lens(pixels / diagonal * DIAGONAL_35MM) else None
+
+
+def _is_lens(focal_35mm: float) -> bool:
+    return FOCAL_35MM[0] <= focal_35mm <= FOCAL_35MM[1]
+
+
+def _exif_number(exif: Mapping[int, Any], tag: int, otherwise: float = math.nan) -> float:
+    """A tag's number, `otherwise` where there is no such tag, nan where it is no number."""
     try:
-        millimetres = float(focal_35mm)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return millimetres * math.hypot(*size) / DIAGONAL_35MM if 5 <= millimetres <= 2000 else None
+        return float(exif.get(tag, otherwise))
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return math.nan
 
 
 def _too_large(name: str, how: str) -> InputError:

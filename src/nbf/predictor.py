@@ -30,6 +30,7 @@ from nbf.known import (
     checked_known,
     checked_parts,
     known_of,
+    looking_at,
     picture_camera,
 )
 from nbf.limits import checked_max_people, checked_min_score
@@ -100,6 +101,7 @@ class Predictor:
         min_score: float = LIKELY,
         max_people: int | None = None,
         focal: float | str | None = None,
+        center: Any = None,
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
@@ -113,8 +115,10 @@ class Predictor:
                 gets a body; of people who are located, `nbf.suppression` leaves some out.
             min_score: locate only who is a person with at least this probability.
             max_people: keep only so many, the surest first.
-            focal: focal length in pixels, or text such as "28mm" (`nbf.known.focal_pixels`). Otherwise from EXIF, else
-                the picture's diagonal.
+            focal: focal length in pixels, or text such as "28mm" (`nbf.known.focal_pixels`), which is of the uncropped
+                picture. Otherwise from EXIF, else the picture's diagonal. `People.camera.lens` says which.
+            center: x, y in pixels of where the lens looks, for pictures that were cropped or padded: the middle of the
+                picture that left the camera. Their focal length is that picture's, in pixels.
             known: what is known of the people: `Known`, `Facts` of everybody, or a list of `Facts`, each with a box of
                 whom it is about, or in the order of `boxes`.
             keypoints: (k, 17, 3) COCO keypoints from elsewhere: x, y in pixels and a score 0..1; each set goes to the
@@ -125,7 +129,7 @@ class Predictor:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
         picture = read_picture(picture)
-        camera = picture_camera(picture, focal)
+        camera = picture_camera(picture, focal, center)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
         boxes = None if boxes is None else checked_boxes(boxes, picture)
@@ -196,13 +200,14 @@ class Predictor:
         people: People,
         *,
         focal: float | str | None = None,
+        center: Any = None,
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
-        Results do not keep surface coordinates; methods go without.
+        Results do not keep surface coordinates; methods go without. The camera stays but for what is given of it.
 
         Raises:
             InputError: an argument cannot be used; says why and what to do.
@@ -212,7 +217,11 @@ class Predictor:
         known, keypoints = checked_known(known), checked_keypoints(keypoints, people.picture)
         if not people:
             return people
-        camera = people.camera if focal is None else picture_camera(people.picture, focal)
+        camera = people.camera
+        if focal is not None:
+            camera = replace(picture_camera(people.picture, focal), center=camera.center)
+        if center is not None:
+            camera = looking_at(camera, center, people.picture)
         parts = None if parts is None else checked_parts(parts, people.picture)
         centers, sizes = (torch.stack([getattr(p.parts.crop, name) for p in people]) for name in ("center", "size"))
         maps = torch.stack([person.parts.probabilities.float() for person in people])

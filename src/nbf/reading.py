@@ -81,14 +81,17 @@ class Array:
     high: float = math.inf
     nan: bool = False
     """Whether numbers may be unknown."""
+    optional: bool = False
+    """Whether a file may be without it."""
 
 
 def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """Arrays of an NPZ file, as wanted; others are not looked at.
+    """Arrays of an NPZ file, as wanted, but for optional ones that it lacks; others are not looked at.
 
     Raises Damaged, which says what was expected and got, and OSError.
     """
     members = unpack(path, wanted)
+    wanted = {name: array for name, array in wanted.items() if name in members or not array.optional}
     missing = [name for name in wanted if name not in members]
     if missing:
         held = ", ".join(name[:40] for name in sorted(members)[:20]) or "nothing"

@@ -9,7 +9,7 @@ import tyro
 
 from nbf.cli._usage import UsageError, understanding
 from nbf.errors import NbfError
-from nbf.limits import check_age_group, checked_fact, parse_focal
+from nbf.limits import check_age_group, checked_fact, parse_center, parse_focal
 
 if TYPE_CHECKING:
     from nbf.known import Facts, Known
@@ -28,7 +28,9 @@ class KnownOptions:
     focal: Annotated[str | None, tyro.conf.arg(metavar="28mm", help_behavior_hint="(default: EXIF, else a guess)")] = (
         None
     )
-    """Focal length: 28mm (as on 35 mm film), 1200px, or exif to insist on what the camera wrote."""
+    """Focal length: 28mm (as on 35 mm film; of uncropped photos), 1200px, or exif: only what the camera wrote."""
+    center: Annotated[str | None, tyro.conf.arg(metavar="X,Y", help_behavior_hint="(default: the middle)")] = None
+    """For cropped or padded photos: where the middle of the whole one is, pixels. Give --focal in pixels beside it."""
     height: Annotated[float | None, tyro.conf.arg(metavar="METRES", help_behavior_hint="(default: unknown)")] = None
     """How tall the people are. With the focal length this gives true distances."""
     sex: Annotated[str | None, tyro.conf.arg(metavar="SEX", help_behavior_hint="(default: unknown)")] = None
@@ -63,13 +65,13 @@ class KnownOptions:
 
     def evidence(self, picture: "Picture") -> dict[str, Any]:
         """Arguments of `Predictor.predict` that depend on the picture. Raises InputError where a file is none."""
-        from nbf.known import focal_pixels
         from nbf.proxy.keypoint_files import read_keypoints
         from nbf.proxy.part_files import read_part_map
 
         size = picture.width, picture.height
         return {
-            "focal": None if self.focal is None else focal_pixels(self.focal, *size, picture.focal),
+            "focal": self.focal,
+            "center": None if self.center is None else parse_center(self.center),
             "keypoints": None if self.keypoints is None else read_keypoints(self.keypoints, *size),
             "parts": None if self.parts is None else read_part_map(self.parts, *size),
         }
@@ -120,6 +122,8 @@ class KnownOptions:
                 raise UsageError(f"--facts: expected none of --{', --'.join(self.told)} beside it, which it has itself")
             if self.focal is not None:
                 parse_focal(self.focal)
+            if self.center is not None:
+                parse_center(self.center)
 
     def check_files(self, pictures: int) -> None:
         """Raises UsageError where a file is none, or is beside several pictures."""

@@ -93,7 +93,7 @@ def claims(verb: str, given: KnownOptions, sources: Sequence[Path], folder: Path
 def report(results: "Iterable[tuple[Claim, People | NbfError]]", output: Path, start: float, kinds: Kinds) -> int:
     """Write the results of each picture under the names claimed for it and say so, with the time since `start`
     (`time.perf_counter`); 0 if all could be, 1 if one failed."""
-    count, done, written, failed = 0, 0, 0, []
+    count, done, written, guessed, failed = 0, 0, 0, 0, []
     for claim, people in results:
         photo = shown(claim.source)
         try:
@@ -110,12 +110,15 @@ def report(results: "Iterable[tuple[Claim, People | NbfError]]", output: Path, s
             failed.append(photo)
         else:
             count, done, written = count + len(people), done + 1, written + sum(sizes.values())
+            guessed += bool(people) and people.camera.lens == "guess"
             say(f"{photo}: {_counted(people)} -> {_listed(output, claim.name, sizes)}")
         finally:
             claim.release()
     total, seconds = done + len(failed), time.perf_counter() - start
     where = f", {_size(written)} in {output}{os.sep}" if written else ""
     say(f"{done} of {total} photos done, people: {count}{where} ({seconds:.1f} s)")
+    if guessed:
+        say(f"lens guessed in {guessed} of {done}: so are distances; --focal (28mm, say) makes them true")
     if failed and total > 1:
         complain(f"failed: {', '.join(failed)}")
     return 1 if failed else 0

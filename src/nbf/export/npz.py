@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -20,6 +20,7 @@ from nbf.certainty import Certainty
 from nbf.errors import InputError
 from nbf.files import replacing
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle
+from nbf.geometry.camera import Lens
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.people import KINDS, PartMap, People, Person
 from nbf.pictures import MAX_PIXELS, Picture, PictureLike, read_picture
@@ -87,10 +88,12 @@ KEYS = {
     "certainty_guessed": Key("bool", (14,), dtype=bool),
     "certainty_shape_covariance": Key("of betas", ("s", "s"), nan=True),
 }
-"""What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, and `body_model`, the
-name of the body model that betas and vertices belong to."""
+"""What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, `body_model`, the name
+of the body model that betas and vertices belong to, and `lens`, how the focal length came about, empty where unknown.
+"""
 _READ = {
     "body_model": Array("U", ()),
+    "lens": Array("U", (), optional=True),
     **{name: Array(key.dtype, ("n", *key.shape), key.low, key.high, key.nan) for name, key in KEYS.items() if key.read},
 }
 _WANTED = (
@@ -140,7 +143,11 @@ def arrays(persons: Sequence[Person]) -> dict[str, np.ndarray]:
 
 def write_npz(path: str | Path, persons: Sequence[Person]) -> None:
     """Write people in one picture, compressed."""
-    body = {"faces": persons[0].faces.numpy(), "body_model": np.array(persons[0].body_name)}
+    body = {
+        "faces": persons[0].faces.numpy(),
+        "body_model": np.array(persons[0].body_name),
+        "lens": np.array(persons[0].camera.lens or ""),
+    }
     # As `numpy.savez_compressed`, whose level takes thrice the time for files that are 4 % smaller.
     with replacing(path) as draft, ZipFile(draft, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in {**arrays(persons), **body}.items():
@@ -164,7 +171,7 @@ def load_people(path: str | Path, picture: PictureLike | None = None) -> People:
             be read or has another size.
     """
     path = checked_path(path, "path")
-    known = _read(path)
+    known, lens = _read(path)
     body = _body(known["vertices"].shape[1], known["betas"].shape[1], path)
     width, height = map(int, known["image_size"][0])
     with refusing(InputError, path, *_WANTED):
@@ -180,18 +187,25 @@ def load_people(path: str | Path, picture: PictureLike | None = None) -> People:
         posed = body(known["betas"], rotations, known["trans"])
     if not bool((posed.joints[:, 0, 2] > 0).all() and posed.vertices.isfinite().all()):
         raise InputError(f"{path}: expected people in front of the camera, got some behind it; predict again")
-    persons = tuple(_person(i, known, rotations, posed, body, seen) for i in range(len(rotations)))
+    cameras = Camera(known["focal"], known["center"], lens)
+    persons = tuple(_person(i, known, cameras[i], rotations, posed, body, seen) for i in range(len(rotations)))
     return People(persons, seen, persons[0].camera)
 
 
 def _person(
-    i: int, known: Mapping[str, Tensor], rotations: Tensor, posed: BodyOutput, body: BodyModel, picture: Picture
+    i: int,
+    known: Mapping[str, Tensor],
+    camera: Camera,
+    rotations: Tensor,
+    posed: BodyOutput,
+    body: BodyModel,
+    picture: Picture,
 ) -> Person:
     return Person(
         betas=known["betas"][i],
         rotations=rotations[i],
         translation=known["trans"][i],
-        camera=Camera(known["focal"][i], known["center"][i]),
+        camera=camera,
         box=known["box"][i],
         score=float(known["score"][i]),
         parts=PartMap(known["parts"][i], Crop(known["parts_center"][i], known["parts_size"][i], INPUT_SIZE)),
@@ -204,11 +218,13 @@ def _person(
     )
 
 
-def _read(path: str | Path) -> dict[str, Tensor]:
-    """The arrays that reading needs, as tensors; each on its own as `KEYS` has it."""
+def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None]:
+    """The arrays that reading needs, as tensors, each on its own as `KEYS` has it; how the focal length came about."""
     with refusing(InputError, path, *_WANTED):
         arrays = read_npz(path, _READ)
-        model = str(arrays.pop("body_model"))
+        model, lens = str(arrays.pop("body_model")), str(arrays.pop("lens", ""))
+        if lens and lens not in get_args(Lens):
+            raise Damaged(f"expected one of {', '.join(get_args(Lens))} in lens, got {lens[:80]!a}")
         if len(arrays["betas"]) == 0:
             raise Damaged("it holds nobody")
     if model != BODY:
@@ -218,7 +234,7 @@ def _read(path: str | Path) -> dict[str, Tensor]:
     width, height = map(int, arrays["image_size"][0])
     if not (min(width, height) > 0 and width * height <= MAX_PIXELS):
         raise InputError(f"{path}: expected image_size of a picture, got {width} x {height}; predict again")
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, cast(Lens, lens) if lens else None
 
 
 def _check(known: Mapping[str, Tensor]) -> None:

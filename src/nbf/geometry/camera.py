@@ -1,7 +1,8 @@
 """The pinhole camera, and the crop camera (scale, offset) that the fitter predicts."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,20 +13,26 @@ _NBF_FOCAL = 5000.0
 _NBF_SIZE = 512
 
 
+Lens = Literal["given", "EXIF", "guess"]
+"""How a focal length came about: somebody said it, the camera wrote it into the picture, or nobody did."""
+
+
 @dataclass(frozen=True)
 class Camera:
     """Pinhole camera with square pixels and no distortion; OpenCV axes: x right, y down, z forward, metres.
 
     `focal` (*b) and `center` (*b, 2; x, y) are in pixels, where pixel (column 0, row 0) covers [0, 1] x [0, 1].
-    The batch of a camera broadcasts against the batch of the points it is given.
+    The batch of a camera broadcasts against the batch of the points it is given. `lens` says how the focal length of a
+    picture's camera came about, None where that is not known.
     """
 
     focal: Float[Tensor, "*b"]
     center: Float[Tensor, "*b 2"]
+    lens: Lens | None = None
 
     def __getitem__(self, rows: int | slice | Tensor) -> "Camera":
         """Some cameras of a batch."""
-        return Camera(self.focal[rows], self.center[rows])
+        return replace(self, focal=self.focal[rows], center=self.center[rows])
 
     @classmethod
     def nbf(cls, size: int = _NBF_SIZE) -> "Camera":
@@ -54,11 +61,11 @@ class Camera:
 
     def scaled(self, factor: float | int) -> "Camera":
         """The camera of the same picture resized by `factor`."""
-        return Camera(self.focal * factor, self.center * factor)
+        return replace(self, focal=self.focal * factor, center=self.center * factor)
 
     def to(self, device: torch.device | str) -> "Camera":
         """The camera with its tensors on `device`."""
-        return Camera(self.focal.to(device), self.center.to(device))
+        return replace(self, focal=self.focal.to(device), center=self.center.to(device))
 
 
 def translation_from_crop_camera(
