@@ -11,7 +11,7 @@ from PIL import Image
 from nbf import predictor as predictor_module
 from nbf.cli import _results
 from nbf.cli._results import Kinds
-from nbf.geometry import Camera
+from nbf.known import picture_camera
 from nbf.people import People, Person
 from nbf.pictures import Picture
 
@@ -25,7 +25,8 @@ class QuickPredictor:
     def predict(self, picture: Picture, *, max_people: int | None, **others: Any) -> People:
         ASKED.append(Path(picture.name).name)
         count = min(int(picture.pixels[0, 0, 0]), 9 if max_people is None else max_people)
-        return People(tuple(object.__new__(Person) for _ in range(count)), picture, Camera.default(16, 16))
+        people = tuple(object.__new__(Person) for _ in range(count))
+        return People(people, picture, picture_camera(picture, others["focal"], others["center"]))
 
 
 def write_lines(people: People, folder: Path, name: str, kinds: Kinds) -> None:

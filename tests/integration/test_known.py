@@ -28,6 +28,12 @@ def people(predictor: nbf.Predictor) -> nbf.People:
     return predictor.predict(DEMO)
 
 
+def furthest(some: nbf.People, others: nbf.People) -> float:
+    """Metres between the vertices of people who are in the same order."""
+    pairs = zip(some, others, strict=True)
+    return max(float((one.vertices - other.vertices).norm(dim=-1).max()) for one, other in pairs)
+
+
 def pixel_errors(person: nbf.Person, keypoints: torch.Tensor) -> torch.Tensor:
     return (person.joints_2d("coco17") - keypoints[:, :2]).norm(dim=-1)
 
@@ -46,6 +52,33 @@ def test_a_longer_lens_moves_people_away(predictor: nbf.Predictor, people: nbf.P
     longer = predictor.predict(DEMO, focal=2 * float(people.camera.focal))
     for person, guess in zip(longer, people, strict=True):
         assert float(person.posed.joints[0, 2] / guess.posed.joints[0, 2]) == pytest.approx(2, rel=0.1)
+
+
+def test_padded_pictures_have_the_same_bodies(predictor: nbf.Predictor, people: nbf.People) -> None:
+    """Within 5 mm, if one says where the lens looks; otherwise people are seen from another side."""
+    focal, (x, y) = float(people.camera.focal), people.camera.center.tolist()
+    boxes = torch.stack([person.box for person in people])
+    padded = np.pad(people.picture.pixels, ((0, 0), (200, 0), (0, 0)))
+    moved = boxes + torch.tensor([200.0, 0, 200, 0])
+    located = predictor.predict(padded, focal=focal, center=(x + 200, y))
+    assert located.camera.lens == "given"
+    assert furthest(located, people) < 0.005
+    assert furthest(predictor.predict(padded, focal=focal, center=(x + 200, y), boxes=moved), people) < 0.005
+    elsewhere = predictor.predict(padded, focal=focal, boxes=moved)
+    assert furthest(elsewhere, people) > 0.05
+    assert furthest(predictor.refit(elsewhere, center=(x + 200, y)), predictor.refit(people)) < 0.005
+
+
+def test_refits_keep_the_camera_but_for_what_is_given(predictor: nbf.Predictor, people: nbf.People) -> None:
+    again = predictor.refit(people)
+    assert (again.camera.lens, again.camera.center.tolist()) == ("guess", people.camera.center.tolist())
+    moved = predictor.refit(people, center=(300, 400))
+    assert (moved.camera.lens, float(moved.camera.focal)) == ("guess", float(people.camera.focal))
+    longer = predictor.refit(moved, focal=1500)
+    assert (longer.camera.lens, longer.camera.center.tolist()) == ("given", [300, 400])
+    assert all(person.camera is longer.camera for person in longer)
+    with pytest.raises(nbf.InputError, match="center: expected"):
+        predictor.refit(people, center="middle")
 
 
 def test_children_are_smaller_than_adults(predictor: nbf.Predictor) -> None:
@@ -158,7 +191,10 @@ def test_photos_of_one_person_share_a_shape(predictor: nbf.Predictor, people: nb
 def test_the_verbs_take_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "a")
     arguments = ["predict", str(DEMO), "-o", out, "--height", "1.7", "--focal", "28mm", "--json", "--write-parts"]
+    arguments += ["--center", "350,470.5"]
     assert main(arguments) == 0
+    camera = json.loads((tmp_path / "a" / "demo.json").read_text())["camera"]
+    assert (camera["lens"], camera["center"]) == ("given", [350, 470.5])
     files = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"demo.png", "demo_0.npz", "demo.json", "demo_parts.png"} <= files
     assert Image.open(tmp_path / "a" / "demo_parts.png").size == Image.open(DEMO).size
@@ -169,3 +205,9 @@ def test_the_verbs_take_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "demo.jpg" in capsys.readouterr().err
     assert main(["predict", str(DEMO), "-o", str(tmp_path / "d"), "--focal", "-3"]) == 2
     assert "focal: expected something like 28mm" in capsys.readouterr().err
+    arguments = ["refine", f"{out}/demo_0.npz", "-o", str(tmp_path / "e"), "--center", "360,480", "--json"]
+    assert main(arguments) == 0
+    camera = json.loads((tmp_path / "e" / "demo_0.json").read_text())["camera"]
+    assert (camera["lens"], camera["center"]) == ("given", [360, 480])
+    assert main([*arguments[:-2], "9e9,480"]) == 1
+    assert "center: expected x, y within 5 focal lengths" in capsys.readouterr().err

@@ -82,6 +82,17 @@ def test_focal_lengths_are_those_of_lenses(value: Any) -> None:
 
 
 @settings(max_examples=150)
+@given(anything | st.lists(st.floats(-1000, 1000), min_size=2, max_size=2))
+def test_lenses_look_where_they_see_the_picture(value: Any) -> None:
+    camera = outcome(lambda: picture_camera(PICTURE, None, value))
+    if isinstance(camera, str):
+        assert camera.startswith("center: expected ")
+    else:
+        assert ((camera.center > -500.1) & (camera.center < 580.1)).all()
+        assert camera.lens == "guess"
+
+
+@settings(max_examples=150)
 @given(anything, st.sampled_from([*RANGES, "age_group", "shape"]))
 def test_what_is_known_can_be_used(value: Any, name: str) -> None:
     known = outcome(lambda: as_made(Known, **{name: value}))

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -13,8 +14,9 @@ from strangers import as_made
 
 from nbf.body.measure import height
 from nbf.errors import InputError
-from nbf.known import Facts, Known, checked_known, focal_pixels, known_of
+from nbf.known import Facts, Known, checked_known, focal_pixels, known_of, picture_camera
 from nbf.limits import AGE_GROUPS
+from nbf.pictures import Picture
 
 SIDES = st.integers(16, 8000)
 
@@ -51,6 +53,34 @@ def test_focal_lengths_as_people_write_them():
 def test_focal_lengths_that_no_lens_has(text, words):
     with pytest.raises(InputError, match=words):
         focal_pixels(text, 4000, 3000, None)
+
+
+@pytest.mark.parametrize(
+    ("exif", "focal", "pixels", "lens"),
+    [
+        (None, None, 100.0, "guess"),
+        (70.0, None, 70.0, "EXIF"),
+        (70.0, "exif", 70.0, "EXIF"),
+        (70.0, 90, 90.0, "given"),
+        (70.0, "43.2666mm", 100.0, "given"),
+        (None, "90px", 90.0, "given"),
+    ],
+)
+def test_cameras_say_how_their_lens_came_about(exif, focal, pixels, lens):
+    picture = Picture(np.zeros((60, 80, 3), np.uint8), "a picture", exif)
+    for camera in (picture_camera(picture, focal), picture_camera(picture, focal).scaled(1.0)):
+        assert float(camera.focal) == pytest.approx(pixels, rel=1e-4)
+        assert (camera.lens, camera.center.tolist()) == (lens, [40, 30])
+
+
+def test_lenses_may_look_beside_a_cropped_picture():
+    picture = Picture(np.zeros((60, 80, 3), np.uint8), "a picture")
+    assert picture_camera(picture, None, (-400, 500)).center.tolist() == [-400, 500]
+    # Of a longer lens it is a smaller angle.
+    assert picture_camera(picture, 1000, (-4000, 30)).center.tolist() == [-4000, 30]
+    for wrong, words in (((-501, 30), "within 5 focal lengths, 500 px"), ((1, 2, 3), "shape"), ("1,2", "type")):
+        with pytest.raises(InputError, match=f"center: expected .*{words}"):
+            picture_camera(picture, None, wrong)
 
 
 def test_facts_are_optional_and_frozen():

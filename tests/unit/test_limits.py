@@ -7,7 +7,16 @@ from strangers import as_made
 
 from nbf.errors import InputError
 from nbf.known import Known, focal_pixels
-from nbf.limits import AGE_GROUPS, RANGES, MethodName, check_age_group, check_method, checked_fact, parse_focal
+from nbf.limits import (
+    AGE_GROUPS,
+    RANGES,
+    MethodName,
+    check_age_group,
+    check_method,
+    checked_fact,
+    parse_center,
+    parse_focal,
+)
 from nbf.methods import METHODS
 
 
@@ -33,6 +42,14 @@ def test_age_groups(group):
 )
 def test_focal_lengths_in_millimetres_need_no_picture(text):
     assert refused(lambda: parse_focal(text)) == refused(lambda: focal_pixels(text, 640, 480, 500.0))
+
+
+def test_places_in_pictures():
+    assert parse_center("960,540.5") == (960, 540.5)
+    assert parse_center(" -20 , 1e3") == (-20, 1000)
+    for text in ("", "960", "960,540,1", "960x540", "960,nan", "inf,0", "left,top"):
+        with pytest.raises(InputError, match="center: expected X,Y in pixels"):
+            parse_center(text)
 
 
 def refused(work) -> bool:

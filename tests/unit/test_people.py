@@ -67,6 +67,14 @@ def test_numpy_gives_back_the_parameters(make_people):
         np.testing.assert_array_equal(arrays["vertices"], person.vertices.numpy())
 
 
+@pytest.mark.parametrize("lens", [None, "given", "EXIF", "guess"])
+def test_results_say_how_their_lens_came_about(make_people, lens):
+    people = make_people(1)
+    people = dataclasses.replace(people, camera=dataclasses.replace(people.camera, lens=lens))
+    assert json.loads(people.to_json())["camera"]["lens"] == lens
+    assert repr(people).endswith(f"px, lens: {lens})" if lens else "px)")
+
+
 def test_json_holds_the_parameters(make_people):
     people = make_people(2)
     record = json.loads(people.to_json())

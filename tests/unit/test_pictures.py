@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image, PngImagePlugin
+from PIL.TiffImagePlugin import IFDRational
 
 from nbf import pictures
 from nbf.errors import InputError
@@ -99,6 +100,52 @@ def test_exif_orientation_is_honoured(photo, tmp_path, orientation, undo):
 def test_focal_length_in_pixels_from_exif(tmp_path, recorded, expected):
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = recorded
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    focal = read_picture(tmp_path / "a.jpg").focal
+    assert focal == (None if expected is None else pytest.approx(expected, rel=1e-4))
+
+
+FOCAL_PLANE = {
+    ExifTags.Base.FocalLength: 8.0,
+    ExifTags.Base.FocalPlaneXResolution: 10.0,
+    ExifTags.Base.FocalPlaneResolutionUnit: 4,
+}
+"""A lens of 8 mm on a sensor of 4 x 3 mm, of whose 40 x 30 pixels there are 10 in a mm."""
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, 80),
+        ({ExifTags.Base.FocalLengthIn35mmFilm: 43}, 50 * 43 / 43.2666),
+        ({ExifTags.Base.FocalLengthIn35mmFilm: 0}, 80),
+        # The standard's own units; inches if nothing is said.
+        ({ExifTags.Base.FocalPlaneXResolution: 100, ExifTags.Base.FocalPlaneResolutionUnit: 3}, 80),
+        ({ExifTags.Base.FocalPlaneXResolution: 254, ExifTags.Base.FocalPlaneResolutionUnit: 2}, 80),
+        ({ExifTags.Base.FocalPlaneXResolution: 254, ExifTags.Base.FocalPlaneResolutionUnit: None}, 80),
+        # A picture that was taken twice as large, upright or not, and made smaller.
+        ({ExifTags.Base.ExifImageWidth: 80, ExifTags.Base.ExifImageHeight: 60}, 40),
+        ({ExifTags.Base.ExifImageWidth: 60, ExifTags.Base.ExifImageHeight: 80}, 40),
+        ({ExifTags.Base.ExifImageWidth: 80}, 80),
+        ({ExifTags.Base.ExifImageWidth: 0, ExifTags.Base.ExifImageHeight: 0}, 80),
+        # Nonsense.
+        ({ExifTags.Base.FocalLength: None}, None),
+        ({ExifTags.Base.FocalLength: 0}, None),
+        ({ExifTags.Base.FocalLength: IFDRational(8, 0)}, None),
+        ({ExifTags.Base.FocalLength: "wide"}, None),
+        ({ExifTags.Base.FocalPlaneXResolution: None}, None),
+        ({ExifTags.Base.FocalPlaneXResolution: IFDRational(0, 0)}, None),
+        ({ExifTags.Base.FocalPlaneXResolution: 0.1}, None),
+        ({ExifTags.Base.FocalPlaneXResolution: 1e6}, None),
+        ({ExifTags.Base.FocalPlaneResolutionUnit: 7}, None),
+        ({ExifTags.Base.FocalPlaneResolutionUnit: b"\0\1"}, None),
+    ],
+)
+def test_focal_length_in_pixels_of_the_sensor(tmp_path, tags, expected):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {tag: value for tag, value in (FOCAL_PLANE | tags).items() if value is not None}
+    )
     Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
     focal = read_picture(tmp_path / "a.jpg").focal
     assert focal == (None if expected is None else pytest.approx(expected, rel=1e-4))

@@ -207,6 +207,8 @@ MISTAKES = [
     [],
     ["--focal", "28mmm"],
     ["--focal", "1mm"],
+    ["--center", "960"],
+    ["--center", "960,inf"],
     ["--age-group", "adlt"],
     ["--height", "178"],
     ["--method", "nope"],

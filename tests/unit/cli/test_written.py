@@ -72,7 +72,7 @@ def test_notes_say_what_was_written_and_how_much(tmp_path, capsys, monkeypatch):
     for name, people in (("two.jpg", 2), ("none.jpg", 0)):
         photo(Path(name), people)
     assert main(["predict", "two.jpg", "none.jpg", "-o", "out", "--json", "--write-parts"]) == 0
-    two, none, total = capsys.readouterr().out.splitlines()
+    two, none, total, _ = capsys.readouterr().out.splitlines()
     size = sum(path.stat().st_size for path in Path("out").glob("two*"))
     assert two == f"two.jpg: 2 people -> out/two.png, json, 2 glb, 2 npz, 2 obj, part map ({size / 1e3:.1f} kB)"
     assert none.startswith("none.jpg: nobody found -> out/none.png, json, part map (")
@@ -83,6 +83,23 @@ def test_notes_say_what_was_written_and_how_much(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "none.jpg: nobody found -> no files\n" in said
     assert "new/" not in said
+
+
+def test_guessed_lenses_are_told_once(tmp_path, capsys, monkeypatch):
+    """Of photos with people, unless somebody or EXIF says better."""
+    monkeypatch.chdir(tmp_path)
+    for name, people in (("a.jpg", 2), ("b.jpg", 1), ("none.jpg", 0)):
+        photo(Path(name), people)
+    for names, options, told in (
+        (["a.jpg", "b.jpg", "none.jpg"], [], "lens guessed in 2 of 3: "),
+        (["none.jpg"], [], None),
+        (["a.jpg"], ["--focal", "28mm"], None),
+        (["a.jpg"], ["--center", "20,-3"], "lens guessed in 1 of 1: "),
+    ):
+        assert main(["predict", *names, *options, "-o", "out"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if "lens" in line]
+        assert len(lines) == (told is not None)
+        assert all(line.startswith(told) and "--focal" in line for line in lines)
 
 
 def test_folders_are_searched_in_depth(tmp_path):

@@ -44,6 +44,21 @@ def test_loading_and_saving_again_changes_nothing(make_people, tmp_path):
             np.testing.assert_allclose(values, other[name], atol=2e-4, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("lens", [None, "given", "EXIF", "guess"])
+def test_files_keep_how_the_lens_came_about(make_people, tmp_path, lens):
+    person = make_people(1)[0]
+    person = dataclasses.replace(person, camera=dataclasses.replace(person.camera, lens=lens))
+    loaded = load_people(person.export(tmp_path / "one.npz"))
+    assert loaded.camera.lens == loaded[0].camera.lens == lens
+
+
+def test_older_files_do_not_say_how_the_lens_came_about(make_people, tmp_path):
+    arrays = dict(np.load(make_people(2).export(tmp_path / "people.npz")))
+    del arrays["lens"]
+    np.savez(tmp_path / "older.npz", **arrays)
+    assert load_people(tmp_path / "older.npz").camera.lens is None
+
+
 def test_one_person_can_be_saved_alone(make_people, tmp_path):
     person = make_people(3)[1]
     loaded = load_people(person.export(tmp_path / "one.npz"))
@@ -150,6 +165,8 @@ def _of_all(value: float) -> Callable[[np.ndarray], np.ndarray]:
         ("certainty_joint_error", _of_all(np.inf), "finite numbers in certainty_joint_error"),
         ("certainty_guessed", lambda guessed: 2.0 * guessed, "yes or no"),
         ("image_size", lambda size: size + 0.5, "in image_size"),
+        ("lens", lambda _: np.array("28mm"), "expected one of given, EXIF, guess in lens, got '28mm'"),
+        ("lens", lambda _: np.array(28), "expected text"),
     ],
 )
 def test_values_that_nobody_has_are_refused(make_people, tmp_path, name, change, words):
