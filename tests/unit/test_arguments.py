@@ -81,7 +81,7 @@ def test_focal_lengths_are_those_of_lenses(value: Any) -> None:
         assert 10 < float(camera.focal) < 5000
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(anything | st.lists(st.floats(-1000, 1000), min_size=2, max_size=2))
 def test_lenses_look_where_they_see_the_picture(value: Any) -> None:
     camera = outcome(lambda: picture_camera(PICTURE, None, value))
