@@ -48,7 +48,7 @@ def _crossings(
     size: Int64[Tensor, "2"],
     pitch: float,
 ) -> tuple[Int64[Tensor, " k"], Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """Where the middles of the columns of a grid meet the faces: column, depth, +1 on the way in and -1 on the way out."""
+    """Where the middles of a grid's columns meet the faces: column, depth, +1 on the way in and -1 on the way out."""
     corners = vertices[faces]
     # In columns, whose middles are at whole numbers.
     flat, z = (corners[..., :2] - origin) / pitch - 0.5, corners[..., 2]

@@ -1,4 +1,4 @@
-"""Whole pictures of several dressed people who stand on one floor and hide each other: the benchmark's track *crowd*."""
+"""Whole pictures of dressed people who stand on one floor and hide each other: the benchmark's track *crowd*."""
 
 import math
 from dataclasses import dataclass
@@ -100,9 +100,7 @@ class GatheringSampler:
             joints_seen, info[:, 1], info[:, 0], height(rest), mass(rest, body.faces),
         )  # fmt: skip
 
-    def _placed(
-        self, outlook: Outlook, near: float, far: float, wanted: int
-    ) -> tuple[Bodies, Float[Tensor, "p k"]]:
+    def _placed(self, outlook: Outlook, near: float, far: float, wanted: int) -> tuple[Bodies, Float[Tensor, "p k"]]:
         """About as many people as are wanted, two at least, in the camera frame, apart from each other."""
         generator, small = self.people.generator, self.people.small
         tangent = outlook.width / 2 / float(outlook.camera.focal)
@@ -234,9 +232,7 @@ def _windows(pixels: Float[Tensor, "p v 2"]) -> tuple[Float[Tensor, "p 2"], Floa
     return (low + high - size[:, None]) / 2, _SIDE / size
 
 
-def _around(
-    joints: Float[Tensor, "p 24 3"], tall: Float[Tensor, " p"], camera: Camera
-) -> Float[Tensor, "p 24 k 2"]:
+def _around(joints: Float[Tensor, "p 24 3"], tall: Float[Tensor, " p"], camera: Camera) -> Float[Tensor, "p 24 k 2"]:
     """Pixels of the picture on a disc about each joint."""
     steps = torch.linspace(-1, 1, 5)
     grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).flatten(0, 1)
