@@ -123,7 +123,7 @@ class CrowdBenchmark:
         of = {name: self.numbers[name][here] for name in _OF_PERSON}
         rotations = matrix_from_axis_angle(of["poses"].unflatten(-1, (24, 3)))
         return Gathering(
-            image=torch.from_numpy(image).permute(2, 0, 1).contiguous(),
+            image=torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous(),
             parts=torch.from_numpy(labels[..., 0].copy()),
             person=torch.from_numpy(labels[..., 1].copy()),
             camera=Camera(self.numbers["focal"][index], self.numbers["center"][index]),
