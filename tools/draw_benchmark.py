@@ -32,7 +32,7 @@ from nbf.synth.sampler import Sampler
 from nbf.synth.tracks import CONFIGS, TRACKS, Track
 from nbf.synth.wardrobe import Wardrobe
 
-SPLIT, SCENES, PICTURES = "test", 300, 120
+SPLIT, SCENES, PICTURES = "test", 300, 150
 
 
 def main() -> int:

@@ -34,7 +34,7 @@ from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angl
 from nbf.synth.gathering import Gathering
 
 NAME = "crowd"
-QUALITY = 70
+QUALITY = 80
 """Of the pictures, as WebP counts: 0 to 100."""
 _NUMBERS = "crowd.npz"
 _OF_PERSON: dict[str, tuple[int | str, ...]] = {

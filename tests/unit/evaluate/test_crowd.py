@@ -20,7 +20,7 @@ from nbf.synth.gathering import PEOPLE, YOUNGEST, Gathering
 from nbf.synth.hall import SIZES
 
 ROOT = Path(__file__).parents[3]
-PICTURES = 120
+PICTURES = 150
 
 
 @pytest.fixture(scope="session")
