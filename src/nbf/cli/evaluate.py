@@ -58,8 +58,8 @@ class Arguments:
     method: str = "nbf"
     """How bodies are found, a name in docs/refinement.md. On the benchmark, what optimises is scored before and after
     it."""
-    known_height: bool = False
-    """Tell the refinement everybody's true height (benchmark only)."""
+    known: tuple[Literal["sex", "age", "height", "weight"], ...] = ()
+    """Tell the refinement this of everybody (bench:studio and bench:wild only)."""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: bundled)")] = None
     """Folder with weights of `nbf train`, used in place of the bundled ones."""
     people: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: benchmarks/people)")] = (
@@ -120,8 +120,8 @@ def _check(given: Arguments) -> None:
     if given.sheet is not None and given.protocol is not None:
         raise UsageError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
     plain = given.method == "nbf-plain"
-    if given.known_height and (plain or real):
-        raise UsageError("--known-height: expected a method that refines, and bench:studio or bench:wild, beside it")
+    if given.known and (plain or real):
+        raise UsageError("--known: expected a method that refines, and bench:studio or bench:wild, beside it")
     if given.plot is not None and (plain or real or given.plot.suffix.lower() != ".png"):
         raise UsageError(
             f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
@@ -145,7 +145,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     if count > len(bench):
         raise UsageError(f"--n: expected at most the {len(bench)} people of {given.data}, got {count}")
     groups = _progress(bench.groups(count), -(-count // GROUP), given.data)
-    result = protocol.run(groups, bench.body, how, known_height=given.known_height, keep=given.sheet is not None)
+    result = protocol.run(groups, bench.body, how, known=given.known, keep=given.sheet is not None)
     report = {"data": given.data, "method": given.method, "proxy": given.proxy} | result.report()
     if given.plot is not None and result.joint_error is not None:
         from nbf.files import replacing
