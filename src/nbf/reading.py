@@ -262,9 +262,8 @@ def to_numbers(value: Any, *shape: int | None, dtype: Any = np.float32) -> np.nd
         raise Damaged(f"expected finite numbers, {wanted}, got {got}")
     if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape)):
         raise Damaged(f"expected finite numbers, {wanted}, got some of shape {array.shape}")
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # into infinity, which is refused next; of some bits that are nan
+    # What overflows becomes infinity, which is refused next.
+    with np.errstate(over="ignore", invalid="ignore"):
         array = array.astype(dtype)
     if not np.isfinite(array).all():
         raise Damaged(f"expected finite numbers, {wanted}, got nan or infinity")
@@ -313,15 +312,12 @@ def _array(name: str, data: bytearray) -> np.ndarray:
     """In the machine's own order of bytes, and writable."""
     shape, by_column, dtype, start = read_header(data)
     text = dtype.kind in "SU"
-    count = math.prod(shape)
     if dtype.hasobject or not (text or dtype.str[1:] in NUMBERS) or dtype.itemsize == 0:
         raise Damaged(f"expected numbers in {ascii(name)[1:-1][:40]}, got {ascii(dtype.str)[1:21]}")
     if len(shape) > _MOST_DIMENSIONS:
         raise Damaged(f"expected at most {_MOST_DIMENSIONS} dimensions in {name}, got the shape {shape}"[:200])
-    if count * dtype.itemsize != len(data) - start:
-        raise Damaged(
-            f"expected {count} {'texts' if text else 'numbers'} in {name}, got {len(data) - start} bytes"[:200]
-        )
+    if math.prod(shape) * dtype.itemsize != len(data) - start:
+        raise Damaged(f"expected {math.prod(shape)} values in {name}, got {len(data) - start} bytes"[:200])
     array = np.frombuffer(data, np.uint8, offset=start).view(dtype).reshape(shape, order="F" if by_column else "C")
     if text:
         return _text(name, array)
