@@ -98,7 +98,7 @@ def test_other_arrays_are_refused(tmp_path: Path, name: str, array: np.ndarray) 
     good = tmp_path / "good.npz"
     file().save(good)
     with np.load(good) as arrays:
-        np.savez(tmp_path / "b.npz", **(dict(arrays) | {name: array}))
+        np.savez(tmp_path / "b.npz", **(dict(arrays) | {name: array}))  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match=r"b\.npz: cannot be read as bodies for a data set"):
         SetBodies.load(tmp_path / "b.npz")
 
