@@ -86,9 +86,9 @@ def score_crowd(body: BodyModel, truth: Gathering, answer: Answer, pairs: Pairs)
     Returns:
         `found` of each counted person, 1 or 0; `right` of each found one who is right or wrong, 1 or 0. Of each counted
         person who was found `pa_mpjpe` and `mpjpe` (mm, means over 24 joints); of each of their joints, all of a person
-        aligned together, `visible` or `hidden` (mm). `order` of each pair of them who overlap in the picture and have
-        an order, 1 right, 0 wrong. Of the picture `litres`, what its found bodies share, summed over pairs; of each
-        found body `sunk`, whether it shares a litre or more with another.
+        aligned together, `visible` or `hidden` (mm). `order` of each pair of counted people who overlap in the picture
+        and have an order, 1 right, 0 wrong, nan where one was missed. Of the picture `litres`, what its found bodies
+        share, summed over pairs; of each found body `sunk`, whether it shares a litre or more with another.
     """
     guess, true = answer.bodies.posed(body), truth.bodies.posed(body)
     who = pairs.measured()
@@ -96,10 +96,11 @@ def score_crowd(body: BodyModel, truth: Gathering, answer: Answer, pairs: Pairs)
     aligned = metrics.pa_mpjpe(guess.joints[mine], true.joints[who])
     roots = guess.joints[mine, 0], true.joints[who, 0]
     seen = truth.joints_seen[who] >= JOINT_SEEN
-    one, other = _overlapping(body, truth, true, who)
-    depth, said = true.joints[:, 0, 2], guess.joints[:, 0, 2]
+    one, other = _overlapping(body, truth, true, pairs.counted.nonzero()[:, 0])
+    # Of who was missed, -1, the depth is the last one.
+    depth, said = true.joints[:, 0, 2], torch.cat([guess.joints[:, 0, 2], torch.tensor([torch.nan])])
     apart, said_apart = depth[one] - depth[other], said[pairs.found[one]] - said[pairs.found[other]]
-    ordered = apart.abs() >= LEVEL
+    right = torch.where(said_apart.isnan(), torch.nan, (apart.sign() == said_apart.sign()).float())
     shared = _shared(guess.vertices, body.faces)
     return {
         "found": (pairs.found[pairs.counted] >= 0).float(),
@@ -108,7 +109,7 @@ def score_crowd(body: BodyModel, truth: Gathering, answer: Answer, pairs: Pairs)
         "mpjpe": metrics.mpjpe(guess.joints[mine], true.joints[who], *roots).mean(-1),
         "visible": aligned[seen],
         "hidden": aligned[~seen],
-        "order": (apart.sign() == said_apart.sign())[ordered].float(),
+        "order": right[apart.abs() >= LEVEL],
         "litres": 1000 * shared.sum()[None] / 2,
         "sunk": (shared >= SUNK).any(1).float(),
     }
@@ -156,8 +157,9 @@ def summary(crowd: CrowdScores) -> Scores:
         "pa_mpjpe_hidden_mm": rounded(float(hidden.mean())),
         "hidden_joints": len(hidden),
         "mpjpe_mean_mm": rounded(float(crowd["mpjpe"].mean())),
-        "order": percent(float(crowd["order"].mean())),
-        "order_pairs": len(crowd["order"]),
+        "order": percent(float(crowd["order"].nanmean())),
+        "order_pairs": int((~crowd["order"].isnan()).sum()),
+        "overlapping_pairs": len(crowd["order"]),
         "overlap_litres": rounded(float(crowd["litres"].mean())),
         "sunk": percent(float(crowd["sunk"].mean())),
     }

@@ -15,8 +15,8 @@ KEYS = (
 
 CROWD_KEYS = (
     "people", "recall", "precision", "pa_mpjpe_mean_mm", "pa_mpjpe_visible_mm", "pa_mpjpe_hidden_mm", "hidden_joints",
-    "mpjpe_mean_mm", "order", "order_pairs", "overlap_litres", "sunk", "nothing_known", "lens", "lens_and_one_height",
-    "lens_and_heights", "seconds", "seconds_base", "seconds_person", "seconds_by_people",
+    "mpjpe_mean_mm", "order", "order_pairs", "overlapping_pairs", "overlap_litres", "sunk", "nothing_known", "lens",
+    "lens_and_one_height", "lens_and_heights", "seconds", "seconds_base", "seconds_person", "seconds_by_people",
 )  # fmt: skip
 
 
