@@ -22,6 +22,7 @@ from smpl import python2_pickle, tiny_smpl
 from nbf.body.files import ASSETS, load_body
 from nbf.certainty import Certainty
 from nbf.data.backgrounds import BackgroundPack, pack_backgrounds
+from nbf.data.bodies import SetBodies
 from nbf.data.fits import RealFits
 from nbf.data.human import coco_photos, lspet_photos
 from nbf.data.pack import PhotoPack, pack_photos
@@ -32,7 +33,7 @@ from nbf.evaluate import bench
 from nbf.experiments import experiment
 from nbf.export.npz import load_people
 from nbf.files import Record
-from nbf.geometry import Camera, Crop
+from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.nets.fitter import Fitter
 from nbf.nets.regressor import Regressor
 from nbf.nets.weights import load_network, save_network
@@ -260,6 +261,25 @@ def _read_fits(folder: Path) -> None:
     _finite(RealFits.load(folder / "fits.npz").rotations, "a rotation")
 
 
+def _make_set_bodies(folder: Path) -> None:
+    n, draw = 3, np.random.default_rng(0)
+    betas, pose, translation = (draw.random((n, *shape), np.float32) for shape in ((11,), (24, 3), (3,)))
+    pose[1] = np.nan  # of a fit that ran away
+    error, kept = np.array([0.01, np.nan, 0.02], np.float32), np.array([True, False, True])
+    names, person = np.array(["walk/a.png", "walk/b.png", "b"]), np.arange(n)
+    SetBodies("lsp", "anny24", names, person, betas, pose, translation, error, kept).save(folder / "bodies.npz")
+
+
+def _read_set_bodies(folder: Path) -> None:
+    """As training uses them."""
+    bodies = SetBodies.load(folder / "bodies.npz")
+    bodies = SetBodies.joined([bodies, bodies])
+    for row in bodies.rows.values():
+        _finite(matrix_from_axis_angle(torch.from_numpy(bodies.pose[row])), "a rotation")
+        for array in (bodies.betas, bodies.translation, bodies.error):
+            _must(np.isfinite(array[row]).all(), "a body is not finite")
+
+
 def _make_scores(folder: Path) -> None:
     experiment.save({"mpjpe": torch.rand(9), experiment.SECONDS: torch.ones(1)}, folder / "case.npz")
 
@@ -383,6 +403,7 @@ READERS: dict[str, Reader] = {
     ),
     "pack, backgrounds": Reader({"pack.npz": "npz"}, _make_backgrounds, _read_backgrounds),
     "fits": Reader({"fits.npz": "npz"}, _make_fits, _read_fits),
+    "bodies of data sets": Reader({"bodies.npz": "npz"}, _make_set_bodies, _read_set_bodies),
     "scores of experiments": Reader({"case.npz": "npz"}, _make_scores, _read_scores),
     "nbf-bench": Reader({"studio/people.npz": "npz", "studio/pictures.zip": "zip"}, _make_bench, _read_bench),
     "annotations": Reader(

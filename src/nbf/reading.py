@@ -1,4 +1,4 @@
-"""Files that anybody may have written, read so that the worst that one can do is to be refused: NPZ archives and JSON.
+"""Files that anybody may have written, read so that the worst that one can do is to be refused: NPZ, NPY and JSON.
 
 What a file claims about itself (sizes, shapes, kinds of number) is checked before memory is set aside for it, nothing
 in it is ever run, and what comes out is what the caller asked for, in shape, kind and range.
@@ -33,6 +33,10 @@ MOST_JSON = 1 << 25
 # An archive may unpack to so many bytes, or to so many times its own size, whichever is more: part maps of drawn people
 # pack twentyfold, and zeros a thousandfold.
 _LEAST_UNPACKED, _MOST_RATIO = 1 << 28, 64
+# Bytes of an array in a file of its own.
+_MOST_NPY = 1 << 30
+# Texts in an array, each of which may become an object of 50 bytes and more; and letters in all of them.
+_MOST_TEXTS, _MOST_LETTERS = 1 << 23, 1 << 28
 # Bytes of an archive's directory, each entry of which becomes an object ten times its size.
 _MOST_DIRECTORY = 1 << 20
 _MOST_DIMENSIONS = 5
@@ -41,7 +45,7 @@ _CHUNK = 1 << 20
 # Of an array, and what is in there: numbers, letters or objects.
 _LONGEST_HEADER = 4096
 _HEADER = {
-    "descr": r"'([<>|=]?[fiubOU]\d{0,9})'",
+    "descr": r"'([<>|=]?[fiubOSU]\d{0,9})'",
     "fortran_order": "(True|False)",
     "shape": r"\(([\dL, ]*)\)",
 }
@@ -50,7 +54,7 @@ _ZIP_FAULTS = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(KeyError, IndexError, ValueError, struct.error, OverflowError),
 )
-_KINDS_FOR = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "U": "U"}
+_KINDS_FOR = {"f": "fiub", "i": "iu", "u": "iu", "b": "b", "U": "U"}
 
 
 class Damaged(ValueError):  # noqa: N818
@@ -74,7 +78,7 @@ class Array:
     """What an array of a file must be like."""
 
     dtype: Any
-    """What it becomes: whole numbers may become floating-point ones, nothing else changes its kind."""
+    """What it becomes: whole numbers, and yes and no, may become floating-point ones; nothing else changes its kind."""
     shape: tuple[int | str, ...]
     """Letters are sizes that all arrays of a file share."""
     low: float = -math.inf
@@ -82,21 +86,36 @@ class Array:
     nan: bool = False
     """Whether numbers may be unknown."""
     optional: bool = False
-    """Whether a file may be without it."""
+    """Whether a file may lack it (`read_npz`)."""
 
 
-def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, np.ndarray]:
-    """Arrays of an NPZ file, as wanted, but for optional ones that it lacks; others are not looked at.
+def read_npz(path: str | Path, wanted: Mapping[str, Array], most: int | None = None) -> dict[str, np.ndarray]:
+    """Arrays of an NPZ file, as wanted; others are not looked at. Text of one byte a letter is taken for latin1, as
+    Python 2 wrote names.
+
+    `most` is what they may unpack to together, as `unpack` takes it.
 
     Raises Damaged, which says what was expected and got, and OSError.
     """
-    members = unpack(path, wanted)
-    wanted = {name: array for name, array in wanted.items() if name in members or not array.optional}
-    missing = [name for name in wanted if name not in members]
+    members = unpack(path, wanted, most)
+    missing = [name for name, want in wanted.items() if name not in members and not want.optional]
     if missing:
         held = ", ".join(name[:40] for name in sorted(members)[:20]) or "nothing"
         raise Damaged(f"expected more arrays than {held!a}, got one without {', '.join(missing)}")
-    return fitted({name: _array(name, data) for name, data in members.items() if data is not None}, wanted)
+    arrays = {name: _array(name, data) for name, data in members.items() if data is not None}
+    return fitted(arrays, {name: want for name, want in wanted.items() if name in arrays})
+
+
+def read_npy(path: str | Path, want: Array) -> np.ndarray:
+    """The array in a file of its own, as wanted. Raises Damaged and OSError."""
+    path = Path(path)
+    size = _regular(path)
+    if size > _MOST_NPY:
+        raise Damaged(f"it has {size} bytes, and the most that is read are {_MOST_NPY}")
+    data = bytearray(size)
+    with path.open("rb") as file:
+        file.readinto(data)
+    return fitted({path.stem: _array(path.stem, data)}, {path.stem: want})[path.stem]
 
 
 def read_any_npz(path: str | Path) -> dict[str, np.ndarray]:
@@ -110,13 +129,14 @@ def read_any_npz(path: str | Path) -> dict[str, np.ndarray]:
 def unpack(path: str | Path, names: Iterable[str] | None, most: int | None = None) -> dict[str, bytearray | None]:
     """The members of an NPZ file without their ending: bytes of those named (None: of all), None for the others.
 
-    `most` is what they may unpack to together, in bytes; by default depends on the file's size.
+    What they may unpack to together depends on the file's size; `most` is a limit beyond that, in bytes.
 
     Raises Damaged and OSError.
     """
     path = Path(path)
     size = _regular(path)
-    most = max(_LEAST_UNPACKED, _MOST_RATIO * size) if most is None else most
+    bound = max(_LEAST_UNPACKED, _MOST_RATIO * size)
+    most = bound if most is None else min(most, bound)
     try:
         with path.open("rb") as raw:
             _check_directory(raw, size)
@@ -177,23 +197,28 @@ def fitted(arrays: Mapping[str, np.ndarray], wanted: Mapping[str, Array], **size
     return found
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, make: Callable[[dict[str, Any]], Any] | None = None, most: int = MOST_JSON) -> Any:
     """The value in a JSON file: UTF-8, or UTF-16 as some consoles write. It may hold nan and infinities.
+
+    Args:
+        path: the file.
+        make: what becomes of each object as soon as it is read; the largest files would not fit into memory as lists.
+        most: bytes that the file may have.
 
     Raises Damaged (also where a name is there twice, a number has thousands of digits, or values lie within hundreds of
     others) and OSError.
     """
     path = Path(path)
     size = _regular(path)
-    if size > MOST_JSON:
-        raise Damaged(f"it has {size} bytes, and the most that is read are {MOST_JSON}")
-    return from_json(path.read_bytes())
+    if size > most:
+        raise Damaged(f"it has {size} bytes, and the most that is read are {most}")
+    return from_json(path.read_bytes(), make)
 
 
-def from_json(text: bytes) -> Any:
+def from_json(text: bytes, make: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """The value that a text in JSON means. Raises Damaged, as `read_json`."""
     try:
-        return json.loads(text, object_pairs_hook=_distinct)
+        return json.loads(text, object_pairs_hook=_distinct if make is None else lambda pairs: make(_distinct(pairs)))
     except RecursionError as error:
         raise Damaged("not valid JSON: values lie too deep within each other") from error
     except ValueError as error:
@@ -217,18 +242,31 @@ def read_json_lines(path: str | Path, make: Callable[[Any], T]) -> list[T]:
     return made
 
 
-def to_numbers(value: Any, *shape: int) -> np.ndarray:
-    """A list of a JSON file as float32 of a shape (-1: any number). Raises Damaged where it is none, or where a number
-    is not finite."""
+def to_numbers(value: Any, *shape: int | None, dtype: Any = np.float32) -> np.ndarray:
+    """Finite numbers of a floating-point kind and of a shape.
+
+    Args:
+        value: an array, a number or nested lists of them, as JSON has them.
+        shape: that it must have; None is any number.
+        dtype: what they become.
+
+    Raises Damaged where it is something else.
+    """
+    wanted = " x ".join("n" if side is None else str(side) for side in shape) or "one"
     try:
-        with np.errstate(over="ignore"):  # into infinity, which is refused next
-            array = np.array(value, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Damaged(f"expected numbers, got {shown(value)}") from error
-    if array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape)):
-        raise Damaged(f"expected numbers of shape {shape}, got {array.shape}")
+        array = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):  # such as rows of several lengths
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        got = array.dtype if isinstance(value, np.ndarray) else shown(value)
+        raise Damaged(f"expected finite numbers, {wanted}, got {got}")
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape)):
+        raise Damaged(f"expected finite numbers, {wanted}, got some of shape {array.shape}")
+    # What overflows becomes infinity, which is refused next.
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = array.astype(dtype)
     if not np.isfinite(array).all():
-        raise Damaged("expected finite numbers, got nan or infinity")
+        raise Damaged(f"expected finite numbers, {wanted}, got nan or infinity")
     return array
 
 
@@ -273,23 +311,37 @@ def _unpacked(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
 def _array(name: str, data: bytearray) -> np.ndarray:
     """In the machine's own order of bytes, and writable."""
     shape, by_column, dtype, start = read_header(data)
-    text = dtype.kind == "U"
+    text = dtype.kind in "SU"
     if dtype.hasobject or not (text or dtype.str[1:] in NUMBERS) or dtype.itemsize == 0:
         raise Damaged(f"expected numbers in {ascii(name)[1:-1][:40]}, got {ascii(dtype.str)[1:21]}")
     if len(shape) > _MOST_DIMENSIONS:
         raise Damaged(f"expected at most {_MOST_DIMENSIONS} dimensions in {name}, got the shape {shape}"[:200])
     if math.prod(shape) * dtype.itemsize != len(data) - start:
-        raise Damaged(f"expected {math.prod(shape)} numbers in {name}, got {len(data) - start} bytes"[:200])
+        raise Damaged(f"expected {math.prod(shape)} values in {name}, got {len(data) - start} bytes"[:200])
     array = np.frombuffer(data, np.uint8, offset=start).view(dtype).reshape(shape, order="F" if by_column else "C")
     if text:
-        array = array.astype(dtype.newbyteorder("="), copy=False)
-        letters = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
-        if letters.size and (int(letters.max()) > 0x10FFFF or bool(((letters >> 11) == 0xD800 >> 11).any())):
-            raise Damaged(f"{name} holds letters that there are not")
-        return array
+        return _text(name, array)
     if dtype.kind == "b":
         return array.view(np.uint8) != 0
     return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _text(name: str, array: np.ndarray) -> np.ndarray:
+    """Of one byte a letter: in latin1, in which letters have the numbers that they have everywhere."""
+    letters = array.dtype.itemsize // (1 if array.dtype.kind == "S" else 4)
+    if array.size > _MOST_TEXTS or array.size * letters > _MOST_LETTERS:
+        raise Damaged(
+            f"expected at most {_MOST_TEXTS} texts of {_MOST_LETTERS} letters together in {name}, got {array.size} of "
+            f"{letters} each"
+        )
+    if array.dtype.kind == "S":
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return flat.astype(np.uint32).view(f"U{letters}").reshape(array.shape)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    numbers = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
+    if numbers.size and (int(numbers.max()) > 0x10FFFF or bool(((numbers >> 11) == 0xD800 >> 11).any())):
+        raise Damaged(f"{name} holds letters that there are not")
+    return array
 
 
 def _check_range(name: str, array: np.ndarray, want: Array, kind: np.dtype) -> None:

@@ -14,6 +14,7 @@ PUBLIC = {
     "Camera",
     "Certainty",
     "DataError",
+    "Facts",
     "Known",
     "InputError",
     "ModelFileError",

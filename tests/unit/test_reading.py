@@ -14,26 +14,27 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from mutated import bomb
 
-from nbf.reading import Array, Damaged, fitted, read_any_npz, read_json, read_json_lines, read_npz, to_numbers
+from nbf.reading import Array, Damaged, fitted, read_any_npz, read_json, read_json_lines, read_npy, read_npz, to_numbers
 
 ANY = {"a": Array(np.float32, ("n", 2))}
 
 
 @given(
     arrays_of.arrays(
-        st.sampled_from(["f2", "<f4", ">f8", "i1", "<i8", ">u2", "?", "<U5"]), arrays_of.array_shapes(min_side=0)
+        st.sampled_from(["f2", "<f4", ">f8", "i1", "<i8", ">u2", "?", "<U5", "S5"]), arrays_of.array_shapes(min_side=0)
     )
 )
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_what_numpy_writes_is_read(save: Any, tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("npz") / "a.npz"
-    if array.dtype.kind == "U":
+    if array.dtype.kind == "U" and array.size:
         array = np.char.replace(array, "\ud800", "")
+    text = np.char.decode(array, "latin1") if array.dtype.kind == "S" else array
     # By columns, too.
     save(path, a=array, b=np.asfortranarray(array))
     for read in read_any_npz(path).values():
-        np.testing.assert_array_equal(read, array)
-        assert read.dtype == array.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(read, text)
+        assert read.dtype == text.dtype.newbyteorder("=") or array.dtype.kind == "S"
         assert read.flags.writeable
 
 
@@ -71,6 +72,7 @@ def test_kinds_and_ranges_are_kept() -> None:
         (-1, Array(np.uint8, ("n",))),
         (1.5, Array(np.int64, ("n",))),
         (1, Array(bool, ("n",))),
+        (True, Array(np.int64, ("n",))),
         (np.uint64(2**63), Array(np.int64, ("n",))),
         (np.inf, Array(np.float32, ("n",), nan=True)),
         (0.5, Array(np.float32, ("n",), high=0.4)),
@@ -98,6 +100,36 @@ def test_a_bomb_that_says_it_is_small_gives_no_more_than_it_says(tmp_path: Path)
     path.write_bytes(raw.replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little")))
     with pytest.raises(Damaged):
         read_npz(path, ANY)
+
+
+def test_a_limit_is_kept_before_anything_is_unpacked(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=np.zeros((1000, 2)), b=np.zeros(10**6))
+    assert len(read_npz(tmp_path / "a.npz", ANY, 17_000)["a"]) == 1000
+    with pytest.raises(Damaged, match="the most that is read are 15000"):
+        read_npz(tmp_path / "a.npz", ANY, 15_000)
+
+
+def test_text_is_bounded(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros((1 << 23) + 1, "S1"))
+    with pytest.raises(Damaged, match=r"8388608 texts .* in a, got 8388609 of 1 each"):
+        read_npz(tmp_path / "a.npz", {"a": Array(np.str_, ("n",))})
+
+
+def test_an_array_in_a_file_of_its_own(tmp_path: Path) -> None:
+    path, want = tmp_path / "a.npy", Array(np.float32, ("n", 2))
+    np.save(path, np.arange(6).reshape(3, 2))
+    read = read_npy(path, want)
+    np.testing.assert_array_equal(read, np.arange(6).reshape(3, 2))
+    assert read.dtype == np.float32
+    whole = path.read_bytes()
+    for raw in (b"", whole[:-1], whole + b"0", whole.replace(b"(3, 2)", b"(2, 3)"), whole.replace(b"<i8", b"|O8")):
+        path.write_bytes(raw)
+        with pytest.raises(Damaged):
+            read_npy(path, want)
+    with path.open("wb") as file:
+        file.truncate(1 << 33)
+    with pytest.raises(Damaged, match="8589934592 bytes"):
+        read_npy(path, want)
 
 
 def test_a_header_is_not_believed(tmp_path: Path) -> None:
@@ -148,6 +180,13 @@ def test_json_is_read(tmp_path_factory: pytest.TempPathFactory, value: Any) -> N
         assert read_json(path) == value
 
 
+def test_objects_of_json_become_what_they_are_made(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"a": {"b": 1}}, {"b": 2}]')
+    assert read_json(tmp_path / "a.json", lambda table: sorted(table)) == [["a"], ["b"]]
+    with pytest.raises(Damaged, match="27 bytes"):
+        read_json(tmp_path / "a.json", most=20)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -175,8 +214,10 @@ def test_a_line_is_named(tmp_path: Path) -> None:
         read_json_lines(tmp_path / "a.jsonl", lambda row: row["a"])
 
 
-@pytest.mark.parametrize("value", [None, "a", [1], [[1, 2]], {}, [1, float("nan")], [1, 10**400], [1, [2]], [1e300, 1]])
+@pytest.mark.parametrize(
+    "value", [None, "a", [1], [[1, 2]], {}, [1, float("nan")], [1, 10**400], [1, [2]], [1e300, 1], ["1", "2"], [1j, 2]]
+)
 def test_numbers_of_json_are_numbers(value: Any) -> None:
     with pytest.raises(Damaged):
         to_numbers(value, 2)
-    np.testing.assert_array_equal(to_numbers([[1, 2]] * 3, -1, 2), np.array([[1, 2]] * 3, np.float32))
+    np.testing.assert_array_equal(to_numbers([[1, 2]] * 3, None, 2), np.array([[1, 2]] * 3, np.float32))

@@ -10,6 +10,7 @@ import tyro
 
 from nbf.cli._bodies import Bodies, make_bodies
 from nbf.cli._output import complain, say
+from nbf.cli._pack import Pack, make_pack
 from nbf.cli._usage import UsageError, parsed
 from nbf.errors import DataError, InputError, NbfError
 
@@ -57,8 +58,13 @@ class Check:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`nbf data fetch`, `nbf data check` or `nbf data bodies`; 0 when all went well."""
-    verbs = {"fetch": (Fetch, _fetch), "check": (Check, _check), "bodies": (Bodies, make_bodies)}
+    """`nbf data fetch`, `nbf data check`, `nbf data bodies` or `nbf data pack`; 0 when all went well."""
+    verbs = {
+        "fetch": (Fetch, _fetch),
+        "check": (Check, _check),
+        "bodies": (Bodies, make_bodies),
+        "pack": (Pack, make_pack),
+    }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: nbf data {{{','.join(verbs)}}} [options]\n\nnbf data VERB --help lists the options.")
         return 0

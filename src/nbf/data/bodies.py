@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -15,11 +14,28 @@ from numpy import ndarray
 
 from nbf.errors import DataError
 from nbf.files import replacing
+from nbf.reading import Array, Damaged, read_npz, refusing
+
+# Metres, radians or units of shape that only fits that ran away have.
+_FAR = 1e6
+_ARRAYS = {
+    "data": Array(np.str_, ()),
+    "body_name": Array(np.str_, ()),
+    "names": Array(np.str_, ("n",)),
+    "person": Array(np.int64, ("n",), low=0),
+    "betas": Array(np.float32, ("n", "s"), low=-_FAR, high=_FAR, nan=True),
+    "pose": Array(np.float32, ("n", 24, 3), low=-_FAR, high=_FAR, nan=True),
+    "translation": Array(np.float32, ("n", 3), low=-_FAR, high=_FAR, nan=True),
+    "error": Array(np.float32, ("n",), low=0, high=_FAR, nan=True),
+    "kept": Array(bool, ("n",)),
+}
+_FITTED = ("betas", "pose", "translation", "error")
 
 
 @dataclass(frozen=True, eq=False)
 class SetBodies:
-    """n bodies, each tied to a person by the picture's name and the person's place in it."""
+    """n bodies, each tied to a person by the picture's name and the person's place in it. Those that are kept have
+    finite numbers."""
 
     data: str
     """Name of the data set."""
@@ -53,12 +69,13 @@ class SetBodies:
         """
         if len({(each.data, each.body_name, each.betas.shape[1]) for each in files}) != 1:
             raise DataError(f"bodies: expected files of one data set and one body model, got {len(files)} of several")
-        arrays = {name: np.concatenate([getattr(each, name) for each in files]) for name in _FIELDS[2:]}
+        arrays = {name: np.concatenate([getattr(each, name) for each in files]) for name in list(_ARRAYS)[2:]}
         return cls(files[0].data, files[0].body_name, **arrays)
 
     def save(self, path: Path) -> None:
-        """Write a compressed .npz."""
-        arrays = {name: np.asarray(value) for name, value in vars(self).items() if name in _FIELDS}
+        """Write a compressed .npz, with nan for the numbers of fits that ran away."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        arrays |= {name: np.where(np.abs(arrays[name]) <= _FAR, arrays[name], np.float32(np.nan)) for name in _FITTED}
         with replacing(path) as draft:
             np.savez_compressed(draft, allow_pickle=False, **arrays)
 
@@ -69,16 +86,8 @@ class SetBodies:
         Raises:
             DataError: the file is missing, damaged or something else.
         """
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; make it with `nbf data bodies`")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays: dict[str, Any] = {name: file[name] for name in _FIELDS}
-            arrays |= {name: str(arrays[name]) for name in ("data", "body_name")}
-            return cls(**arrays)
-        # Readers of damaged archives raise whatever their parsers happen to meet.
-        except Exception as error:
-            raise DataError(f"{path}: expected a file of `nbf data bodies`, got {error!r}; make it anew") from error
-
-
-_FIELDS = tuple(SetBodies.__dataclass_fields__)
+        with refusing(DataError, path, "bodies for a data set", "make them with `nbf data bodies`"):
+            arrays = read_npz(path, _ARRAYS)
+            if not all(bool(np.isfinite(arrays[name][arrays["kept"]]).all()) for name in _FITTED):
+                raise Damaged("expected finite numbers of bodies that are kept, got nan")
+        return cls(str(arrays.pop("data")), str(arrays.pop("body_name")), **arrays)

@@ -7,7 +7,7 @@ person keeps as many pixels as the file size allows. WebP at equal quality is a 
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from nbf.data import blobs
-from nbf.data.labelled import IGNORE, UNKNOWN, LabelledPerson, LabelledPicture
+from nbf.data.labelled import IGNORE, UNKNOWN, LabelledPerson, LabelledPicture, Pictures
 from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.reading import Array, Damaged, read_npz, refusing
@@ -179,14 +179,17 @@ class Photos:
 def pack_photos(photos: Sequence[LabelledPicture], side: int = SIDE, quality: int = QUALITY) -> PhotoPack:
     """Shrink photos to at most `side` pixels, scale their coordinates likewise, and encode them.
 
-    Raises DataError where somebody has no box, or a photo no map of the scheme `parts24`.
+    Without a map of our parts, a mask says where people are; without one, all pixels are unsure. Raises DataError where
+    somebody has neither box nor joints, or nobody is there at all.
     """
+    if not any(photo.people for photo in photos):
+        raise DataError("photos: expected some with people, got none")
     images, labels, owner, people, scales = [], [], [], [], []
     for i, photo in enumerate(photos):
         original = Image.fromarray(photo.pixels())
         small = blobs.shrink(original, side)
         images.append(blobs.encode(small, "WEBP", quality=quality, method=6))
-        labels.append(blobs.encode_labels(blobs.shrink(Image.fromarray(photo.labels()), side, labels=True)))
+        labels.append(blobs.encode_labels(blobs.shrink(Image.fromarray(_labels(photo, original)), side, labels=True)))
         people += photo.people
         owner += [i] * len(photo.people)
         scales += [[small.width / original.width, small.height / original.height]] * len(photo.people)
@@ -204,10 +207,35 @@ def pack_photos(photos: Sequence[LabelledPicture], side: int = SIDE, quality: in
     )
 
 
+def packable(pictures: Pictures, row: int) -> LabelledPicture | None:
+    """A picture that can be packed, of those of its people who have boxes or joints; None, and a warning, otherwise."""
+    try:
+        picture = pictures[row]
+        picture.pixels()
+        people = tuple(person for person in picture.people if person.bounds() is not None)
+        complete = picture.complete and len(people) == len(picture.people)
+        return replace(picture, people=people, complete=complete)
+    except DataError as error:
+        logger.warning("left out: %s", error)
+        return None
+
+
+def _labels(photo: LabelledPicture, original: Image.Image) -> UInt8[ndarray, "h w"]:
+    schemes = [each.scheme for each in photo.maps]
+    if "parts24" in schemes:
+        return photo.labels()
+    nothing = np.zeros((original.height, original.width), np.uint8)
+    if "mask" not in schemes:
+        return nothing + np.uint8(IGNORE)
+    mask = photo.labels("mask")
+    return np.where(mask == 1, UNKNOWN, mask).astype(np.uint8)
+
+
 def _box(person: LabelledPerson) -> Float32[ndarray, " 4"]:
-    if person.box is None:
-        raise DataError("photos: expected a box of everybody, got somebody without")
-    return person.box
+    bounds = person.bounds()
+    if bounds is None:
+        raise DataError("photos: expected a box or joints of everybody, got somebody without")
+    return bounds
 
 
 def load_photos(cache: Path, split: str) -> Photos | None:

@@ -12,7 +12,9 @@ from torch import Tensor
 from nbf.body.joints import COCO17, LSP14, SMPL24
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.data.joint_orders import ORDERS
+from nbf.data.readers.plain_files import read_npy
 from nbf.errors import DataError
+from nbf.reading import Array
 
 _SHOULDERS = {("smpl24", "left_shoulder"): 0.5, ("smpl24", "right_shoulder"): 0.5}
 _HIPS = {("smpl24", "left_hip"): 0.5, ("smpl24", "right_hip"): 0.5}
@@ -78,13 +80,7 @@ class Regressor:
     @classmethod
     def load(cls, path: Path) -> "Regressor":
         """From J_regressor_h36m.npy. Raises DataError where it is missing, damaged or something else."""
-        try:
-            matrix = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: cannot be read as J_regressor_h36m.npy ({error})") from error
-        if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or len(matrix) != 17 or matrix.dtype.kind != "f":
-            raise DataError(f"{path}: expected 17 rows of numbers, one for each vertex, got something else")
-        return cls(torch.from_numpy(matrix).float())
+        return cls(torch.from_numpy(read_npy(path, Array(np.float32, (17, "v")))))
 
     def __call__(
         self, body: BodyModel, posed: BodyOutput, names: Sequence[str]

@@ -1,7 +1,7 @@
 """The benchmark's protocol: every person of a track through a method, scored; what a contact sheet needs, kept."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from nbf.render.reliability import reliability
 from nbf.solve.fit import Method
 
 MERGED = 14
+FACTS = ("sex", "age", "height", "weight")
+"""What a method may be told of the benchmark's people."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Result:
 
 @torch.no_grad()
 def run(
-    groups: Iterable[Group], body: BodyModel, method: Method, *, known_height: bool = False, keep: bool = False
+    groups: Iterable[Group], body: BodyModel, method: Method, *, known: Sequence[str] = (), keep: bool = False
 ) -> Result:
     """Measure a method on the people of `Benchmark.groups`.
 
@@ -98,7 +100,7 @@ def run(
         groups: labelled people.
         body: the body model that their parameters belong to, and the method's.
         method: finds bodies.
-        known_height: tell it everybody's true height.
+        known: names of FACTS that it is told of everybody, truly.
         keep: also keep what a contact sheet needs, about 200 kB a person.
     """
     scores: list[PersonScores] = []
@@ -111,9 +113,9 @@ def run(
         batch = group.batch
         crops, true = asked(batch, body)
         camera = Camera(batch["focal"], batch["center"])
-        known = Known(height=height(body.rest_vertices(batch["betas"]))) if known_height else NOTHING
+        told = facts(body, batch["betas"], known)
         start = time.perf_counter()
-        proxy, fit = method(crops, known)
+        proxy, fit = method(crops, told)
         seconds += time.perf_counter() - start
         scores.append(score_bodies(body, fit.bodies, true, camera, INPUT_SIZE))
         if fit.report is not None and fit.start is not None and fit.joint_error is not None:
@@ -126,6 +128,17 @@ def run(
             kept += _kept(batch["image"], labels, fit.bodies, true, camera)
     refined = concatenated(before) if before else None
     return Result(concatenated(scores), refined, torch.cat(said) if said else None, parts, seconds, kept)
+
+
+def facts(body: BodyModel, betas: Float[Tensor, "n s"], names: Sequence[str]) -> Known:
+    """Some of FACTS of people; of all but the height, those of the draw that a shape was made of, which is the nearest
+    (`nbf.synth.sampler` adds a little to it)."""
+    if not names:
+        return NOTHING
+    draw = body.shape_info[torch.cdist(betas, body.shape_samples).argmin(1)]
+    true: dict[str, Any] = {"age": draw[:, 0], "sex": draw[:, 1].clamp(0, 1), "weight": draw[:, 3]}
+    true["height"] = height(body.rest_vertices(betas))
+    return Known(**{name: true[name] for name in names})
 
 
 def asked(batch: dict[str, Tensor], body: BodyModel) -> tuple[Crops, Bodies]:

@@ -5,7 +5,7 @@ Numbers are float16 or, in files that are shipped, int8 with a float32 scale for
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from jaxtyping import Float, Int8
@@ -21,7 +21,7 @@ from nbf.nets.doubt import Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.hmr import Hmr
 from nbf.nets.locator import Locator
-from nbf.nets.omran import Omran
+from nbf.nets.omran import CameraKind, Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
@@ -38,6 +38,7 @@ _LEAST = 4096
 """Numbers in a tensor below which int8 saves nothing worth its error."""
 _WIDEST = 4096
 """Channels, shapes or blocks of a network: more than any that is trained here."""
+_MOST_STAGES = 8
 _REMEDY = "reinstall nbf, or train it anew"
 
 
@@ -147,16 +148,23 @@ def _outline(kind: type[Network], arguments: Any, most: int) -> Network:
 
     Raises Damaged where there is none with these arguments.
     """
-    if not isinstance(arguments, dict) or not all(
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= min(_WIDEST, most)
-        for value in arguments.values()
-    ):
+    if not isinstance(arguments, dict) or not all(_fits(value, min(_WIDEST, most)) for value in arguments.values()):
         raise Damaged(f"expected arguments from above 0 to {_WIDEST} in its .json, got {shown(arguments)}")
     try:
         with torch.device("meta"), _Unfilled():
             return kind(**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise Damaged(f"no {kind.__name__} can be made of its .json: {error}"[:200]) from error
+
+
+def _fits(value: Any, most: int) -> bool:
+    """Whether it can be an argument: a number, the numbers of some stages, or a kind of camera."""
+    if isinstance(value, list):
+        counts = all(type(each) is int and each > 0 for each in value)
+        return counts and len(value) <= _MOST_STAGES and 0 < sum(value) <= most
+    if isinstance(value, str):
+        return value in get_args(CameraKind)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
 
 
 def quantised(tensor: Float[Tensor, "n *rest"]) -> tuple[Int8[Tensor, "n *rest"], Float[Tensor, " n"]]:

@@ -12,17 +12,21 @@ from pathlib import Path
 import numpy as np
 import photos
 import pytest
+import torch
 from PIL import Image
 from scipy.io import savemat
 from street import write_street_photos
+from unit.data.sets.test_lsp import write_pictures
 
 from nbf import cli
 from nbf.body.files import ASSETS
+from nbf.body.joints import COCO17, LSP14
 from nbf.cli.data import main
 from nbf.data import catalogue, fetch, manifest
 from nbf.data.kind import DataSet
-from nbf.data.labelled import BodyLabel, LabelledPerson, LabelledPicture, LensCamera
+from nbf.data.labelled import IGNORE, BodyLabel, LabelledPerson, LabelledPicture, LensCamera
 from nbf.data.manifest import File, Material
+from nbf.data.pack import PhotoPack
 from nbf.errors import DataError, InputError, ModelFileError
 
 
@@ -208,3 +212,21 @@ def test_bodies_are_drawn_with_the_file_that_is_given(
     assert black_up_to(tmp_path / "sheet.png") > narrow + 300, "a panel more"
     with pytest.raises(ModelFileError, match=r"nothing\.pkl"):
         main([*words, "--body", str(tmp_path / "nothing.pkl")])
+
+
+def test_any_data_set_becomes_a_pack_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "lspet", [f"im{number:05}.jpg" for number in range(1, 5)])
+    joints = np.random.default_rng(0).uniform(5, 28, (14, 3, 4))
+    joints[:, 2] = 1
+    savemat(tmp_path / "lspet" / "joints.mat", {"joints": joints})
+    (tmp_path / "lspet" / "images" / "im00002.jpg").write_bytes(b"no picture")
+    assert main(["pack", f"lspet:{tmp_path / 'lspet'}", "-o", str(tmp_path / "pack.npz")]) == 0
+    assert "3 pictures, 3 people, 1 left out" in capsys.readouterr().out
+    packed = PhotoPack.load(tmp_path / "pack.npz").decode()
+    shoulder = LSP14.index("left_shoulder")
+    torch.testing.assert_close(
+        packed.keypoints[0, COCO17.index("left_shoulder")],
+        torch.tensor([*(joints[shoulder, :2, 0] - 0.5), 1.0]).float(),
+    )
+    assert not packed.complete.any()
+    assert (packed.labels[:, :30, :40] == IGNORE).all()

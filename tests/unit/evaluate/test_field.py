@@ -243,6 +243,18 @@ def test_methods_see_the_protocols_crop() -> None:
         torch.testing.assert_close(box[0], torch.cat([middle - half * side, middle + half * side]))
 
 
+def test_a_regressor_is_17_rows_of_numbers(tmp_path: Path) -> None:
+    path, matrix = tmp_path / "J_regressor_h36m.npy", np.random.default_rng(0).random((17, 6))
+    np.save(path, matrix)
+    torch.testing.assert_close(Regressor.load(path).matrix, torch.from_numpy(matrix).float())
+    for wrong in (matrix[:16], matrix[0], np.full((17, 6), np.nan), np.full((17, 6), "a"), np.array([{}], object)):
+        np.save(path, wrong)
+        with pytest.raises(DataError, match="J_regressor_h36m"):
+            Regressor.load(path)
+    with pytest.raises(DataError, match="no such file"):
+        Regressor.load(tmp_path / "none.npy")
+
+
 def test_joints_come_from_meshes_by_the_regressor_that_is_given() -> None:
     chosen, matrix = protocol("3dpw-14"), torch.rand(17, len(small().template))
     matrix = matrix / matrix.sum(1, keepdim=True)

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from nbf.body.bodies import Bodies
+from nbf.body.files import load_body
+from nbf.body.measure import height
 from nbf.body.model import BodyModel
 from nbf.evaluate import protocol
 from nbf.evaluate.bench import Group
@@ -78,3 +80,13 @@ def test_the_networks_answer_in_the_camera_frame(group: Group, body: BodyModel, 
     pelvis = camera.project(posed.joints[:, :1])[:, 0]
     assert (pelvis - 128).abs().max() < 20
     assert (posed.joints[:, 0, 2] - 400 * 1.7 * 1.2 / 256).abs().max() < 1
+
+
+def test_facts_are_those_of_the_draws() -> None:
+    body = load_body("anny24", "small")
+    draws = body.shape_samples[:5] + 0.01
+    told = protocol.facts(body, draws, ("age", "height"))
+    torch.testing.assert_close(told.age, body.shape_info[:5, 0])
+    torch.testing.assert_close(told.height, height(body.rest_vertices(draws)))
+    assert told.sex is None
+    assert not protocol.facts(body, draws, ())

@@ -1,5 +1,7 @@
 """The paper's own fitter: its size, its two cameras, what it answers before it has learnt anything."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from nbf.body.joints import world_rotations
 from nbf.geometry import Camera, translation_from_crop_camera
 from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.omran import PLACE, Omran
+from nbf.nets.weights import load_kind, save_network
 
 SMALL = {"blocks": (1, 1), "width": 8}
 
@@ -42,7 +45,8 @@ def test_with_perspective_the_crops_camera_is_taken() -> None:
     assert network.numbers == 229
 
 
-def test_its_arguments_make_it_again() -> None:
+def test_its_file_makes_it_again(tmp_path: Path) -> None:
     network = Omran(11, "perspective", **SMALL)
-    again = Omran(**network.arguments)
+    again = load_kind(save_network(network, tmp_path / "omran", {}), Omran)
+    assert again.arguments == network.arguments
     assert again.state_dict().keys() == network.state_dict().keys()

@@ -56,6 +56,53 @@ def test_nobody_is_an_error_that_says_what_is_missing() -> None:
         maker().bodies("mine", [nobody])
 
 
+def file(**changed: np.ndarray) -> SetBodies:
+    arrays = {
+        "names": np.array(["a", "b"]),
+        "person": np.array([0, 0]),
+        "betas": np.zeros((2, 3), np.float32),
+        "pose": np.zeros((2, 24, 3), np.float32),
+        "translation": np.ones((2, 3), np.float32),
+        "error": np.zeros(2, np.float32),
+        "kept": np.array([True, False]),
+    }
+    return SetBodies("mine", "anny24", **(arrays | changed))
+
+
+def test_fits_that_ran_away_are_in_the_file_and_not_among_its_people(tmp_path: Path) -> None:
+    file(betas=np.array([[1, 2, 3], [np.inf, 1e30, np.nan]], np.float32)).save(tmp_path / "b.npz")
+    loaded = SetBodies.load(tmp_path / "b.npz")
+    np.testing.assert_array_equal(loaded.betas, [[1, 2, 3], [np.nan] * 3])
+    assert loaded.rows == {("a", 0): 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("names", np.array([1, 2])),
+        ("names", np.array(["a"])),
+        ("names", np.array(["a", {}], object)),
+        ("person", np.array([0.5, 0])),
+        ("person", np.array([-1, 0])),
+        ("betas", np.zeros((3, 3))),
+        ("betas", np.array([[np.nan, 0, 0], [0, 0, 0]])),
+        ("pose", np.zeros((2, 72))),
+        ("pose", np.zeros((2, 24, 3), complex)),
+        ("translation", np.full((2, 3), np.inf)),
+        ("error", np.zeros((2, 1))),
+        ("kept", np.array([1, 0])),
+        ("data", np.array(["a"])),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path: Path, name: str, array: np.ndarray) -> None:
+    good = tmp_path / "good.npz"
+    file().save(good)
+    with np.load(good) as arrays:
+        np.savez(tmp_path / "b.npz", **(dict(arrays) | {name: array}))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DataError, match=r"b\.npz: cannot be read as bodies for a data set"):
+        SetBodies.load(tmp_path / "b.npz")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "b.npz"

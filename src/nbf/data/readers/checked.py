@@ -7,6 +7,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from nbf.errors import DataError
+from nbf.reading import Damaged, to_numbers
 
 
 def numbers(value: Any, shape: tuple[int | None, ...], where: str) -> Float64[ndarray, "..."]:
@@ -21,15 +22,9 @@ def numbers(value: Any, shape: tuple[int | None, ...], where: str) -> Float64[nd
         DataError: they are something else.
     """
     try:
-        array = np.asarray(value)
-    except ValueError:  # rows of several lengths
-        array = np.array(None)
-    fits = len(shape) == array.ndim and all(want in (None, got) for want, got in zip(shape, array.shape))
-    if array.dtype.kind not in "fiub" or not fits or not np.isfinite(array).all():
-        wanted = " x ".join("n" if side is None else str(side) for side in shape) or "one"
-        got = f"{array.dtype} of shape {array.shape}" if array.dtype.kind in "fiub" else type(value).__name__
-        raise DataError(f"{where}: expected finite numbers, {wanted}, got {got}; get the data set anew")
-    return array.astype(np.float64)
+        return to_numbers(value, *shape, dtype=np.float64)
+    except Damaged as error:
+        raise DataError(f"{where}: {error}; get the data set anew") from error
 
 
 def field(table: Any, key: str, where: str) -> Any:

@@ -1,11 +1,15 @@
-"""JSON files of data sets."""
+"""JSON files of data sets: the reader of `nbf.reading`, whose refusals become errors of data."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nbf.errors import DataError
+from nbf.reading import read_json as read
+from nbf.reading import refusing
+
+# Bytes of a file. COCO's largest has half a GB.
+_MOST_BYTES = 1 << 30
 
 
 def read_json(path: Path, make: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -18,9 +22,5 @@ def read_json(path: Path, make: Callable[[dict[str, Any]], Any] | None = None) -
     Raises:
         DataError: the file is missing or no JSON.
     """
-    try:
-        return json.loads(path.read_bytes(), object_hook=make)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; docs/datasets says what goes where") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error}); get the data set anew") from error
+    with refusing(DataError, path, "JSON", "get the data set anew; docs/datasets says what goes where"):
+        return read(path, make, _MOST_BYTES)

@@ -7,6 +7,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from nbf.errors import DataError
+from nbf.reading import Array, refusing
+from nbf.reading import read_npy as read
 
 
 def read_lines(path: Path) -> list[str]:
@@ -21,24 +23,10 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def read_npy(path: Path, shape: tuple[int, ...]) -> Float64[ndarray, "..."]:
-    """The array in a file of numpy's.
-
-    Raises DataError where the file is missing, damaged, or holds no finite numbers of that shape.
-    """
-    try:
-        # Mapped, a file is as long as it says before anything is allocated.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        fits = array.shape == shape and array.dtype.kind in "fiu"
-    # Parsers of damaged files raise whatever they meet.
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as an array ({error}); get the data set anew") from error
-    if not fits or not np.isfinite(array).all():
-        raise DataError(
-            f"{path}: expected finite numbers of shape {shape}, got {array.dtype} of shape {array.shape}; get the data "
-            "set anew"
-        )
-    return np.array(array, np.float64)
+def read_npy(path: Path, want: Array) -> ndarray:
+    """The array in a file of numpy's. Raises DataError where the file is missing, damaged, or not as wanted."""
+    with refusing(DataError, path, "an array of numbers", "get the file anew"):
+        return read(path, want)
 
 
 def read_doubles(path: Path, count: int) -> Float64[ndarray, " {count}"]:

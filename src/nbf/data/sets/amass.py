@@ -16,9 +16,10 @@ from numpy import ndarray
 
 from nbf.data.labelled import Lazy
 from nbf.data.pose_sequences import PoseSequence
-from nbf.data.readers.npz import Array, read_npz
+from nbf.data.readers.npz import read_npz
 from nbf.errors import DataError
 from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from nbf.reading import Array
 
 # Subsets that its authors keep from training (nghorbani/amass, notebooks; both spellings of its releases).
 _VALIDATION = ("HumanEva", "MPI_HDM05", "HDM05", "SFU", "MPI_mosh", "MoSh")
@@ -53,11 +54,11 @@ def _sequence(folder: Path, path: Path) -> PoseSequence:
     arrays = read_npz(
         path,
         {
-            "poses": Array(("n", "p")),
-            "betas": Array(("s",)),
-            "gender": Array((), text=True),
-            "mocap_framerate": Array((), optional=True),
-            "mocap_frame_rate": Array((), optional=True),
+            "poses": Array(np.float32, ("n", "p")),
+            "betas": Array(np.float32, ("s",)),
+            "gender": Array(np.str_, ()),
+            "mocap_framerate": Array(np.float64, (), optional=True),
+            "mocap_frame_rate": Array(np.float64, (), optional=True),
         },
     )
     poses, gender = arrays["poses"], str(arrays["gender"])
@@ -68,7 +69,7 @@ def _sequence(folder: Path, path: Path) -> PoseSequence:
             f"{poses.shape[1]}, {gender[:20]!r} and {rate}; get the data set anew"
         )
     name = path.relative_to(folder).with_suffix("").as_posix()
-    return PoseSequence(name, gender, arrays["betas"].astype(np.float32), rate, _smpl24(poses))
+    return PoseSequence(name, gender, arrays["betas"], rate, _smpl24(poses))
 
 
 def _smpl24(poses: ndarray) -> Float32[ndarray, "n 24 3"]:

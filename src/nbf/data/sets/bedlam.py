@@ -30,23 +30,24 @@ from nbf.data.labelled import (
     Pictures,
     TurnedFile,
 )
-from nbf.data.readers.npz import Array, read_npz, rows_by_name
+from nbf.data.readers.npz import read_npz, rows_by_name
 from nbf.data.sets.spin import box_around
 from nbf.errors import DataError
+from nbf.reading import Array
 
 _ARRAYS = {
-    "imgname": Array(("n",), text=True),
-    "center": Array(("n", 2)),
-    "scale": Array(("n",)),
-    "pose_world": Array(("n", "p")),
-    "trans_world": Array(("n", 3)),
-    "shape": Array(("n", "s")),
-    "cam_int": Array(("n", 3, 3)),
-    "cam_ext": Array(("n", 4, 4)),
-    "gtkps": Array(("n", "j", "d")),
-    "sub": Array(("n",), text=True),
+    "imgname": Array(np.str_, ("n",)),
+    "center": Array(np.float32, ("n", 2)),
+    "scale": Array(np.float32, ("n",)),
+    "pose_world": Array(np.float32, ("n", "p")),
+    "trans_world": Array(np.float32, ("n", 3)),
+    "shape": Array(np.float32, ("n", "s")),
+    "cam_int": Array(np.float32, ("n", 3, 3)),
+    "cam_ext": Array(np.float32, ("n", 4, 4)),
+    "gtkps": Array(np.float32, ("n", "j", "d")),
+    "sub": Array(np.str_, ("n",)),
     # What tells BEDLAM2.
-    "lh_s": Array(("n",), optional=True),
+    "lh_s": Array(np.float32, ("n",), optional=True),
 }
 _SMPL, _SMPLX = 72, 165
 # Joints of SMPL-X that are SMPL's, too.
@@ -68,8 +69,7 @@ class _Scene:
                 f"{self.path}: expected {_SMPL} or {_SMPLX} numbers of pose and at least {least} joints of 2 or 3, got "
                 f"{numbers}, {joints} and {axes}; get the data set anew"
             )
-        text = {name: arrays[name] for name in ("imgname", "sub")}
-        return {name: each.astype(np.float32) for name, each in arrays.items() if name not in text} | text
+        return arrays
 
     def picture(self, name: str, rows: list[int], index: int, split: str) -> LabelledPicture:
         lens = self.arrays["cam_int"][rows[0]].astype(np.float64)

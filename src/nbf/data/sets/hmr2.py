@@ -18,21 +18,22 @@ from numpy import ndarray
 
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import BodyLabel, JointLabels, LabelledPerson, Pictures
-from nbf.data.readers.npz import Array, read_npz
+from nbf.data.readers.npz import read_npz
 from nbf.data.sets.spin import box_around, grouped
 from nbf.errors import DataError
+from nbf.reading import Array
 
 _ARRAYS = {
-    "imgname": Array(("n",), text=True),
-    "center": Array(("n", 2)),
-    "body_keypoints_2d": Array(("n", 25, 3), optional=True),
-    "extra_keypoints_2d": Array(("n", 19, 3), optional=True),
-    "body_keypoints_3d": Array(("n", 25, 4), optional=True),
-    "extra_keypoints_3d": Array(("n", 19, 4), optional=True),
-    "body_pose": Array(("n", 72), optional=True),
-    "betas": Array(("n", 10), optional=True),
-    "has_body_pose": Array(("n",), optional=True),
-    "has_betas": Array(("n",), optional=True),
+    "imgname": Array(np.str_, ("n",)),
+    "center": Array(np.float32, ("n", 2)),
+    "body_keypoints_2d": Array(np.float32, ("n", 25, 3), optional=True),
+    "extra_keypoints_2d": Array(np.float32, ("n", 19, 3), optional=True),
+    "body_keypoints_3d": Array(np.float32, ("n", 25, 4), optional=True),
+    "extra_keypoints_3d": Array(np.float32, ("n", 19, 4), optional=True),
+    "body_pose": Array(np.float32, ("n", 72), optional=True),
+    "betas": Array(np.float32, ("n", 10), optional=True),
+    "has_body_pose": Array(np.float32, ("n",), optional=True),
+    "has_betas": Array(np.float32, ("n",), optional=True),
 }
 # Of each file the folder of its pictures, and how far its joints are from our pixels.
 _PACKS = {
@@ -55,9 +56,9 @@ def _read(folder: Path, split: str) -> Pictures:
 def _scale(path: Path, count: int) -> ndarray:
     """Width and height for each row."""
     try:
-        scale = read_npz(path, {"scale": Array((count,))})["scale"]
+        scale = read_npz(path, {"scale": Array(np.float32, (count,))})["scale"]
     except DataError:
-        scale = read_npz(path, {"scale": Array((count, "sides"))})["scale"]
+        scale = read_npz(path, {"scale": Array(np.float32, (count, "sides"))})["scale"]
         if scale.shape[1] > 2:
             raise DataError(f"{path}: expected 'scale' to be sides, or widths and heights, got {scale.shape}") from None
     return np.broadcast_to(scale.reshape(count, -1), (count, 2))

@@ -25,21 +25,23 @@ from numpy import ndarray
 from nbf.data.kind import DataSet, Need
 from nbf.data.labelled import BodyLabel, Frame, JointLabels, LabelledPerson, LabelledPicture, Lazy, Pictures
 from nbf.data.origins import origin
-from nbf.data.readers.npz import Array, read_npz, rows_by_name
+from nbf.data.readers.npz import read_npz, rows_by_name
+from nbf.data.readers.plain_files import read_npy
 from nbf.errors import DataError
+from nbf.reading import Array
 
 _GENDERS = {"m": "male", "f": "female", "male": "male", "female": "female", "neutral": "neutral"}
 _ARRAYS = {
-    "imgname": Array(("n",), text=True),
-    "center": Array(("n", 2)),
-    "scale": Array(("n",)),
-    "part": Array(("n", 24, 3), optional=True),
-    "openpose": Array(("n", 25, 3), optional=True),
-    "pose": Array(("n", 72), optional=True),
-    "shape": Array(("n", 10), optional=True),
-    "has_smpl": Array(("n",), optional=True),
-    "S": Array(("n", 24, 4), optional=True),
-    "gender": Array(("n",), text=True, optional=True),
+    "imgname": Array(np.str_, ("n",)),
+    "center": Array(np.float32, ("n", 2)),
+    "scale": Array(np.float32, ("n",)),
+    "part": Array(np.float32, ("n", 24, 3), optional=True),
+    "openpose": Array(np.float32, ("n", 25, 3), optional=True),
+    "pose": Array(np.float32, ("n", 72), optional=True),
+    "shape": Array(np.float32, ("n", 10), optional=True),
+    "has_smpl": Array(np.float32, ("n",), optional=True),
+    "S": Array(np.float32, ("n", 24, 4), optional=True),
+    "gender": Array(np.str_, ("n",), optional=True),
 }
 
 
@@ -96,23 +98,9 @@ def _read(folder: Path, split: str) -> Pictures:
         raise DataError(f"{path}: expected genders out of {', '.join(_GENDERS)}, got {min(strange)[:20]!r}")
     fits = folder / "static_fits" / f"{pack.fits}_fits.npy"
     if pack.fits and fits.is_file():
-        arrays["fits"] = _fits(fits, len(arrays["imgname"]))
+        arrays["fits"] = read_npy(fits, Array(np.float32, (len(arrays["imgname"]), 82)))
     person = partial(_person, {name: each for name, each in arrays.items() if name != "imgname"}, pack.shift)
     return grouped(arrays["imgname"], folder / pack.pictures, split, person)
-
-
-def _fits(path: Path, count: int) -> Float32[ndarray, "n 82"]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    # Parsers of damaged files raise whatever they meet.
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as an array ({error}); get it anew, or take it away") from error
-    if not isinstance(array, ndarray) or array.dtype.kind != "f" or array.shape != (count, 82):
-        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, ndarray) else "an archive"
-        raise DataError(f"{path}: expected numbers {count} x 82, got {got}; get it anew, or take it away")
-    if not np.isfinite(array).all():
-        raise DataError(f"{path}: expected finite numbers; get it anew, or take it away")
-    return array.astype(np.float32)
 
 
 def _person(arrays: dict[str, ndarray], shift: float, row: int) -> LabelledPerson:

@@ -41,6 +41,7 @@ from nbf.data.readers.pixels import read_colours, read_rgb
 from nbf.data.readers.plain_files import read_lines, read_npy
 from nbf.errors import DataError
 from nbf.geometry.rotations import matrix_from_axis_angle
+from nbf.reading import Array
 
 UP31: dict[str, tuple[int, int, int]] = {
     "background": (255, 255, 255),
@@ -99,7 +100,7 @@ def _up3d(folder: Path, split: str) -> Pictures:
 
 
 def _picture(folder: Path, name: str, split: str) -> LabelledPicture:
-    rows = read_npy(folder / f"{name}_joints.npy", (3, 14)).T
+    rows = read_npy(folder / f"{name}_joints.npy", Array(np.float64, (3, 14))).T
     render, shaded = (folder / f"{name}_{kind}.png" for kind in ("render", "render_light"))
     body = _body(folder / f"{name}_body.pkl")
     focal = _value(body, "f", 1, folder / f"{name}_body.pkl")[0]
