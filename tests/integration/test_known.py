@@ -107,10 +107,9 @@ def test_men_and_women_have_other_shapes(predictor: nbf.Predictor, people: nbf.P
     adults = info[:, 0] > 18
     women, men = (body.shape_samples[adults & (info[:, 1] > 0.8)], body.shape_samples[adults & (info[:, 1] < 0.2)])
     axis = women.mean(0) - men.mean(0)
-    for facts in ({}, {"height": 1.72}):
-        found = [
-            predictor.predict(DEMO, known=nbf.Facts(sex=sex, age=35, **facts))[0].betas for sex in ("female", "male")
-        ]
+    for tall in (None, 1.72):
+        told = [nbf.Facts(sex=sex, age=35, height=tall) for sex in ("female", "male")]
+        found = [predictor.predict(DEMO, known=each)[0].betas for each in told]
         assert float((found[0] - found[1]) @ axis / axis.norm() ** 2) > 0.4
 
 
