@@ -113,7 +113,7 @@ def test_the_rest_of_the_batch_is_done(kinds, encoding):
         status, said, failed = predict(encoding, *names, "-o", "out")
     assert ASKED == ["one.jpg", "zwei-ü.jpg"]
     assert status == 1
-    assert [line.split(": ")[1].split(" ->")[0] for line in said[:-1]] == ["1 person", "2 people"]
+    assert [line.split(": ")[1].split(" ->")[0] for line in said[:2]] == ["1 person", "2 people"]
     # One line each, and one with all of them.
     assert len(failed) == len(kinds) + 1
     assert all(line.startswith("failed: ") and line.isprintable() for line in failed)
