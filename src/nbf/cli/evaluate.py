@@ -37,9 +37,9 @@ class Arguments:
     """
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME")] = "bench:wild"
-    """A track of nbf-bench (bench:studio, bench:wild); street photos of the val split, in the labelled boxes (real);
-    photos of varied poses, from picture to mesh, against human labels (photos); or a data set, NAME:FOLDER, under a
-    protocol."""
+    """A track of nbf-bench (bench:studio, bench:wild), or its pictures of several people (bench:crowd); street photos
+    of the val split, in the labelled boxes (real); photos of varied poses, from picture to mesh, against human labels
+    (photos); or a data set, NAME:FOLDER, under a protocol."""
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """How a data set is measured, a name in docs/datasets.md."""
     smpl: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -80,7 +80,8 @@ def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = parsed(Arguments, "evaluate", arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
-    measure = {"real": _real, "photos": _photos}.get(given.data, _field if given.protocol else _bench)
+    others = {"real": _real, "photos": _photos, "bench:crowd": _crowd}
+    measure = others.get(given.data, _field if given.protocol else _bench)
     report, entries, faces = measure(given)
     title = f"{given.data}, proxy {given.proxy}"
     _print(report, title)
@@ -106,21 +107,21 @@ def _check(given: Arguments) -> None:
             weight_files(given.weights)
     if given.n is not None and given.n < 1:
         raise UsageError(f"--n: expected 1 or more, got {given.n}")
-    sets = ("bench:studio", "bench:wild", "real", "photos")
+    sets = ("bench:studio", "bench:wild", "bench:crowd", "real", "photos")
     if (given.data in sets) == (given.protocol is not None):
         raise UsageError(
             f"--data {given.data}: expected one of {', '.join(sets)}, or NAME:FOLDER of a data set and its --protocol"
         )
-    real = given.data in ("real", "photos") or given.protocol is not None
+    real = given.data in ("real", "photos", "bench:crowd") or given.protocol is not None
     if real and given.proxy != "rgb":
-        raise UsageError(f"--proxy {given.proxy}: nobody knows them in real photos; use --data bench:wild")
+        raise UsageError(f"--proxy {given.proxy}: of people in given crops alone; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise UsageError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
     if given.sheet is not None and given.protocol is not None:
         raise UsageError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
     plain = given.method == "nbf-plain"
     if given.known_height and (plain or real):
-        raise UsageError("--known-height: expected a method that refines and a track of the benchmark beside it")
+        raise UsageError("--known-height: expected a method that refines, and bench:studio or bench:wild, beside it")
     if given.plot is not None and (plain or real or given.plot.suffix.lower() != ".png"):
         raise UsageError(
             f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
@@ -154,6 +155,21 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
             reliability_plot(result.joint_error.flatten(), result.people["joints"].flatten(), given.data).save(draft)
     entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
     return report, entries, bench.body.faces
+
+
+def _crowd(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
+    from nbf.evaluate.bench import FOLDER
+    from nbf.evaluate.crowd import CrowdBenchmark
+    from nbf.evaluate.crowd_run import evaluate_crowd
+
+    bench = CrowdBenchmark.load(given.people or FOLDER)
+    count = len(bench) if given.n is None else given.n
+    if count > len(bench):
+        raise UsageError(f"--n: expected at most the {len(bench)} pictures of {given.data}, got {count}")
+    predictor = _predictor(given)
+    pictures = _progress(bench.pictures(count), count, given.data)
+    scores, entries = evaluate_crowd(predictor, pictures, keep=given.sheet is not None)
+    return {"data": given.data, "method": given.method} | scores, entries, predictor.body.faces
 
 
 def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
@@ -266,6 +282,17 @@ def _print(report: dict[str, Any], title: str) -> None:
             f"errors of joints: said {certain['said_mm']}, were {certain['was_mm']} mm on average; "
             f"correlation {certain['joint_correlation']}"
         )
+    if "nothing_known" in report:
+        known = {name: value for name, value in report.items() if isinstance(value, dict)}
+        scales = Table("known", "distance, median %", "height, cm", title="scale")
+        for name, scores in known.items():
+            scales.add_row(name, *(f"{value:g}" for value in scores.values()))
+        console.print(scales)
+    if "seconds_by_people" in report:
+        times = Table("people found", "seconds", "pictures", title="time")
+        for people, seconds, pictures in report["seconds_by_people"]:
+            times.add_row(str(people), f"{seconds:g}", str(pictures))
+        console.print(times)
     if "per_action" in report:
         each = report["per_action"]
         actions = Table("action", *next(iter(each.values())), title="per action")

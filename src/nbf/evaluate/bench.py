@@ -40,11 +40,14 @@ GROUP = 20
 """People are handed out, and drawn, so many at a time."""
 QUALITY = 85
 """Of the crops, as WebP counts: 0 to 100."""
-_ANEW = "fetch it anew from the repository, or draw it with tools/draw_benchmark.py"
-_DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+ANEW = "fetch it anew from the repository, or draw it with tools/draw_benchmark.py"
+"""What to do where a track is damaged."""
+DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged track raises."""
+PICTURES = "pictures.zip"
+_NUMBERS = "people.npz"
 _LARGEST = 1 << 22
 """Bytes of a picture."""
-_NUMBERS, _PICTURES = "people.npz", "pictures.zip"
 _SHAPES: dict[str, tuple[int | str, ...]] = {
     "betas": ("s",), "poses": (72,), "trans": (3,), "focal": (), "center": (2,), "joints": (24, 3),
 }  # fmt: skip
@@ -81,24 +84,24 @@ class Benchmark:
             DataError: the track is not there, or is damaged, or is about another body model.
         """
         folder = folder / track
-        if not all((folder / name).is_file() for name in (_NUMBERS, _PICTURES)):
+        if not all((folder / name).is_file() for name in (_NUMBERS, PICTURES)):
             raise DataError(
-                f"{folder}: expected {_NUMBERS} and {_PICTURES} of nbf-bench. They come with the repository, not with "
+                f"{folder}: expected {_NUMBERS} and {PICTURES} of nbf-bench. They come with the repository, not with "
                 f"the installed package: clone it and run there, or name its benchmarks/people with --people DIR"
             )
-        with refusing(DataError, folder / _NUMBERS, "people of nbf-bench", _ANEW):
+        with refusing(DataError, folder / _NUMBERS, "people of nbf-bench", ANEW):
             arrays = read_npz(folder / _NUMBERS, _ARRAYS)
         numbers = {name: torch.from_numpy(array) for name, array in arrays.items()}
         try:
-            with zipfile.ZipFile(folder / _PICTURES) as file:
+            with zipfile.ZipFile(folder / PICTURES) as file:
                 pictures = len(file.namelist())
-        except _DAMAGED as error:
-            raise DataError(f"{folder}: cannot be read ({error}); {_ANEW}") from error
+        except DAMAGED as error:
+            raise DataError(f"{folder}: cannot be read ({error}); {ANEW}") from error
         count, body = len(numbers["focal"]), load_body("anny24", "full")
         if (shapes := numbers["betas"].shape[1]) != body.shape_count:
-            raise DataError(f"{folder / _NUMBERS}: expected {body.shape_count} betas a person, got {shapes}; {_ANEW}")
+            raise DataError(f"{folder / _NUMBERS}: expected {body.shape_count} betas a person, got {shapes}; {ANEW}")
         if pictures != 2 * count:
-            raise DataError(f"{folder / _PICTURES}: expected {2 * count} pictures, got {pictures}; {_ANEW}")
+            raise DataError(f"{folder / PICTURES}: expected {2 * count} pictures, got {pictures}; {ANEW}")
         return cls(folder, body, numbers)
 
     def __len__(self) -> int:
@@ -110,14 +113,14 @@ class Benchmark:
         Raises:
             DataError: a picture is damaged.
         """
-        with zipfile.ZipFile(self.folder / _PICTURES) as pictures:
+        with zipfile.ZipFile(self.folder / PICTURES) as pictures:
             for first in range(0, count, GROUP):
                 yield Group(self._batch(pictures, range(first, min(first + GROUP, count))))
 
     def _batch(self, pictures: zipfile.ZipFile, people: range) -> dict[str, Tensor]:
         try:
-            crops = np.stack([blobs.decode(_member(pictures, _crop_name(i))) for i in people])
-            labels = np.stack([blobs.decode_labels(_member(pictures, _labels_name(i))) for i in people])
+            crops = np.stack([blobs.decode(_member(pictures, crop_name(i))) for i in people])
+            labels = np.stack([blobs.decode_labels(_member(pictures, labels_name(i))) for i in people])
             if (
                 crops.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3)
                 or labels.shape[1:] != (INPUT_SIZE, INPUT_SIZE)
@@ -126,8 +129,8 @@ class Benchmark:
                 raise Damaged(
                     f"expected crops of {INPUT_SIZE} x {INPUT_SIZE} with labels below {PARTS}, got {crops.shape[1:]}"
                 )
-        except _DAMAGED as error:
-            raise DataError(f"{self.folder / _PICTURES}: cannot be read ({error}); {_ANEW}") from error
+        except DAMAGED as error:
+            raise DataError(f"{self.folder / PICTURES}: cannot be read ({error}); {ANEW}") from error
         parts = soft_one_hot(torch.from_numpy(labels).long(), STRIDE)
         numbers = {name: value[people.start : people.stop] for name, value in self.numbers.items()}
         return {
@@ -150,15 +153,15 @@ def save(batches: Iterable[dict[str, Tensor]], folder: Path) -> None:
     count = 0
     with (
         replacing(folder / _NUMBERS) as numbers,
-        replacing(folder / _PICTURES) as pictures,
+        replacing(folder / PICTURES) as pictures,
         zipfile.ZipFile(pictures, "w") as file,
     ):
         for batch in batches:
             rows.append({name: value.numpy() for name, value in _numbers(batch).items()})
             crops = (batch["image"] * 255).round().byte().permute(0, 2, 3, 1).numpy()
             for crop, labels in zip(crops, batch["labels"].numpy(), strict=True):
-                _add(file, _crop_name(count), blobs.encode(Image.fromarray(crop), "WEBP", quality=QUALITY, method=6))
-                _add(file, _labels_name(count), blobs.encode_labels(Image.fromarray(labels)))
+                add(file, crop_name(count), blobs.encode(Image.fromarray(crop), "WEBP", quality=QUALITY, method=6))
+                add(file, labels_name(count), blobs.encode_labels(Image.fromarray(labels)))
                 count += 1
         np.savez_compressed(
             numbers, allow_pickle=False, **{name: np.concatenate([row[name] for row in rows]) for name in _SHAPES}
@@ -184,14 +187,17 @@ def _member(file: zipfile.ZipFile, name: str) -> bytes:
     return file.read(info)
 
 
-def _crop_name(index: int) -> str:
+def crop_name(index: int) -> str:
+    """What a track's archive calls a picture."""
     return f"{index:04}.webp"
 
 
-def _labels_name(index: int) -> str:
+def labels_name(index: int) -> str:
+    """What a track's archive calls the labels of a picture."""
     return f"{index:04}_labels.webp"
 
 
-def _add(file: zipfile.ZipFile, name: str, content: bytes) -> None:
+def add(file: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Put a file into a track's archive."""
     # Without the hour, so that the same people make the same file.
     file.writestr(zipfile.ZipInfo(name), content)

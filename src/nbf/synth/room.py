@@ -10,9 +10,9 @@ from nbf.body.model import BodyOutput
 from nbf.geometry.camera import Camera
 from nbf.synth.view import normal, uniform
 
-_SKIRTING = 0.09
+SKIRTING = 0.09
 """Height of the strip along the foot of the wall, metres."""
-_SHADOW = 0.45
+SHADOW = 0.45
 """How much darker the floor is under a person."""
 
 
@@ -61,31 +61,32 @@ class Room:
         down = ((middle - camera.center[:, 1:]) / camera.focal[:, None])[:, :, None]
         depth = (self.camera_height / down.clamp(min=1e-3)).clamp(max=self.wall)
         on_floor = depth < self.wall
-        on_skirting = ~on_floor & (down * self.wall > self.camera_height - _SKIRTING)
-        wall, floor, skirting = (_paint(count, *tones, generator) for tones in ((0.4, 0.95), (0.2, 0.75), (0.2, 0.95)))
+        on_skirting = ~on_floor & (down * self.wall > self.camera_height - SKIRTING)
+        wall, floor, skirting = (paint(count, *tones, generator) for tones in ((0.4, 0.95), (0.2, 0.75), (0.2, 0.95)))
         # Lamps stand on one side: the wall is lit unevenly, the floor less and less towards the wall.
         slope = normal((count, 1, 1), 0.06, generator)
         wall = wall * (1 + slope * across * self.wall)[:, None]
         floor = floor * (1.1 - 0.03 * depth)[:, None]
-        light = 1 - _SHADOW * self._shadow(vertices, across * depth, depth)
+        light = 1 - SHADOW * shadow(vertices, self.camera_height, across * depth, depth)
         colors = torch.where(
             on_floor[:, None], floor * light[:, None], torch.where(on_skirting[:, None], skirting, wall)
         )
         return colors.clamp(0, 1)
 
-    def _shadow(
-        self, vertices: Float[Tensor, "n v 3"], x: Float[Tensor, "n h w"], z: Float[Tensor, "n h #w"]
-    ) -> Float[Tensor, "n h w"]:
-        """From 0 to 1 at points of the floor: a bell around the vertices that are within a hand of it."""
-        near = (vertices[..., 1] > self.camera_height - 0.15).float()
-        weight = near / near.sum(1, keepdim=True)
-        middle = (weight[..., None] * vertices).sum(1)
-        spread = (weight[..., None] * (vertices - middle[:, None]) ** 2).sum(1) + 0.12**2
-        dx, dz = x - middle[:, 0, None, None], z - middle[:, 2, None, None]
-        return torch.exp(-0.5 * (dx**2 / spread[:, 0, None, None] + dz**2 / spread[:, 2, None, None]))
+
+def shadow(
+    vertices: Float[Tensor, "n v 3"], floor: float, x: Float[Tensor, "n h w"], z: Float[Tensor, "n h #w"]
+) -> Float[Tensor, "n h w"]:
+    """From 0 to 1 at points of the floor, at y = `floor`: a bell around the vertices that are within a hand of it."""
+    near = (vertices[..., 1] > floor - 0.15).float()
+    weight = near / near.sum(1, keepdim=True)
+    middle = (weight[..., None] * vertices).sum(1)
+    spread = (weight[..., None] * (vertices - middle[:, None]) ** 2).sum(1) + 0.12**2
+    dx, dz = x - middle[:, 0, None, None], z - middle[:, 2, None, None]
+    return torch.exp(-0.5 * (dx**2 / spread[:, 0, None, None] + dz**2 / spread[:, 2, None, None]))
 
 
-def _paint(count: int, darkest: float, lightest: float, generator: Generator) -> Float[Tensor, "count 3 1 1"]:
+def paint(count: int, darkest: float, lightest: float, generator: Generator) -> Float[Tensor, "count 3 1 1"]:
     """Muted colours: a grey with a little tint."""
     gray = uniform((count, 1, 1, 1), darkest, lightest, generator)
     return (gray * (1 + normal((count, 3, 1, 1), 0.08, generator))).clamp(0.05, 1)

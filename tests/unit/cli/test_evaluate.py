@@ -13,6 +13,12 @@ KEYS = (
     "height_cm", "miou", "f1", "seconds",
 )  # fmt: skip
 
+CROWD_KEYS = (
+    "people", "recall", "precision", "pa_mpjpe_mean_mm", "pa_mpjpe_visible_mm", "pa_mpjpe_hidden_mm", "hidden_joints",
+    "mpjpe_mean_mm", "order", "order_pairs", "overlap_litres", "sunk", "nothing_known", "lens", "lens_and_one_height",
+    "lens_and_heights", "seconds", "seconds_base", "seconds_person", "seconds_by_people",
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "arguments",
@@ -21,6 +27,8 @@ KEYS = (
         ["--proxy", "true-parts", "--n", "1001", "--people", str(PEOPLE)],
         ["--data", "real", "--proxy", "true-parts"],
         ["--data", "photos", "--proxy", "true-parts"],
+        ["--data", "bench:crowd", "--proxy", "true-parts"],
+        ["--data", "bench:crowd", "--n", "1001", "--people", str(PEOPLE)],
         ["--sheet", "people.jpg"],
     ],
 )
@@ -55,6 +63,19 @@ def test_a_track(track: str, proxy: str, tmp_path: Path) -> None:
     if proxy == "true-parts":
         assert report["after"]["miou"] == report["after"]["f1"] == 100
     assert Image.open(sheet).width > 700
+
+
+def test_several_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundled weights on the first picture: every key, and a sheet."""
+    scores, sheet = tmp_path / "scores.json", tmp_path / "sheet.png"
+    given = ["--data", "bench:crowd", "--n", "1", "--people", str(PEOPLE)]
+    assert evaluate.main([*given, "--json", str(scores), "--sheet", str(sheet)]) == 0
+    report = json.loads(scores.read_text())
+    assert set(CROWD_KEYS) <= set(report)
+    assert (report["data"], report["n"]) == ("bench:crowd", 1)
+    assert set(report["lens_and_heights"]) == {"distance_median_percent", "height_cm"}
+    assert Image.open(sheet).width > 700
+    assert "people found" in capsys.readouterr().out
 
 
 def test_people_who_are_not_there(tmp_path: Path) -> None:

@@ -37,9 +37,19 @@ def test_people_depend_on_their_index_alone(tool: ModuleType, tmp_path: Path) ->
     assert not any(torch.equal(first["betas"], batch["betas"]) for batch in (second, other))
 
 
+def test_pictures_depend_on_their_index_alone(tool: ModuleType, tmp_path: Path) -> None:
+    sampler = Sampler.load(tmp_path / "no caches", "test")
+    first, second = tool.draw_crowd(sampler, 0, 2)
+    alone = next(tool.draw_crowd(sampler, 0, 1))
+    assert torch.equal(alone.image, first.image)
+    assert not torch.equal(second.bodies.betas[:1], first.bodies.betas[:1])
+
+
 def test_seeds_are_all_different(tool: ModuleType) -> None:
-    seeds = {tool.group_seed(track, seed, index) for track in TRACKS for seed in range(5) for index in range(100)}
-    assert len(seeds) == 2 * 5 * 100
+    seeds = {
+        tool.group_seed(track, seed, index) for track in (*TRACKS, "crowd") for seed in range(5) for index in range(100)
+    }
+    assert len(seeds) == 3 * 5 * 100
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
