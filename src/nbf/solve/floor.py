@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
-from nbf.body.model import BodyModel
+from nbf.body.model import BodyModel, BodyOutput
 from nbf.body.parts import PARTS24
 from nbf.solve.levenberg import Block
 
@@ -41,9 +40,8 @@ class Standing(NamedTuple):
     """0 or 1: whether that is anywhere near down."""
 
 
-def standing(body: BodyModel, bodies: Bodies, feet: Float[Tensor, "n 2"]) -> Standing:
+def standing(body: BodyModel, posed: BodyOutput, feet: Float[Tensor, "n 2"]) -> Standing:
     """Of fitted people; `feet` says how much of the left and of the right one is seen, 0 to 1."""
-    posed = bodies.posed(body)
     trunk = posed.joints[:, _ANKLES].mean(1) - posed.joints[:, _NECK]
     down = trunk[:, ::2] / trunk[:, 1:2].clamp_min(1e-3)
     upright = trunk[:, 1] > 0.5 * trunk.norm(dim=-1)

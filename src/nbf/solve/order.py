@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
 from nbf.body.model import BodyModel
 from nbf.geometry import Camera
 from nbf.raster import rasterize
@@ -31,34 +30,55 @@ class Order(NamedTuple):
     """Log of the depth of the one in front over the other's, where they cover each other; medians over cells."""
 
 
-@torch.no_grad()
-def order(body: BodyModel, bodies: Bodies, camera: Camera, silhouettes: Float[Tensor, "n h h"]) -> Order:
-    """Of n people in crops of one picture; `camera` is each crop's, in crop sides."""
-    side, people = silhouettes.shape[-1], len(silhouettes)
-    drawn = rasterize(camera.scaled(side).pixels_depth(bodies.posed(body).vertices), body.faces, side, side)
-    grid = (torch.arange(side, device=silhouettes.device) + 0.5) / side
-    rows = []
-    for one in range(people):
+def neighbours(vertices: Float[Tensor, "n v 3"]) -> Int64[Tensor, "m 2"]:
+    """Pairs of people, in the camera frame, the boxes around whom overlap in the picture: no others ever meet, however
+    far they are moved along their rays."""
+    rays = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
+    low, high = rays.amin(1), rays.amax(1)
+    overlap = ((low[:, None] < high) & (low < high[:, None])).all(-1)
+    return overlap.triu(1).nonzero()
+
+
+def order(
+    body: BodyModel,
+    vertices: Float[Tensor, "n v 3"],
+    camera: Camera,
+    silhouettes: Float[Tensor, "n h h"],
+    pairs: Int64[Tensor, "m 2"],
+) -> Order:
+    """Of n people in crops of one picture.
+
+    Args:
+        body: whose vertices they are.
+        vertices: in the camera frame, metres.
+        camera: each crop's, in crop sides.
+        silhouettes: probability of the person in each crop.
+        pairs: who may hide whom.
+    """
+    side = silhouettes.shape[-1]
+    who, rows = pairs.unique(return_inverse=True)
+    if not len(who):
+        return Order(who, who, silhouettes.new_zeros(0))
+    camera, seen = camera[who], silhouettes[who]
+    drawn = rasterize(camera.scaled(side).pixels_depth(vertices[who]), body.faces, side, side)
+    found = []
+    for one, other in rows.tolist():
         v, u = drawn.mask[one].nonzero().unbind(1)
-        # The same rays in everybody's crop.
-        rays = (torch.stack([grid[u], grid[v]], -1) - camera.center[one]) / camera.focal[one]
-        cells = ((rays * camera.focal[:, None, None] + camera.center[:, None]) * side).floor().long()
-        inside = ((cells >= 0) & (cells < side)).all(-1)
-        x, y = cells.clamp(0, side - 1).unbind(-1)
-        row = torch.arange(people, device=x.device)[:, None]
-        both = inside & drawn.mask[row, y, x]
-        for other in both.sum(1).ge(CELLS).nonzero()[:, 0].tolist():
-            if other == one:
-                continue
-            here = both[other]
-            mine = silhouettes[one, v, u][here]
-            theirs = silhouettes[other, y[other], x[other]][here]
-            if float(mine.mean() - theirs.mean()) > CLEAR:
-                depth = drawn.depth[one, v, u][here] / drawn.depth[other, y[other], x[other]][here]
-                rows.append((one, other, float(depth.log().median())))
-    front, back, ratio = zip(*rows) if rows else ((), (), ())
-    like = silhouettes
-    return Order(torch.tensor(front, dtype=torch.int64), torch.tensor(back, dtype=torch.int64), like.new_tensor(ratio))
+        # The same rays in the other's crop.
+        rays = ((torch.stack([u, v], -1) + 0.5) / side - camera.center[one]) / camera.focal[one]
+        x, y = ((rays * camera.focal[other] + camera.center[other]) * side).floor().long().unbind(-1)
+        inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+        x, y = x.clamp(0, side - 1), y.clamp(0, side - 1)
+        both = inside & drawn.mask[other, y, x]
+        if int(both.sum()) < CELLS:
+            continue
+        clear = float((seen[one, v, u] - seen[other, y, x])[both].mean())
+        if abs(clear) > CLEAR:
+            ratio = float((drawn.depth[one, v, u] / drawn.depth[other, y, x])[both].log().median())
+            found.append((one, other, ratio) if clear > 0 else (other, one, -ratio))
+    front, back, ratio = zip(*found) if found else ((), (), ())
+    rows = torch.tensor([front, back], dtype=torch.int64)
+    return Order(who[rows[0]], who[rows[1]], silhouettes.new_tensor(ratio))
 
 
 def in_order(pairs: Order, scale: Float[Tensor, "1 n"], size: int) -> Block:

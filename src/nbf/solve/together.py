@@ -7,7 +7,8 @@ the floor. Everything else of a body then follows its factor as its own covarian
 the measurement of one number (Kalman 1960, "A new approach to linear filtering and prediction problems").
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -20,7 +21,7 @@ from nbf.geometry import Camera
 from nbf.solve import terms
 from nbf.solve.floor import FLOOR, MEAN, Standing, likely, on_floor, standing, upright
 from nbf.solve.levenberg import Block, normal_equations, solve
-from nbf.solve.order import Order, in_order, order
+from nbf.solve.order import Order, in_order, neighbours, order
 from nbf.solve.spheres import Spheres
 from nbf.solve.uncertainty import joint_sigmas
 
@@ -28,6 +29,7 @@ DEPTH = 74
 """The column of a step that changes the log of the depth."""
 APART_SIGMA = 0.01
 """Metres by which people may sink into each other."""
+_OF_EACH = "silhouettes", "feet", "covariance", "joint_error", "shape_covariance"
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,21 @@ class Singles:
     feet: Float[Tensor, "n 2"]
     """How much of the left and of the right foot is seen, 0 to 1."""
     covariance: Float[Tensor, "n p p"]
-    """Of a step (`Bodies.moved`), calibrated as far as size and distance go."""
+    """Of a step (`Bodies.moved`), as the residuals' curvature has it."""
     joint_error: Float[Tensor, "n 24"]
     """Metres, relative to the pelvis."""
     shape_covariance: Float[Tensor, "n s s"]
-    """Of the betas."""
+    """Of the betas, calibrated."""
+
+
+def joined(singles: Sequence[Singles]) -> Singles:
+    """All of them, in this order."""
+    bodies, cameras = [each.bodies for each in singles], [each.camera for each in singles]
+    return Singles(
+        Bodies(*(torch.cat([getattr(each, name) for each in bodies]) for name in ("betas", "rotations", "pelvis"))),
+        Camera(torch.cat([each.focal for each in cameras]), torch.cat([each.center for each in cameras])),
+        *(torch.cat([getattr(each, name) for each in singles]) for name in _OF_EACH),
+    )
 
 
 @dataclass(frozen=True)
@@ -105,9 +117,10 @@ class ArrangementProblem:
 class Together:
     """Arranges people who were fitted one by one. One person stays as they are."""
 
-    def __init__(self, body: BodyModel, small: BodyModel) -> None:
-        """`small` is the same body with fewer vertices, for what is drawn."""
-        self.small = small
+    def __init__(self, body: BodyModel, small: BodyModel, factor: float) -> None:
+        """`small` is the same body with fewer vertices, for what is drawn; `factor` makes the standard deviations of a
+        fit's size those of real errors (`Calibration.shape`)."""
+        self.small, self.factor = small, factor
         self.spheres = Spheres.of(body)
         self.joints = Landmarks.keypoints(body, "smpl24")
 
@@ -119,57 +132,55 @@ class Together:
         scale = torch.zeros_like(problem.sigma)[None]
         state, _ = solve(problem, Arrangement(scale, torch.tensor([MEAN]).to(scale)))
         matrix, _ = normal_equations(problem, state)
-        spread = torch.linalg.inv(matrix)[0].diagonal()[: scale.shape[1]]
-        return self.following(singles, state.scale[0], spread)
+        spread = torch.linalg.inv(matrix)[0].diagonal()[: scale.shape[1]].sqrt()
+        return self.following(singles, state.scale[0], spread / problem.sigma)
 
     def problem(self, singles: Singles) -> ArrangementProblem:
         """Of some people."""
         bodies = singles.bodies
+        posed = bodies.posed(self.small)
+        pairs = neighbours(posed.vertices)
         centres = place(self.spheres.landmarks, bodies, jacobian=False).points
         radii = self.spheres.radii(bodies.betas)
-        owner = torch.arange(len(centres))[:, None].expand(radii.shape).flatten()
-        centres, radii = centres.flatten(0, 1), radii.flatten()
+        touching = _covering(centres, radii, pairs)
+        which, pairs_left = touching.unique(return_inverse=True)
         return ArrangementProblem(
-            singles.covariance[:, DEPTH, DEPTH].sqrt(),
-            standing(self.small, bodies, singles.feet),
-            order(self.small, bodies, singles.camera, singles.silhouettes),
-            centres,
-            radii,
-            owner,
-            _covering(centres, radii, owner),
+            singles.covariance[:, DEPTH, DEPTH].sqrt() * self.factor,
+            standing(self.small, posed, singles.feet),
+            order(self.small, posed.vertices, singles.camera, singles.silhouettes, pairs),
+            centres.flatten(0, 1)[which],
+            radii.flatten()[which],
+            which // radii.shape[1],
+            pairs_left,
         )
 
-    def following(self, singles: Singles, scale: Float[Tensor, " n"], spread: Float[Tensor, " n"]) -> Singles:
-        """People whose log depth is now `scale` more, with a variance of `spread`, and what follows from it."""
+    def following(self, singles: Singles, scale: Float[Tensor, " n"], surer: Float[Tensor, " n"]) -> Singles:
+        """People whose log depth is now `scale` more and has `surer` times the standard deviation, and what of their
+        bodies follows from it."""
         column = singles.covariance[:, :, DEPTH]
-        before = column[:, DEPTH]
-        gain = column / before[:, None]
-        step = gain * scale[:, None]
-        bodies = singles.bodies.moved(step)
-        less = (before - spread).clamp_min(0)[:, None, None]
-        covariance = singles.covariance - gain[:, :, None] * gain[:, None] * less
-        known = covariance[:, SHAPE_START:, SHAPE_START:], singles.covariance[:, SHAPE_START:, SHAPE_START:]
-        errors = [
-            joint_sigmas(self.joints, some, spread)
-            for some, spread in ((bodies, covariance), (singles.bodies, singles.covariance))
-        ]
-        return Singles(
-            bodies,
-            singles.camera,
-            singles.silhouettes,
-            singles.feet,
-            covariance,
-            singles.joint_error * errors[0] / errors[1],
-            singles.shape_covariance + known[0] - known[1],
+        variance = column[:, DEPTH, None]
+        bodies = singles.bodies.moved(column / variance * scale[:, None])
+        less = ((1 - surer**2).clamp_min(0) / variance[:, 0])[:, None, None] * column[:, :, None] * column[:, None]
+        covariance = singles.covariance - less
+        before = joint_sigmas(self.joints, singles.bodies, singles.covariance)
+        after = joint_sigmas(self.joints, bodies, covariance)
+        return replace(
+            singles,
+            bodies=bodies,
+            covariance=covariance,
+            # The pelvis is exact, being what the others are relative to.
+            joint_error=singles.joint_error * torch.where(before > 0, after / before, 1.0),
+            shape_covariance=singles.shape_covariance - self.factor**2 * less[:, SHAPE_START:, SHAPE_START:],
         )
 
 
 def _covering(
-    centres: Float[Tensor, "k 3"], radii: Float[Tensor, " k"], owner: Int64[Tensor, " k"]
-) -> Int64[Tensor, "m 2"]:
-    """Pairs of spheres of different people who cover each other as seen from the camera: no others ever meet, however
-    far people are moved along their rays."""
+    centres: Float[Tensor, "n k 3"], radii: Float[Tensor, "n k"], pairs: Int64[Tensor, "m 2"]
+) -> Int64[Tensor, "p 2"]:
+    """Pairs of spheres, counted through all people, of neighbours that cover each other as seen from the camera."""
     distance = centres.norm(dim=-1)
-    rays, width = centres / distance[:, None], radii / distance
-    near = torch.cdist(rays, rays) < width[:, None] + width
-    return (near & (owner[:, None] < owner)).nonzero()
+    rays, width = centres / distance[..., None], radii / distance
+    one, other = pairs.unbind(1)
+    near = torch.cdist(rays[one], rays[other]) < width[one, :, None] + width[other, None]
+    pair, first, second = near.nonzero().unbind(1)
+    return torch.stack([one[pair] * radii.shape[1] + first, other[pair] * radii.shape[1] + second], 1)
