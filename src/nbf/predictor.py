@@ -374,11 +374,10 @@ def _singles(people: People, proxy: Proxy, fit: Fit) -> dict[Person, Singles]:
         return {}
     assert proxy.parts is not None  # as `see` has them
     feet = torch.stack([person.certainty.seen[list(_FEET)] for person in people]).nan_to_num(0.0)
-    shown = silhouette(proxy.parts)
     rows = [slice(i, i + 1) for i in range(len(people))]
     return {
         person: Singles(
-            fit.bodies[i], proxy.camera[i], shown[i], feet[i], fit.covariance[i], fit.joint_error[i],
+            fit.bodies[i], proxy.camera[i], proxy.parts[i], feet[i], fit.covariance[i], fit.joint_error[i],
             fit.shape_covariance[i],
         )
         for person, i in zip(people, rows)

@@ -56,8 +56,8 @@ Solve = Callable[[Proxy, Known], Fit]
 
 @dataclass(frozen=True)
 class Method:
-    """A way from pictures to bodies: what it sees, how it solves, and what it makes of several people. `nbf.methods` has
-    the table of them."""
+    """A way from pictures to bodies: what it sees, how it solves, and what it makes of several people. `nbf.methods`
+    has the table of them."""
 
     see: See
     solve: Solve

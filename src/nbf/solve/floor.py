@@ -22,7 +22,7 @@ SOLE_SIGMA, UNSEEN_SIGMA = 0.04, 0.15
 """Metres by which the lowest point of a body on its feet is off the floor, where it is seen and where it is not."""
 LEAN_SIGMA = 0.15
 """Radians by which the fitted bodies of those who stand lean, all in the same way: it is the fitter that is wrong."""
-_ROBUST = 2.0
+_ROBUST = 3.0
 _FEET = PARTS24.index("left_foot"), PARTS24.index("right_foot")
 _NECK, _ANKLES = 12, (7, 8)  # of SMPL's joints
 

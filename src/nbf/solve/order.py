@@ -1,4 +1,4 @@
-"""Who hides whom: where the bodies of two people cover each other, the picture shows the one who is nearer."""
+"""Who hides whom: where the bodies of two people cover each other, the picture shows the parts of who is nearer."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,16 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nbf.body.model import BodyModel
+from nbf.body.parts import merge_labels, merge_probabilities
 from nbf.geometry import Camera
 from nbf.raster import rasterize
 from nbf.solve.levenberg import Block
+from nbf.solve.maps import MERGED
 
-CLEAR = 0.4
-"""Difference of two people's mean shares of the cells that both cover from which it is clear whom the picture shows."""
-CELLS = 6
+CLEAR = 0.15
+"""Difference from which it is clear which of two people the picture shows: how probable the parts are, each in the map
+of whose they are, that the two bodies have in the cells that both cover."""
+CELLS = 8
 """Cells of a part map that two people must both cover at least."""
 ORDER_SIGMA = 0.02
 """Share of its depth by which the surface of who is hidden may lie nearer all the same."""
@@ -43,7 +46,7 @@ def order(
     body: BodyModel,
     vertices: Float[Tensor, "n v 3"],
     camera: Camera,
-    silhouettes: Float[Tensor, "n h h"],
+    parts: Float[Tensor, "n 25 h h"],
     pairs: Int64[Tensor, "m 2"],
 ) -> Order:
     """Of n people in crops of one picture.
@@ -52,15 +55,17 @@ def order(
         body: whose vertices they are.
         vertices: in the camera frame, metres.
         camera: each crop's, in crop sides.
-        silhouettes: probability of the person in each crop.
+        parts: each crop's part map.
         pairs: who may hide whom.
     """
-    side = silhouettes.shape[-1]
+    side = parts.shape[-1]
     who, rows = pairs.unique(return_inverse=True)
     if not len(who):
-        return Order(who, who, silhouettes.new_zeros(0))
-    camera, seen = camera[who], silhouettes[who]
+        return Order(who, who, parts.new_zeros(0))
+    camera = camera[who]
     drawn = rasterize(camera.scaled(side).pixels_depth(vertices[who]), body.faces, side, side)
+    labels = merge_labels(torch.where(drawn.mask, body.face_parts[drawn.face.clamp_min(0)], 0), MERGED)
+    seen = merge_probabilities(parts[who], MERGED).gather(1, labels[:, None])[:, 0]
     found = []
     for one, other in rows.tolist():
         v, u = drawn.mask[one].nonzero().unbind(1)
@@ -78,7 +83,7 @@ def order(
             found.append((one, other, ratio) if clear > 0 else (other, one, -ratio))
     front, back, ratio = zip(*found) if found else ((), (), ())
     rows = torch.tensor([front, back], dtype=torch.int64)
-    return Order(who[rows[0]], who[rows[1]], silhouettes.new_tensor(ratio))
+    return Order(who[rows[0]], who[rows[1]], parts.new_tensor(ratio))
 
 
 def in_order(pairs: Order, scale: Float[Tensor, "1 n"], size: int) -> Block:

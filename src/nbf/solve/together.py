@@ -29,7 +29,9 @@ DEPTH = 74
 """The column of a step that changes the log of the depth."""
 APART_SIGMA = 0.01
 """Metres by which people may sink into each other."""
-_OF_EACH = "silhouettes", "feet", "covariance", "joint_error", "shape_covariance"
+SEEN_SIGMA = 0.01
+"""Crop sides by which joints may move in the picture."""
+_OF_EACH = "parts", "feet", "covariance", "joint_error", "shape_covariance"
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Singles:
     bodies: Bodies
     camera: Camera
     """Of their crops, in crop sides."""
-    silhouettes: Float[Tensor, "n h h"]
-    """Probability of the person in each crop."""
+    parts: Float[Tensor, "n 25 h h"]
+    """The part map of each crop."""
     feet: Float[Tensor, "n 2"]
     """How much of the left and of the right foot is seen, 0 to 1."""
     covariance: Float[Tensor, "n p p"]
@@ -111,7 +113,14 @@ class ArrangementProblem:
         columns = spheres.new_zeros(*spheres.shape, state.scale.shape[1] + FLOOR)
         columns[torch.arange(len(spheres)), :, self.owner] = spheres
         weights = torch.full((1, len(self.pairs)), 1 / APART_SIGMA).to(spheres)
-        return terms.apart(Placed(spheres[None], columns[None]), self.pairs, radii[None], weights)
+        block = terms.apart(Placed(spheres[None], columns[None]), self.pairs, radii[None], weights)
+        assert block.jacobian is not None
+        # Who comes nearer becomes thinner as well.
+        touching = (block.residuals[0, :, 0] > 0).to(radii) / APART_SIGMA
+        for sphere in self.pairs.unbind(1):
+            row = torch.arange(len(sphere))
+            block.jacobian[0, row, 0, self.owner[sphere]] += touching * radii[sphere]
+        return block
 
 
 class Together:
@@ -130,7 +139,9 @@ class Together:
             return singles
         problem = self.problem(singles)
         scale = torch.zeros_like(problem.sigma)[None]
-        state, _ = solve(problem, Arrangement(scale, torch.tensor([MEAN]).to(scale)))
+        # First as if people were air: who has to go through somebody must not get stuck there.
+        state, _ = solve(replace(problem, pairs=problem.pairs[:0]), Arrangement(scale, torch.tensor([MEAN]).to(scale)))
+        state, _ = solve(problem, state)
         matrix, _ = normal_equations(problem, state)
         spread = torch.linalg.inv(matrix)[0].diagonal()[: scale.shape[1]].sqrt()
         return self.following(singles, state.scale[0], spread / problem.sigma)
@@ -147,7 +158,7 @@ class Together:
         return ArrangementProblem(
             singles.covariance[:, DEPTH, DEPTH].sqrt() * self.factor,
             standing(self.small, posed, singles.feet),
-            order(self.small, posed.vertices, singles.camera, singles.silhouettes, pairs),
+            order(self.small, posed.vertices, singles.camera, singles.parts, pairs),
             centres.flatten(0, 1)[which],
             radii.flatten()[which],
             which // radii.shape[1],
@@ -159,8 +170,9 @@ class Together:
         bodies follows from it."""
         column = singles.covariance[:, :, DEPTH]
         variance = column[:, DEPTH, None]
-        bodies = singles.bodies.moved(column / variance * scale[:, None])
-        less = ((1 - surer**2).clamp_min(0) / variance[:, 0])[:, None, None] * column[:, :, None] * column[:, None]
+        fixed = column[:, :, None] * column[:, None] / variance[..., None]
+        bodies = self._seen_alike(singles, column / variance * scale[:, None], singles.covariance - fixed)
+        less = (1 - surer**2).clamp_min(0)[:, None, None] * fixed
         covariance = singles.covariance - less
         before = joint_sigmas(self.joints, singles.bodies, singles.covariance)
         after = joint_sigmas(self.joints, bodies, covariance)
@@ -172,6 +184,19 @@ class Together:
             joint_error=singles.joint_error * torch.where(before > 0, after / before, 1.0),
             shape_covariance=singles.shape_covariance - self.factor**2 * less[:, SHAPE_START:, SHAPE_START:],
         )
+
+    def _seen_alike(self, singles: Singles, step: Float[Tensor, "n p"], covariance: Float[Tensor, "n p p"]) -> Bodies:
+        """Bodies a step away, corrected so that their joints stay where they are in the picture; the step is as long as
+        it is straight. `covariance` is that of what else may change."""
+        before = singles.camera.project(place(self.joints, singles.bodies, jacobian=False).points)
+        bodies = singles.bodies.moved(step)
+        pixels = terms.project(place(self.joints, bodies), singles.camera)
+        assert pixels.jacobian is not None
+        columns = pixels.jacobian.flatten(1, 2)
+        carried = covariance @ columns.mT
+        noise = SEEN_SIGMA**2 * torch.eye(columns.shape[1]).to(columns)
+        missed = (before - pixels.points).flatten(1)[..., None]
+        return bodies.moved((carried @ torch.linalg.solve(columns @ carried + noise, missed))[..., 0])
 
 
 def _covering(
