@@ -16,7 +16,7 @@ from nbf.solve.maps import MERGED
 CLEAR = 0.15
 """Difference from which it is clear which of two people the picture shows: how probable the parts are, each in the map
 of whose they are, that the two bodies have in the cells that both cover."""
-CELLS = 8
+CELLS = 16
 """Cells of a part map that two people must both cover at least."""
 ORDER_SIGMA = 0.02
 """Share of its depth by which the surface of who is hidden may lie nearer all the same."""
