@@ -41,9 +41,10 @@ from nbf.solve.lifting.zhou import lift_zhou
 from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
 from nbf.solve.smplify import smplify
+from nbf.solve.together import Together
 
 METHODS: dict[MethodName, Callable[[Networks], Method]] = {
-    "nbf": lambda networks: Method(segmented(networks), refined(networks)),
+    "nbf": lambda networks: Method(segmented(networks), refined(networks), together(networks)),
     "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
     "feedback": lambda networks: Method(segmented(networks), corrected(networks)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
@@ -78,6 +79,11 @@ def refined(networks: Networks, steps: int = STEPS) -> Solve:
     """The fitter's bodies, refined."""
     regress = Regress(networks.fitter, networks.device)
     return Optimise(networks.body, regress, Doubted(networks.body, networks.doubt), steps=steps)
+
+
+def together(networks: Networks) -> Together:
+    """People who were fitted one by one, arranged."""
+    return Together(networks.body, small(networks), float(networks.doubt.shape_factor))
 
 
 def picture_features(networks: Networks) -> PictureFeatures:

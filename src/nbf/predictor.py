@@ -1,4 +1,4 @@
-"""The whole line, picture -> people, top to bottom in `Predictor.predict`: locate, see, solve, people."""
+"""The whole line, picture -> people, top to bottom in `Predictor.predict`: locate, see, solve, arrange people."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from torch import Tensor
 from nbf.arguments import path as checked_path
 from nbf.arguments import shown
 from nbf.body.model import BodyOutput
-from nbf.certainty import Certainty
+from nbf.certainty import PARTS14, Certainty
 from nbf.errors import InputError, NbfError
 from nbf.files import real_path
 from nbf.geometry import Camera, Crop
@@ -49,6 +49,7 @@ from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, sil
 from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
+from nbf.solve.together import Singles, joined
 from nbf.solve.uncertainty import cells_beyond, part_visibility
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
 
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 # Variance of betas, in squared standard deviations, that is left of a shape which several photos share.
 _SHARED = 1e-4
+_FEET = PARTS14.index("left_foot"), PARTS14.index("right_foot")
 
 # OpenMP's threads do not come along into a forked process, where the first work shared among them would wait for them
 # for ever; alone, a process needs none.
@@ -143,6 +145,7 @@ class Predictor:
             scores, proxy = torch.ones(len(found)), self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
         told = known_of(known, found, ordered=boxes is not None)
         people, start = People((), picture, camera), 0
+        singles: dict[Person, Singles] = {}
         most = len(found) if max_people is None else min(max_people, len(found))
         # In turns, as located people who turn out to be somebody twice make room for others.
         while start < len(found) and len(people) < most:
@@ -151,11 +154,12 @@ class Predictor:
             seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
             fit = self.method.solve(seen, told.of(turn, len(found)))
             more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
+            singles |= _singles(more, seen, fit)
             people = People(people.persons + more.persons, picture, camera)
             if boxes is None:
                 people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
-        return people
+        return self._together(people, singles)
 
     def _likely(
         self, image: Tensor, camera: Camera, min_score: float
@@ -238,7 +242,8 @@ class Predictor:
         scores = torch.tensor([person.score for person in people])
         seen = _told(proxy, boxes, crops, keypoints, parts)
         fit = self.method.solve(seen, known_of(known, boxes, ordered=True))
-        return self.people(people.picture, camera, boxes, scores, crops, seen, fit)
+        people = self.people(people.picture, camera, boxes, scores, crops, seen, fit)
+        return self._together(people, _singles(people, seen, fit))
 
     @torch.no_grad()
     def share_shape(self, photos: Sequence[People], known: "Known | Facts | Sequence[Facts]" = NOTHING) -> list[People]:
@@ -330,6 +335,30 @@ class Predictor:
         )
         return People(persons, picture, camera)
 
+    def _together(self, people: People, singles: dict[Person, Singles]) -> People:
+        """Several people arranged, where the method does so and says how sure it is of each of them."""
+        if self.method.together is None or len(people) < 2 or len(singles) < len(people):
+            return people
+        arranged = self.method.together(joined([singles[person] for person in people]))
+        bodies = arranged.bodies
+        translation, posed = bodies.translation(self.body), bodies.posed(self.body)
+        persons = tuple(
+            replace(
+                person,
+                betas=bodies.betas[i],
+                rotations=bodies.rotations[i],
+                translation=translation[i],
+                posed=BodyOutput(posed.vertices[i], posed.joints[i], posed.transforms[i]),
+                certainty=replace(
+                    person.certainty,
+                    joint_error=arranged.joint_error[i],
+                    shape_covariance=arranged.shape_covariance[i],
+                ),
+            )
+            for i, person in enumerate(people)
+        )
+        return People(persons, people.picture, people.camera)
+
     def _certainties(self, picture: Picture, crops: Crop, proxy: Proxy, fit: Fit) -> list[Certainty]:
         assert proxy.parts is not None
         betas = fit.bodies.betas
@@ -346,6 +375,22 @@ class Predictor:
 def _camera(camera: Camera, crops: Crop) -> Camera:
     """Of the crops, in crop sides."""
     return crops.camera(camera).scaled(1 / crops.resolution)
+
+
+def _singles(people: People, proxy: Proxy, fit: Fit) -> dict[Person, Singles]:
+    """What is known of each person alone; of nobody where the method does not say how sure it is."""
+    if fit.covariance is None or fit.joint_error is None or fit.shape_covariance is None:
+        return {}
+    assert proxy.parts is not None  # as `see` has them
+    feet = torch.stack([person.certainty.seen[list(_FEET)] for person in people]).nan_to_num(0.0)
+    rows = [slice(i, i + 1) for i in range(len(people))]
+    return {
+        person: Singles(
+            fit.bodies[i], proxy.camera[i], proxy.parts[i], feet[i], fit.covariance[i], fit.joint_error[i],
+            fit.shape_covariance[i],
+        )
+        for person, i in zip(people, rows)
+    }  # fmt: skip
 
 
 def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureLike]:

@@ -70,12 +70,23 @@ def test_default_is_near_the_exact_one() -> None:
 
 
 def test_nobody_changes_somebody_else() -> None:
-    """People of one picture come out as they would alone, refinement included."""
+    """People of one picture come out as they would alone, refinement included, until they are arranged."""
     exact = predictor("nbf")
+    exact.method = replace(exact.method, together=None)
     together = exact.predict(PICTURE)
     for person in together:
         (alone,) = exact.predict(PICTURE, boxes=[person.box.tolist()])
         torch.testing.assert_close(alone.vertices, person.vertices, atol=1e-4, rtol=1e-4)
+
+
+def test_who_is_lower_in_the_picture_is_nearer() -> None:
+    """The picture was drawn with the woman at 3.3 m and the man at 3.7 m, on one floor."""
+    woman, man = sorted(predictor("nbf").predict(PICTURE), key=lambda person: float(person.box[0]))
+    (near, far), (soles, other_soles) = zip(
+        *((each.posed.joints[0, 2], each.vertices[:, 1].max()) for each in (woman, man))
+    )
+    assert 0.8 < near / far < 0.97
+    assert (soles - other_soles).abs() < 0.15
 
 
 if __name__ == "__main__":

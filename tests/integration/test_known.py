@@ -1,6 +1,7 @@
 """What a user knows reaches the bodies: heights, lenses, joints, repainted parts, several photos of one person."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import nbf
 from nbf.body.parts import MIRROR24
 from nbf.cli import main
 from nbf.export.npz import load_people
-from nbf.known import Known
+from nbf.known import NOTHING, Known
+from nbf.networks import Networks
+from nbf.predictor import Predictor
 from nbf.proxy.part_files import read_part_map, write_part_map
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.jpg"
@@ -96,9 +99,21 @@ def test_facts_are_of_whom_they_are_about(predictor: nbf.Predictor, people: nbf.
     for told in (facts, facts[::-1]):
         child, adult = predictor.predict(DEMO, known=told)
         assert child.measurements["height_m"][0] < 1.4 < adult.measurements["height_m"][0]
-    alone = predictor.predict(DEMO, known=facts[:1])
-    torch.testing.assert_close(alone[0].betas, child.betas, atol=1e-3, rtol=0)
-    torch.testing.assert_close(alone[1].betas, people[1].betas, atol=1e-3, rtol=0)
+    one_by_one = Predictor(Networks.load(), replace(predictor.method, together=None))
+    each, told, untold = (one_by_one.predict(DEMO, known=known) for known in (facts, facts[:1], NOTHING))
+    torch.testing.assert_close(told[0].betas, each[0].betas, atol=1e-3, rtol=0)
+    torch.testing.assert_close(told[1].betas, untold[1].betas, atol=1e-3, rtol=0)
+
+
+def test_what_is_known_of_one_sets_the_size_of_the_other(predictor: nbf.Predictor, people: nbf.People) -> None:
+    """They stand on one floor."""
+    heights = []
+    for tall in (1.2, 1.9):
+        facts = nbf.Facts(box=people[0].box, height=tall)
+        told, other = predictor.predict(DEMO, known=facts)
+        assert abs(told.measurements["height_m"][0] - tall) < 0.03
+        heights.append(other.measurements["height_m"][0])
+    assert heights[1] > heights[0] + 0.03
 
 
 def test_men_and_women_have_other_shapes(predictor: nbf.Predictor, people: nbf.People) -> None:

@@ -11,6 +11,7 @@ from nbf.body.bodies import Bodies
 from nbf.known import NOTHING, Known
 from nbf.proxy.proxy import Crops, Proxy, See
 from nbf.solve.levenberg import Report
+from nbf.solve.together import Together
 
 
 class Reading(NamedTuple):
@@ -55,10 +56,13 @@ Solve = Callable[[Proxy, Known], Fit]
 
 @dataclass(frozen=True)
 class Method:
-    """A way from pictures to bodies: what it sees, and how it solves. `nbf.methods` has the table of them."""
+    """A way from pictures to bodies: what it sees, how it solves, and what it makes of several people. `nbf.methods`
+    has the table of them."""
 
     see: See
     solve: Solve
+    together: Together | None = None
+    """What is done about people who were solved one by one, of those of one picture."""
 
     def __call__(self, crops: Crops, known: Known = NOTHING) -> tuple[Proxy, Fit]:
         """Evidence and bodies of the people in crops."""
