@@ -18,13 +18,16 @@ FLOOR = 3
 """How many numbers a floor is."""
 MEAN, SPREAD = (0.0, 0.2, 0.4), (0.07, 0.25, 0.5)
 """Of floors: cameras roll by four degrees, look down a little and are held at 1.5 m, more or less."""
-SOLE_SIGMA, UNSEEN_SIGMA = 0.04, 0.15
-"""Metres by which the lowest point of a body on its feet is off the floor, where it is seen and where it is not."""
+SOLE_SIGMA, UNSEEN_SIGMA, SEATED_SIGMA = 0.04, 0.15, 0.6
+"""Metres by which the lowest point of a body is off the floor where it is seen, where it is not, and where it is not
+and the body does not stand: hidden legs that are bent may be anywhere."""
+STANDS = 0.75
+"""Lengths of the legs above the sole from which the pelvis of who stands is."""
 LEAN_SIGMA = 0.15
 """Radians by which the fitted bodies of those who stand lean, all in the same way: it is the fitter that is wrong."""
 _ROBUST = 3.0
 _FEET = PARTS24.index("left_foot"), PARTS24.index("right_foot")
-_NECK, _ANKLES = 12, (7, 8)  # of SMPL's joints
+_NECK, _ANKLES, _LEGS = 12, (7, 8), (1, 4, 7)  # of SMPL's joints
 
 
 class Standing(NamedTuple):
@@ -54,8 +57,11 @@ def standing(body: BodyModel, posed: BodyOutput, feet: Float[Tensor, "n 2"]) -> 
     both = torch.stack(soles, 1)
     lower = (both @ normal).argmax(1)
     rows = torch.arange(len(both))
-    sigma = UNSEEN_SIGMA + (SOLE_SIGMA - UNSEEN_SIGMA) * feet[rows, lower]
-    return Standing(both[rows, lower], sigma, down, upright.to(trunk))
+    sole = both[rows, lower]
+    legs = (posed.joints[:, _LEGS[1:]] - posed.joints[:, _LEGS[:-1]]).norm(dim=-1).sum(1)
+    stands = (sole - posed.joints[:, 0]) @ normal > STANDS * legs * normal.norm()
+    unseen = torch.where(stands, UNSEEN_SIGMA, SEATED_SIGMA).to(trunk)
+    return Standing(sole, unseen + (SOLE_SIGMA - unseen) * feet[rows, lower], down, upright.to(trunk))
 
 
 def likely(floor: Float[Tensor, "1 3"], size: int) -> Block:

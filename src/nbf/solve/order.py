@@ -18,7 +18,7 @@ CLEAR = 0.15
 of whose they are, that the two bodies have in the cells that both cover."""
 CELLS = 16
 """Cells of a part map that two people must both cover at least."""
-ORDER_SIGMA = 0.02
+ORDER_SIGMA = 0.005
 """Share of its depth by which the surface of who is hidden may lie nearer all the same."""
 BETWEEN = 0.02
 """Share of its depth by which it lies farther away at least."""

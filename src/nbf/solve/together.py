@@ -110,16 +110,19 @@ class ArrangementProblem:
     def _apart(self, state: Arrangement) -> Block:
         factor = state.scale[0, self.owner].exp()
         spheres, radii = self.spheres * factor[:, None], self.radii * factor
+        one, other = self.pairs.unbind(1)
+        # Of the many that could touch, those that do: so the work grows with the people and not with its square.
+        touching = self.pairs[(spheres[one] - spheres[other]).norm(dim=-1) < radii[one] + radii[other]]
+        which, pairs = touching.unique(return_inverse=True)
+        spheres, radii, owner = spheres[which], radii[which], self.owner[which]
         columns = spheres.new_zeros(*spheres.shape, state.scale.shape[1] + FLOOR)
-        columns[torch.arange(len(spheres)), :, self.owner] = spheres
-        weights = torch.full((1, len(self.pairs)), 1 / APART_SIGMA).to(spheres)
-        block = terms.apart(Placed(spheres[None], columns[None]), self.pairs, radii[None], weights)
+        columns[torch.arange(len(spheres)), :, owner] = spheres
+        weights = torch.full((1, len(pairs)), 1 / APART_SIGMA).to(spheres)
+        block = terms.apart(Placed(spheres[None], columns[None]), pairs, radii[None], weights)
         assert block.jacobian is not None
         # Who comes nearer becomes thinner as well.
-        touching = (block.residuals[0, :, 0] > 0).to(radii) / APART_SIGMA
-        for sphere in self.pairs.unbind(1):
-            row = torch.arange(len(sphere))
-            block.jacobian[0, row, 0, self.owner[sphere]] += touching * radii[sphere]
+        for sphere in pairs.unbind(1):
+            block.jacobian[0, torch.arange(len(sphere)), 0, owner[sphere]] += radii[sphere] / APART_SIGMA
         return block
 
 
