@@ -193,7 +193,7 @@ def test_what_is_held_out_is_nobody_whom_a_run_sees() -> None:
 def test_command_line_names_its_networks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     assert "segmenter,fitter,lifter,locator" in capsys.readouterr().out
-    assert main(["train", "painter"]) == 1
+    assert main(["train", "painter"]) == 2
     assert "painter" in capsys.readouterr().err
     from nbf.cli.train import main as train
 
