@@ -1,6 +1,7 @@
 """Everything of ours that reads files: valid files of each kind, and a reader that uses what it has read."""
 
 import json
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from nbf.errors import NbfError
 from nbf.evaluate import bench
 from nbf.experiments import experiment
 from nbf.export.npz import load_people
+from nbf.fact_files import read_facts
 from nbf.files import Record
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
 from nbf.nets.fitter import Fitter
@@ -337,6 +339,18 @@ def _make_record(folder: Path) -> None:
     )
 
 
+def _make_facts(folder: Path) -> None:
+    rows = [{"box": [1.5, 2, 30, 40], "sex": "female", "age": 34, "height": 1.7}, {"box": [9, 9, 20, 20], "weight": 60}]
+    (folder / "facts.json").write_text(json.dumps(rows))
+
+
+def _read_facts(folder: Path) -> None:
+    for facts in read_facts(folder / "facts.json"):
+        known = facts.known()
+        for name in ("age", "height", "weight"):
+            _must(getattr(known, name) is None or math.isfinite(getattr(known, name)), f"has a strange {name}")
+
+
 def _make_checkpoint(folder: Path) -> None:
     network = torch.nn.Linear(3, 2)
     state = {"network": network.state_dict(), "optimizer": torch.optim.AdamW(network.parameters()).state_dict()}
@@ -409,6 +423,7 @@ READERS: dict[str, Reader] = {
     "annotations": Reader(
         {"real/annotations.jsonl": "jsonl", "photos/annotations.jsonl": "jsonl"}, _make_annotations, _read_annotations
     ),
+    "facts": Reader({"facts.json": "json"}, _make_facts, _read_facts),
     "records": Reader({"walk.json": "json"}, _make_record, lambda folder: Record.read(folder / "walk.json")),
     "checkpoints": Reader(
         {"checkpoint.pt": "zip"},

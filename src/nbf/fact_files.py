@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nbf.errors import InputError
 from nbf.known import Facts
-from nbf.reading import read_json, refusing
+from nbf.limits import check_age_group, checked_fact
+from nbf.reading import read_json, refusing, to_numbers
 
 _REMEDY = (
     'expected a list such as [{"box": [x0, y0, x1, y1], "sex": "female", "age": 34, "height": 1.71, "weight": 60}]'
@@ -33,11 +34,18 @@ def read_facts(path: Path) -> list[Facts]:
         strange = sorted(set(row) - set(_NAMES))
         if strange:
             raise InputError(f"{path}: {strange[0][:40]!a}: expected names out of {', '.join(_NAMES)}; {_REMEDY}")
-        facts = Facts(**row)
+        with refusing(InputError, path, "facts about people", _REMEDY):
+            if row.get("box") is not None:
+                to_numbers(row["box"], 4)
         try:
-            facts.known()
+            for name, value in row.items():
+                if value is not None and name == "age_group":
+                    check_age_group(value)
+                elif value is not None and name != "box":
+                    checked_fact(name, value)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+        facts = Facts(**row)
         people.append(facts)
     if len(people) > 1 and any(facts.box is None for facts in people):
         raise InputError(f"{path}: expected a box of each of several people; {_REMEDY}")
