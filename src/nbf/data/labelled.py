@@ -17,8 +17,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 from nbf.data.joint_orders import ORDERS, places
-from nbf.data.readers.films import VideoFrame
-from nbf.data.readers.pixels import TurnedFile, read_rgb
+from nbf.data.readers.pixels import read_rgb
 from nbf.errors import DataError
 from nbf.geometry.camera import Camera
 
@@ -184,13 +183,22 @@ class LabelMap:
     read: Callable[[], UInt8[ndarray, "h w"]]
 
 
+@runtime_checkable
+class PictureSource(Protocol):
+    """A picture that is not a file of its own: a frame of a film, a member of an archive."""
+
+    def read(self) -> UInt8[ndarray, "h w 3"]:
+        """RGB. Raises DataError where it is missing or damaged."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
     """One picture with the people that are labelled in it."""
 
     name: str
     """Unique within its data set."""
-    source: Path | TurnedFile | VideoFrame
+    source: Path | PictureSource
     people: tuple[LabelledPerson, ...]
     split: str = ""
     camera: LensCamera | None = None

@@ -9,9 +9,7 @@ front and pictures that end inside the person. `tools/draw_benchmark.py` draws t
   is the part (0 to 24) of the person that the pixel sees.
 """
 
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +23,22 @@ from torch import Tensor
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.data import blobs
+from nbf.data.sets.nbf_bench import (
+    ANEW,
+    DAMAGED,
+    NUMBERS,
+    PICTURES,
+    SHAPES,
+    crop_name,
+    labels_name,
+    member,
+    read_numbers,
+)
 from nbf.errors import DataError
 from nbf.files import replacing
 from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.reading import Array, Damaged, read_npz, refusing
+from nbf.reading import Damaged
 from nbf.synth.labels import PARTS, soft_one_hot
 from nbf.synth.sampler import STRIDE
 from nbf.synth.tracks import Track
@@ -40,20 +49,6 @@ GROUP = 20
 """People are handed out, and drawn, so many at a time."""
 QUALITY = 85
 """Of the crops, as WebP counts: 0 to 100."""
-ANEW = "fetch it anew from the repository, or draw it with tools/draw_benchmark.py"
-"""What to do where a track is damaged."""
-DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged track raises."""
-_LARGEST = 1 << 22
-"""Bytes of a picture."""
-_NUMBERS, PICTURES = "people.npz", "pictures.zip"
-_SHAPES: dict[str, tuple[int | str, ...]] = {
-    "betas": ("s",), "poses": (72,), "trans": (3,), "focal": (), "center": (2,), "joints": (24, 3),
-}  # fmt: skip
-_ARRAYS = {
-    name: Array(np.float32, ("n", *shape), low=1e-3 if name == "focal" else -1e6, high=1e6)
-    for name, shape in _SHAPES.items()
-}
 
 
 @dataclass(frozen=True)
@@ -83,14 +78,12 @@ class Benchmark:
             DataError: the track is not there, or is damaged, or is about another body model.
         """
         folder = folder / track
-        if not all((folder / name).is_file() for name in (_NUMBERS, PICTURES)):
+        if not all((folder / name).is_file() for name in (NUMBERS, PICTURES)):
             raise DataError(
-                f"{folder}: expected {_NUMBERS} and {PICTURES} of nbf-bench. They come with the repository, not with "
+                f"{folder}: expected {NUMBERS} and {PICTURES} of nbf-bench. They come with the repository, not with "
                 f"the installed package: clone it and run there, or name its benchmarks/people with --people DIR"
             )
-        with refusing(DataError, folder / _NUMBERS, "people of nbf-bench", ANEW):
-            arrays = read_npz(folder / _NUMBERS, _ARRAYS)
-        numbers = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        numbers = {name: torch.from_numpy(array) for name, array in read_numbers(folder).items()}
         try:
             with zipfile.ZipFile(folder / PICTURES) as file:
                 pictures = len(file.namelist())
@@ -98,7 +91,7 @@ class Benchmark:
             raise DataError(f"{folder}: cannot be read ({error}); {ANEW}") from error
         count, body = len(numbers["focal"]), load_body("anny24", "full")
         if (shapes := numbers["betas"].shape[1]) != body.shape_count:
-            raise DataError(f"{folder / _NUMBERS}: expected {body.shape_count} betas a person, got {shapes}; {ANEW}")
+            raise DataError(f"{folder / NUMBERS}: expected {body.shape_count} betas a person, got {shapes}; {ANEW}")
         if pictures != 2 * count:
             raise DataError(f"{folder / PICTURES}: expected {2 * count} pictures, got {pictures}; {ANEW}")
         return cls(folder, body, numbers)
@@ -151,7 +144,7 @@ def save(batches: Iterable[dict[str, Tensor]], folder: Path) -> None:
     rows: list[dict[str, ndarray]] = []
     count = 0
     with (
-        replacing(folder / _NUMBERS) as numbers,
+        replacing(folder / NUMBERS) as numbers,
         replacing(folder / PICTURES) as pictures,
         zipfile.ZipFile(pictures, "w") as file,
     ):
@@ -163,7 +156,7 @@ def save(batches: Iterable[dict[str, Tensor]], folder: Path) -> None:
                 add(file, labels_name(count), blobs.encode_labels(Image.fromarray(labels)))
                 count += 1
         np.savez_compressed(
-            numbers, allow_pickle=False, **{name: np.concatenate([row[name] for row in rows]) for name in _SHAPES}
+            numbers, allow_pickle=False, **{name: np.concatenate([row[name] for row in rows]) for name in SHAPES}
         )
 
 
@@ -177,24 +170,6 @@ def _numbers(batch: dict[str, Tensor]) -> dict[str, Tensor]:
         "center": batch["center"],
         "joints": batch["joints_3d"],
     }
-
-
-def member(file: zipfile.ZipFile, name: str) -> bytes:
-    """A picture of a track's archive. Raises what is in DAMAGED."""
-    info = file.getinfo(name)
-    if info.file_size > _LARGEST or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Damaged(f"{name} has {info.file_size} bytes, and pictures have {_LARGEST} at most")
-    return file.read(info)
-
-
-def crop_name(index: int) -> str:
-    """What a track's archive calls a picture."""
-    return f"{index:04}.webp"
-
-
-def labels_name(index: int) -> str:
-    """What a track's archive calls the labels of a picture."""
-    return f"{index:04}_labels.webp"
 
 
 def add(file: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -26,8 +26,9 @@ from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.data import blobs
+from nbf.data.sets.nbf_bench import ANEW, DAMAGED, PICTURES, crop_name, labels_name, member
 from nbf.errors import DataError
-from nbf.evaluate.bench import ANEW, DAMAGED, FOLDER, PICTURES, add, crop_name, labels_name, member
+from nbf.evaluate.bench import FOLDER, add
 from nbf.files import replacing
 from nbf.geometry.camera import Camera
 from nbf.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle

@@ -28,9 +28,9 @@ from nbf.data.labelled import (
     Lazy,
     LensCamera,
     Pictures,
-    TurnedFile,
 )
 from nbf.data.readers.npz import read_npz, rows_by_name
+from nbf.data.readers.pixels import TurnedFile
 from nbf.data.sets.spin import box_around
 from nbf.errors import DataError
 from nbf.reading import Array
