@@ -11,7 +11,7 @@ from PIL import Image
 from nbf import predictor as predictor_module
 from nbf.cli import _results
 from nbf.cli._results import Kinds
-from nbf.known import picture_camera
+from nbf.given import picture_camera
 from nbf.people import People, Person
 from nbf.pictures import Picture
 

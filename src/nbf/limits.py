@@ -85,7 +85,7 @@ def sex_number(value: Any) -> Any:
 
 
 def parse_focal(text: str) -> tuple[float, Literal["mm", "px"]] | None:
-    """A focal length and its unit, from what a user writes (`nbf.known.focal_pixels`); None for "exif".
+    """A focal length and its unit, from what a user writes (`nbf.given.focal_pixels`); None for "exif".
 
     Raises:
         InputError: the text is no focal length, or no lens has so many millimetres.

@@ -20,19 +20,8 @@ from nbf.certainty import PARTS14, Certainty
 from nbf.errors import InputError, NbfError
 from nbf.files import real_path
 from nbf.geometry import Camera, Crop
-from nbf.known import (
-    NOTHING,
-    Facts,
-    Gaussian,
-    Known,
-    checked_boxes,
-    checked_keypoints,
-    checked_known,
-    checked_parts,
-    known_of,
-    looking_at,
-    picture_camera,
-)
+from nbf.given import checked_boxes, checked_keypoints, checked_parts, looking_at, picture_camera
+from nbf.known import NOTHING, Facts, Gaussian, Known, checked_known, known_of
 from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import locate
 from nbf.methods import method as method_of
@@ -117,7 +106,7 @@ class Predictor:
                 gets a body; of people who are located, `nbf.suppression` leaves some out.
             min_score: locate only who is a person with at least this probability.
             max_people: keep only so many, the surest first.
-            focal: focal length in pixels, or text such as "28mm" (`nbf.known.focal_pixels`), which is of the uncropped
+            focal: focal length in pixels, or text such as "28mm" (`nbf.given.focal_pixels`), which is of the uncropped
                 picture. Otherwise from EXIF, else the picture's diagonal. `People.camera.lens` says which.
             center: x, y in pixels of where the lens looks, for pictures that were cropped or padded: the middle of the
                 picture that left the camera. Their focal length is that picture's, in pixels.

@@ -17,14 +17,8 @@ import nbf
 from nbf import arguments
 from nbf.errors import InputError
 from nbf.export import write
-from nbf.known import (
-    Known,
-    checked_boxes,
-    checked_keypoints,
-    checked_known,
-    known_of,
-    picture_camera,
-)
+from nbf.given import checked_boxes, checked_keypoints, picture_camera
+from nbf.known import Known, checked_known, known_of
 from nbf.limits import RANGES, checked_max_people, checked_min_score
 from nbf.pictures import Picture, read_picture
 

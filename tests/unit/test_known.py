@@ -14,7 +14,8 @@ from strangers import as_made
 
 from nbf.body.measure import height
 from nbf.errors import InputError
-from nbf.known import Facts, Known, checked_known, focal_pixels, known_of, picture_camera
+from nbf.given import focal_pixels, picture_camera
+from nbf.known import Facts, Known, checked_known, known_of
 from nbf.limits import AGE_GROUPS
 from nbf.pictures import Picture
 

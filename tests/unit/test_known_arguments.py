@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nbf.errors import InputError
-from nbf.known import checked_parts
+from nbf.given import checked_parts
 from nbf.limits import checked_max_people, checked_min_score
 from nbf.pictures import Picture
 

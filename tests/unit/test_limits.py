@@ -6,7 +6,8 @@ import pytest
 from strangers import as_made
 
 from nbf.errors import InputError
-from nbf.known import Known, focal_pixels
+from nbf.given import focal_pixels
+from nbf.known import Known
 from nbf.limits import (
     AGE_GROUPS,
     RANGES,
