@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src"
 # What finds people in a picture and fits bodies to them; drawing people and reading data sets is for training alone.
-PREDICTS = ("predictor", "methods", "solve", "proxy", "nets", "people", "results", "export", "render", "body", "raster")
+PREDICTS = "predictor", "methods", "solve", "proxy", "nets", "people", "motion", "export", "render", "body", "raster"
 TEACHES = {"synth", "data", "train", "evaluate", "experiments", "cli"}
 MOST_LINES = 500
 

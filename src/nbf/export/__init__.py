@@ -12,7 +12,7 @@ import torch
 
 from nbf.arguments import path as checked_path
 from nbf.errors import InputError
-from nbf.export.gltf import write_glb
+from nbf.export.glb import write_glb
 from nbf.export.mesh import write_obj, write_ply
 from nbf.export.npz import load_people, write_npz
 from nbf.people import Person
