@@ -1,8 +1,9 @@
 """What a user may know about the people before anything is predicted, checked once and made usable."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -10,10 +11,12 @@ from torch import Tensor
 
 from nbf.arguments import numbers, shown
 from nbf.body.model import BodyModel
-from nbf.body.population import Gaussian, beyond, rooted, shape_given
+from nbf.body.population import Gaussian, Group, beyond, groups_given, rooted, shape_given
 from nbf.errors import InputError
 from nbf.limits import AGE_GROUPS, RANGES, check_age_group, checked_fact, sex_number
 from nbf.nets.locator import box_iou
+
+T = TypeVar("T")
 
 _MOST_DEVIATIONS = 30.0
 """Betas are standard deviations of people's shapes: nobody's are as far off the mean."""
@@ -125,23 +128,42 @@ class Known:
         if not self:
             return None
         if self.shape is not None:
-            if len(self.shape[0]) != body.shape_count:
-                raise InputError(
-                    f"shape: expected mean and covariance of this body model's {body.shape_count} betas, got those of "
-                    f"{len(self.shape[0])}"
-                )
-            root = torch.linalg.inv(torch.linalg.cholesky(self.shape[1]))
-            return self.shape[0].expand(count, -1), root.expand(count, -1, -1)
-        facts = self._facts(count)
+            mean, root = rooted(self._shape_of(body, self.shape))
+            return mean.expand(count, -1), root.expand(count, -1, -1)
         usual = shape_given(body)
-        told = {}
-        for known in facts:
-            key = tuple(sorted(known.items()))
-            if key not in told:
-                gaussian = shape_given(body, **known)
-                told[key] = beyond(gaussian, usual) if beyond_population else rooted(gaussian)
-        means, roots = zip(*(told[tuple(sorted(known.items()))] for known in facts))
+
+        def rest(known: dict[str, Any]) -> Gaussian:
+            gaussian = shape_given(body, **known)
+            return beyond(gaussian, usual) if beyond_population else rooted(gaussian)
+
+        told = self._each(count, rest)
+        means, roots = zip(*told)
         return torch.stack(means), torch.stack(roots)
+
+    def groups(self, body: BodyModel, count: int) -> list[list[Group]]:
+        """The age groups that each of `count` people may belong to, and the shapes of people like them in each.
+
+        Raises InputError as `shapes`.
+        """
+        if self.shape is not None:
+            shape = self._shape_of(body, self.shape)
+            return [[Group(group.share, shape, group.grown) for group in groups_given(body)]] * count
+        return self._each(count, lambda known: groups_given(body, **known))
+
+    def _each(self, count: int, told: Callable[[dict[str, Any]], T]) -> list[T]:
+        """What facts tell of each person, asked once of people of whom the same is known."""
+        facts = [tuple(sorted(known.items())) for known in self._facts(count)]
+        answers = {known: told(dict(known)) for known in dict.fromkeys(facts)}
+        return [answers[known] for known in facts]
+
+    def _shape_of(self, body: BodyModel, shape: Gaussian) -> Gaussian:
+        """Raises InputError where it is one of another body model."""
+        if len(shape[0]) != body.shape_count:
+            raise InputError(
+                f"shape: expected mean and covariance of this body model's {body.shape_count} betas, got those of "
+                f"{len(shape[0])}"
+            )
+        return shape
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,13 @@ from nbf.solve.lifting.ramakrishna import lift_ramakrishna
 from nbf.solve.lifting.zhou import lift_zhou
 from nbf.solve.optimise import STEPS, Optimise
 from nbf.solve.regress import Regress
+from nbf.solve.shape import Shaped
 from nbf.solve.smplify import smplify
 from nbf.solve.together import Together
 
 METHODS: dict[MethodName, Callable[[Networks], Method]] = {
     "nbf": lambda networks: Method(segmented(networks), refined(networks), together(networks)),
-    "nbf-plain": lambda networks: Method(segmented(networks), refined(networks, steps=0)),
+    "nbf-plain": lambda networks: Method(segmented(networks), plain(networks)),
     "feedback": lambda networks: Method(segmented(networks), corrected(networks)),
     "smplify": lambda networks: Method(segmented(networks), smplify(networks.body)),
     "smplify-dense": lambda networks: Method(segmented(networks), smplify_dense(networks.body, small(networks))),
@@ -75,15 +76,25 @@ def segmented(networks: Networks) -> Segmented:
     return Segmented(networks.segmenter, networks.device, exact=networks.exact)
 
 
-def refined(networks: Networks, steps: int = STEPS) -> Solve:
-    """The fitter's bodies, refined."""
-    regress = Regress(networks.fitter, networks.device)
-    return Optimise(networks.body, regress, Doubted(networks.body, networks.doubt), steps=steps)
+def plain(networks: Networks) -> Solve:
+    """The fitter's bodies, and how sure they are."""
+    return optimised(networks, Doubted(networks.body, networks.doubt), steps=0)
+
+
+def refined(networks: Networks) -> Solve:
+    """The fitter's bodies, refined, with the shapes that this makes likely."""
+    doubted = Doubted(networks.body, networks.doubt)
+    return Shaped(networks.body, optimised(networks, doubted, steps=STEPS), doubted)
+
+
+def optimised(networks: Networks, doubted: Doubted, steps: int) -> Optimise:
+    """The fitter's bodies after so many steps."""
+    return Optimise(networks.body, Regress(networks.fitter, networks.device), doubted, steps=steps)
 
 
 def together(networks: Networks) -> Together:
     """People who were fitted one by one, arranged."""
-    return Together(networks.body, small(networks), float(networks.doubt.shape_factor))
+    return Together(networks.body, small(networks))
 
 
 def picture_features(networks: Networks) -> PictureFeatures:

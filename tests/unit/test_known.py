@@ -149,6 +149,15 @@ def test_each_ones_shape_is_that_of_one_alone(small_body, beyond_population):
         torch.testing.assert_close(values[0], values[1])
 
 
+def test_each_ones_groups_are_those_of_one_alone(small_body):
+    known = as_made(Known, sex=["female", None, 0.25], age=[30.0, 7.0, None])
+    for person, groups in enumerate(known.groups(small_body, 3)):
+        (alone,) = known.of(slice(person, person + 1), 3).groups(small_body, 1)
+        for group, other in zip(groups, alone, strict=True):
+            torch.testing.assert_close(group.shape, other.shape)
+            assert (group.share, group.grown) == (other.share, other.grown)
+
+
 def test_nothing_known_is_nothing_or_the_population(small_body):
     assert Known().shapes(small_body, 2) is None
     known = Known(age=torch.tensor([5.0, math.nan]))
@@ -159,6 +168,7 @@ def test_nothing_known_is_nothing_or_the_population(small_body):
     _, roots = told(known.shapes(small_body, 2, beyond_population=True))
     assert (roots[1] == 0).all()
     assert torch.linalg.svdvals(roots[0]).max() > 1
+    assert [len(groups) for groups in known.groups(small_body, 2)] == [1, 5]
 
 
 def test_ages_say_more_than_their_groups(small_body):
@@ -175,6 +185,8 @@ def test_a_given_shape_is_everybodys(small_body):
     means, roots = told(Known(age=5.0, shape=(torch.ones(count), spread.square().diag())).shapes(small_body, 2))
     torch.testing.assert_close(means, torch.ones(2, count))
     torch.testing.assert_close(roots, (1 / spread).diag().expand(2, -1, -1))
+    for group in Known(shape=(torch.ones(count), spread.square().diag())).groups(small_body, 1)[0]:
+        torch.testing.assert_close(group.shape, (torch.ones(count), spread.square().diag()))
 
 
 def test_a_body_model_without_ages_is_refused(small_body):

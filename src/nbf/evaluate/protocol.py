@@ -14,6 +14,7 @@ from nbf.body.bodies import Bodies
 from nbf.body.measure import height
 from nbf.body.model import BodyModel
 from nbf.body.parts import merge_labels
+from nbf.body.population import nearest_draws
 from nbf.evaluate import metrics
 from nbf.evaluate.bench import Group
 from nbf.evaluate.report import Scores, percent, rounded
@@ -135,7 +136,7 @@ def facts(body: BodyModel, betas: Float[Tensor, "n s"], names: Sequence[str]) ->
     (`nbf.synth.sampler` adds a little to it)."""
     if not names:
         return NOTHING
-    draw = body.shape_info[torch.cdist(betas, body.shape_samples).argmin(1)]
+    draw = nearest_draws(body, betas)
     true: dict[str, Any] = {"age": draw[:, 0], "sex": draw[:, 1].clamp(0, 1), "weight": draw[:, 3]}
     true["height"] = height(body.rest_vertices(betas))
     return Known(**{name: true[name] for name in names})

@@ -64,13 +64,22 @@ class Doubts(NamedTuple):
         return Doubts(self.turns[:, list(MIRROR_SMPL24)], self.place, self.betas, self.points[:, MIRROR_POINTS])
 
 
+class Measurement(NamedTuple):
+    """What refined bodies say of shapes: their betas are slope @ betas + offset and noise, |root @ noise| in standard
+    deviations. Of those who are not grown yet, and of those who are."""
+
+    slope: Float[Tensor, "2 s s"]
+    offset: Float[Tensor, "2 s"]
+    root: Float[Tensor, "2 s s"]
+
+
 class Doubt(nn.Module):
     """A small perceptron for the deviations of each person, and correlations that all people share.
 
     Errors of an estimate are taken as Gaussian with covariance D C D: D, the standard deviations, is what the
     perceptron says of this person (heteroscedastic regression, Nix & Weigend 1994; Kendall & Gal 2017), C one
     correlation matrix that training leaves here as the inverse of its square root. The same for the noise of 2D
-    detections.
+    detections. What bodies that were refined by all this say of shapes is kept here, too.
     """
 
     clue_mean: Tensor
@@ -79,10 +88,16 @@ class Doubt(nn.Module):
     error_root: Tensor
     noise_root: Tensor
     joint_noise_root: Tensor
+    shape_slope: Tensor
+    """Of `Measurement`, as the next two: without keypoints, and with them."""
+    shape_offset: Tensor
+    shape_root: Tensor
+    likely_factor: Tensor
+    """What makes the standard deviations of shapes that follow from `Measurement` cover errors as often as they say."""
     joint_factor: Tensor
     """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
     shape_factor: Tensor
-    """The same for the standard deviation of shape."""
+    """The same for the standard deviation of shape that the curvature gives."""
 
     def __init__(self, shapes: int, width: int = 96) -> None:
         super().__init__()
@@ -100,6 +115,10 @@ class Doubt(nn.Module):
         self.register_buffer("error_root", torch.eye(freedoms))
         self.register_buffer("noise_root", torch.eye(2 * POINTS))
         self.register_buffer("joint_noise_root", torch.eye(2 * JOINTS))
+        self.register_buffer("shape_slope", torch.eye(shapes).repeat(2, 2, 1, 1))
+        self.register_buffer("shape_offset", torch.zeros(2, 2, shapes))
+        self.register_buffer("shape_root", torch.eye(shapes).repeat(2, 2, 1, 1))
+        self.register_buffer("likely_factor", torch.ones(()))
         self.register_buffer("joint_factor", torch.ones(()))
         self.register_buffer("shape_factor", torch.ones(()))
 
@@ -107,6 +126,11 @@ class Doubt(nn.Module):
         """Log standard deviations, the mean of both ways to look at a person: mirror images are doubted alike."""
         here, there = self.once(clues.flat()), self.once(clues.mirrored().flat()).mirrored()
         return Doubts(*((a + b) / 2 for a, b in zip(here, there)))
+
+    def measurement(self, with_keypoints: bool) -> Measurement:
+        """Of bodies that were refined with keypoints, or by the part map alone."""
+        which = int(with_keypoints)
+        return Measurement(self.shape_slope[which], self.shape_offset[which], self.shape_root[which])
 
     def once(self, clues: Float[Tensor, "b c"]) -> Doubts:
         """Of one way to look at people; `Clues.flat`."""

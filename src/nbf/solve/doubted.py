@@ -4,7 +4,7 @@ a pose prior, and what is known of the people."""
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
@@ -52,8 +52,12 @@ class Doubted:
         assert fit.reading is not None  # of a regressor's fit
         seen = detections(fit.reading, proxy)
         doubts = self.doubt(clues(self.points, fit.bodies, fit.reading, proxy, seen))
-        with_joints = (seen_joints(proxy)[..., 2] > 0).any(1)
-        return Estimate.make(self.doubt, doubts, fit.bodies, proxy.camera, self.points, seen, with_joints)
+        return Estimate.make(self.doubt, doubts, fit.bodies, proxy.camera, self.points, seen, with_joints(proxy))
+
+
+def with_joints(proxy: Proxy) -> Bool[Tensor, " n"]:
+    """Whether joints of each person were seen."""
+    return (seen_joints(proxy)[..., 2] > 0).any(1)
 
 
 @dataclass(frozen=True)

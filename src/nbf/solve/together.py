@@ -46,7 +46,7 @@ class Singles:
     feet: Float[Tensor, "n 2"]
     """How much of the left and of the right foot is seen, 0 to 1."""
     covariance: Float[Tensor, "n p p"]
-    """Of a step (`Bodies.moved`), as the residuals' curvature has it."""
+    """Of a step (`Bodies.moved`)."""
     joint_error: Float[Tensor, "n 24"]
     """Metres, relative to the pelvis."""
     shape_covariance: Float[Tensor, "n s s"]
@@ -129,10 +129,9 @@ class ArrangementProblem:
 class Together:
     """Arranges people who were fitted one by one. One person stays as they are."""
 
-    def __init__(self, body: BodyModel, small: BodyModel, factor: float) -> None:
-        """`small` is the same body with fewer vertices, for what is drawn; `factor` makes the standard deviations of a
-        fit's size those of real errors (`Calibration.shape`)."""
-        self.small, self.factor = small, factor
+    def __init__(self, body: BodyModel, small: BodyModel) -> None:
+        """`small` is the same body with fewer vertices, for what is drawn."""
+        self.small = small
         self.spheres = Spheres.of(body)
         self.joints = Landmarks.keypoints(body, "smpl24")
 
@@ -159,7 +158,7 @@ class Together:
         touching = _covering(centres, radii, pairs)
         which, pairs_left = touching.unique(return_inverse=True)
         return ArrangementProblem(
-            singles.covariance[:, DEPTH, DEPTH].sqrt() * self.factor,
+            singles.covariance[:, DEPTH, DEPTH].sqrt(),
             standing(self.small, posed, singles.feet),
             order(self.small, posed.vertices, singles.camera, singles.parts, pairs),
             centres.flatten(0, 1)[which],
@@ -185,7 +184,7 @@ class Together:
             covariance=covariance,
             # The pelvis is exact, being what the others are relative to.
             joint_error=singles.joint_error * torch.where(before > 0, after / before, 1.0),
-            shape_covariance=singles.shape_covariance - self.factor**2 * less[:, SHAPE_START:, SHAPE_START:],
+            shape_covariance=singles.shape_covariance - less[:, SHAPE_START:, SHAPE_START:],
         )
 
     def _seen_alike(self, singles: Singles, step: Float[Tensor, "n p"], covariance: Float[Tensor, "n p p"]) -> Bodies:

@@ -14,8 +14,10 @@ from torch import Generator, Tensor
 from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.body.files import load_body
 from nbf.body.landmarks import Landmarks, place
+from nbf.body.population import GROWN, nearest_draws, sex_axis
 from nbf.geometry import Camera
 from nbf.geometry.procrustes import align
+from nbf.known import NOTHING
 from nbf.nets.doubt import MIRROR_POINTS, PLACE, POINTS, Clues, Doubt, Doubts
 from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter
 from nbf.nets.mirror import in_crop, in_sides
@@ -29,6 +31,7 @@ from nbf.solve.estimate import Estimate
 from nbf.solve.levenberg import normal_equations, solve
 from nbf.solve.optimise import STEPS
 from nbf.solve.regress import Regress
+from nbf.solve.shape import likely_shapes, of_likelier_sex
 from nbf.solve.terms import height_and_slopes
 from nbf.solve.uncertainty import joint_sigmas
 from nbf.train.batch import Batch, Draw, seeded
@@ -65,6 +68,8 @@ class DoubtConfig:
     """Degrees of freedom of Student's t, under which a few people may be far worse than said."""
     shrink: float = 0.1
     """How much of the correlations is taken to be chance."""
+    lean: float = 20.0
+    """People's worth of belief that what is found of an age group says of shapes what it says of everybody."""
     cautions: tuple[float, ...] = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
     """How much noisier detections are taken to be than they look, as they and the estimate err for common causes: what
     serves the people held out best is kept."""
@@ -121,6 +126,10 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     correlate(doubted.doubt, lessons, config)
     record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
     record |= calibrate(doubted, [some[held_out] for some in cases], config)
+    for some in cases:
+        measure_shapes(doubted, some[taught], config)
+    doubted.doubt.likely_factor.fill_(covering(heights_missed(doubted, cases[0][held_out])))
+    record |= {"likely_factor": round(float(doubted.doubt.likely_factor), 3)}
     logger.info("%s", record)
     save_network(doubted.doubt, config.loop.folder / "weights", record)
     return doubted.doubt
@@ -235,6 +244,57 @@ def correlate(doubt: Doubt, lessons: Sequence[Examples], config: DoubtConfig) ->
     doubt.joint_noise_root.copy_(_root(robust_covariance(without[:, errors + 2 * KEYPOINTS :], config)))
 
 
+@torch.no_grad()
+def measure_shapes(doubted: Doubted, cases: Cases, config: DoubtConfig) -> None:
+    """What refined bodies say of shapes, from people whose shapes are known: regression of what is found on the truth."""
+    true, found = cases.true.betas.double(), refined(doubted, cases)[1].betas.double()
+    grown = ~(nearest_draws(doubted.body, cases.true.betas)[:, 0] < GROWN)  # where no ages are known as well
+    flat = torch.zeros(true.shape[1] + 1, true.shape[1]).to(true)
+    weights, noise = _regressed(true, found, flat, torch.eye(true.shape[1]).to(true), 1.0)
+    said = doubted.doubt.measurement(cases.with_keypoints)
+    for kind, rows in enumerate((~grown, grown)):
+        own, spread = _regressed(true[rows], found[rows], weights, noise, config.lean)
+        said.slope[kind].copy_(own[:-1].T)
+        said.offset[kind].copy_(own[-1])
+        said.root[kind].copy_(_root(spread))
+
+
+@torch.no_grad()
+def heights_missed(doubted: Doubted, cases: Cases) -> Float[Tensor, " n"]:
+    """How far the likely heights of people are off, in the standard deviations that `Shaped` would say without its
+    factor."""
+    betas = refined(doubted, cases)[1].betas
+    measured = [doubted.doubt.measurement(cases.with_keypoints)] * len(betas)
+    likely, covariance = likely_shapes(betas, measured, NOTHING.groups(doubted.body, len(betas)))
+    likely, covariance = of_likelier_sex(sex_axis(doubted.body), likely, covariance)
+    tall, slopes = height_and_slopes(doubted.body, likely)
+    said = torch.einsum("ni,nij,nj->n", slopes, covariance, slopes).sqrt()
+    return (tall - height_and_slopes(doubted.body, cases.true.betas)[0]) / said
+
+
+def covering(missed: Float[Tensor, " n"]) -> float:
+    """The factor by which what is missed is as often below one and two standard deviations as they say: as errors have
+    longer tails than normal ones, the mean of what is right for either."""
+    one, two = missed.abs().quantile(torch.tensor([0.683, 0.954])).tolist()
+    return (one + two / 2) / 2
+
+
+def _regressed(
+    true: Float[Tensor, "n s"],
+    found: Float[Tensor, "n s"],
+    weights: Float[Tensor, "t s"],
+    noise: Float[Tensor, "s s"],
+    lean: float,
+) -> tuple[Float[Tensor, "t s"], Float[Tensor, "s s"]]:
+    """Weights of shapes and of 1 in what is found, and the covariance of what is left: ridge regression (Hoerl & Kennard
+    1970) towards others' weights and noise, which count as much as `lean` people."""
+    design = torch.cat([true, torch.ones(len(true), 1).to(true)], 1)
+    ridge = design.T @ design + lean * torch.eye(design.shape[1]).to(true)
+    weights = weights + torch.linalg.solve(ridge, design.T @ (found - design @ weights))
+    left = found - design @ weights
+    return weights, (left.T @ left + lean * noise) / (len(true) + lean)
+
+
 def robust_covariance(values: Float[Tensor, "n d"], config: DoubtConfig) -> Float[Tensor, "d d"]:
     """The scatter matrix of a multivariate t (Kent & Tyler 1991), its correlations shrunk (Ledoit & Wolf 2004)."""
     size = values.shape[1]
@@ -259,23 +319,30 @@ class Trial:
 
 
 @torch.no_grad()
-def attempt(doubted: Doubted, cases: Cases) -> Trial:
-    """Refine people and compare with the truth."""
-    doubt, joints = doubted.doubt, Landmarks.keypoints(doubted.body, "smpl24")
+def refined(doubted: Doubted, cases: Cases) -> tuple[DoubtedProblem, Bodies]:
+    """People as they are refined, and by what."""
     with_keypoints = torch.full((len(cases.detections),), cases.with_keypoints)
     estimate = Estimate.make(
-        doubt, doubt(cases.clues), cases.start, cases.camera, doubted.points, cases.detections, with_keypoints
-    )
+        doubted.doubt, doubted.doubt(cases.clues), cases.start, cases.camera, doubted.points, cases.detections,
+        with_keypoints,
+    )  # fmt: skip
     problem = DoubtedProblem(doubted.body, estimate, doubted.prior)
-    refined, _ = solve(problem, estimate.start, steps=STEPS)
-    covariance = torch.linalg.inv(normal_equations(problem, refined := refined.orthonormal())[0])
-    places = [place(joints, state, jacobian=False).points for state in (cases.start, refined, cases.true)]
+    return problem, solve(problem, estimate.start, steps=STEPS)[0].orthonormal()
+
+
+@torch.no_grad()
+def attempt(doubted: Doubted, cases: Cases) -> Trial:
+    """Refine people and compare with the truth."""
+    joints = Landmarks.keypoints(doubted.body, "smpl24")
+    problem, found = refined(doubted, cases)
+    covariance = torch.linalg.inv(normal_equations(problem, found)[0])
+    places = [place(joints, state, jacobian=False).points for state in (cases.start, found, cases.true)]
     start, end, true = (points - points[:, :1] for points in places)
-    height, slopes = height_and_slopes(doubted.body, refined.betas)
+    height, slopes = height_and_slopes(doubted.body, found.betas)
     true_height, _ = height_and_slopes(doubted.body, cases.true.betas)
     shape = covariance[:, SHAPE_START:, SHAPE_START:]
     return Trial(
-        (joint_sigmas(joints, refined, covariance)[:, 1:], (end - true).norm(dim=-1)[:, 1:]),
+        (joint_sigmas(joints, found, covariance)[:, 1:], (end - true).norm(dim=-1)[:, 1:]),
         (torch.einsum("ni,nij,nj->n", slopes, shape, slopes).sqrt(), (height - true_height).abs()),
         (align(start, true) - true).norm(dim=-1).mean(1) * 1000,
         (align(end, true) - true).norm(dim=-1).mean(1) * 1000,

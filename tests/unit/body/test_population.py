@@ -7,7 +7,7 @@ from packs import small
 from nbf.body.files import load_body
 from nbf.body.measure import height
 from nbf.body.model import BodyModel
-from nbf.body.population import beyond, rooted, shape_given
+from nbf.body.population import GROWN, beyond, groups_given, nearest_draws, rooted, shape_given
 from nbf.errors import InputError
 from nbf.limits import AGE_GROUPS
 
@@ -75,6 +75,36 @@ def test_strange_facts_still_have_an_answer() -> None:
         torch.linalg.cholesky(covariance)
 
 
+def test_groups_add_up_to_the_population() -> None:
+    """Shares, means and covariances of its parts are those of the whole (the law of total variance)."""
+    groups = groups_given(small())
+    shares = torch.tensor([group.share for group in groups])
+    means, spreads = (torch.stack([group.shape[k] for group in groups]) for k in (0, 1))
+    assert float(shares.sum()) == pytest.approx(1)
+    mean, covariance = shape_given(small())
+    torch.testing.assert_close(shares @ means, mean, atol=1e-4, rtol=0)
+    apart = means - mean
+    total = torch.einsum("k,kij->ij", shares, spreads) + torch.einsum("k,ki,kj->ij", shares, apart, apart)
+    torch.testing.assert_close(total, covariance, atol=1e-3, rtol=1e-3)
+
+
+def test_facts_leave_the_groups_that_have_such_people() -> None:
+    assert [group.grown for group in groups_given(small())] == [False, False, True, True, True]
+    assert [group.grown for group in groups_given(small(), height=0.9)] == [False, False]
+    assert all(group.grown for group in groups_given(small(), height=1.85))
+    for age, grown in ((5.0, False), ((0.0, 2.0), False), (GROWN, True), (40.0, True)):
+        (group,) = groups_given(small(), age=age, sex=0.3)
+        assert group.share == 1
+        assert group.grown == grown
+        torch.testing.assert_close(group.shape, shape_given(small(), age=age, sex=0.3))
+
+
+def test_a_draw_is_nearest_to_itself() -> None:
+    rows = torch.tensor([5, 0, 77])
+    near = small().shape_samples[rows] + 0.01
+    torch.testing.assert_close(nearest_draws(small(), near), small().shape_info[rows])
+
+
 def test_a_quotient_times_the_population_is_what_is_told() -> None:
     """An estimate that is the population's becomes that of people like that."""
     told, usual = shape_given(small(), age=5, height=1.1), shape_given(small())
@@ -114,6 +144,8 @@ def test_a_body_without_ages_says_so(ageless: BodyModel) -> None:
     with pytest.raises(InputError, match=r"SMPL.*anny24"):
         shape_given(ageless, age=30)
     assert shape_given(ageless, height=1.7)[0].isfinite().all()
+    (group,) = groups_given(ageless)
+    torch.testing.assert_close(group.shape, shape_given(ageless))
 
 
 @pytest.fixture

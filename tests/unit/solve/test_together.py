@@ -23,7 +23,7 @@ FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
 @pytest.fixture(scope="module")
 def together() -> Together:
-    return Together(BODY, BODY, 1.0)
+    return Together(BODY, BODY)
 
 
 def standing(places: Tensor, floor_of: tuple[float, float, float] | None = FLOOR) -> Bodies:

@@ -7,19 +7,25 @@ import pytest
 import torch
 from packs import random_pack
 
+import nbf.train.doubt
+from nbf.body.bodies import Bodies
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_COCO17
-from nbf.nets.doubt import Doubt
+from nbf.body.population import GROWN
+from nbf.geometry import Camera
+from nbf.nets.doubt import Clues, Doubt
 from nbf.nets.fitter import Fitter
 from nbf.nets.weights import load_kind, save_network
 from nbf.solve.doubted import Doubted
 from nbf.solve.regress import Regress
 from nbf.train.doubt import (
+    Cases,
     DoubtConfig,
     Examples,
     correlate,
     learn,
     logs_of,
+    measure_shapes,
     photographed,
     robust_covariance,
     train_doubt,
@@ -76,6 +82,33 @@ def test_the_scatter_of_normal_numbers_is_their_covariance() -> None:
     values[:40] *= 30
     spoilt = robust_covariance(values, replace(CONFIG, shrink=0.0))
     assert (spoilt.diagonal() < 1.5 * (mix @ mix.T).diagonal()).all()
+
+
+def test_it_learns_what_refined_bodies_say_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of children as of adults: what was made of them."""
+    body = load_body("anny24", "small")
+    rows = torch.randint(len(body.shape_samples), (6000,), generator=torch.Generator().manual_seed(0))
+    betas, grown = body.shape_samples[rows], body.shape_info[rows, 0] >= GROWN
+    slope, offset, sigma = torch.tensor([0.7, 0.2]), torch.tensor([0.4, -0.1]), torch.tensor([0.6, 0.3])
+    noise = torch.randn(betas.shape, generator=torch.Generator().manual_seed(1))
+    kind = grown.long()[:, None]
+    answers = slope[kind] * betas + offset[kind] + sigma[kind] * noise
+    doubted = Doubted(body, Doubt(SHAPES))
+    monkeypatch.setattr(nbf.train.doubt, "refined", lambda doubted, cases: (None, cases.start))
+    turned, place = torch.eye(3).expand(len(rows), 24, 3, 3), torch.ones(len(rows), 3)
+    start, true = Bodies(answers, turned, place), Bodies(betas, turned, place)
+    clues = Clues(*(torch.zeros(len(rows), *size) for size in ((24, 5), (17, 2), (24, 2), (3,))))
+    points = torch.zeros(len(rows), 41, 2)
+    cases = Cases(start, true, Camera(place[:, 0], place[:, :2]), clues, points, with_keypoints=True)
+    measure_shapes(doubted, cases, CONFIG)
+    learnt, untouched = doubted.doubt.measurement(True), doubted.doubt.measurement(False)
+    eye = torch.eye(SHAPES)
+    for kind in (0, 1):
+        people = betas[grown == bool(kind)]
+        missed = people @ learnt.slope[kind].T + learnt.offset[kind] - slope[kind] * people - offset[kind]
+        assert float(missed.square().mean().sqrt()) < 0.1
+        torch.testing.assert_close(learnt.root[kind].diagonal(), (1 / sigma[kind]).expand(SHAPES), atol=0, rtol=0.1)
+        torch.testing.assert_close(untouched.slope[kind], eye)
 
 
 def test_photos_tell_of_trusted_keypoints_alone(tmp_path: Path) -> None:

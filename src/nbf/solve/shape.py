@@ -1,0 +1,167 @@
+"""What refined bodies say of shapes: Bayes' rule for a population that is a sum of Gaussians.
+
+A network that learnt to be right on average answers with the middle of what it takes for possible: it tells children from
+adults, of adults among each other it hardly tells who is tall, and its answer has the population in it already. So within
+each age group its (refined) betas are taken as a noisy linear measurement of the true ones, and everybody's shapes are a
+sum of Gaussians, one an age group. After the measurement they are a sum again (Alspach & Sorenson 1972, "Nonlinear
+Bayesian estimation using Gaussian sum approximations"), of which mean and covariance are kept. What is known of people
+chooses among the groups and what shapes people have in them. The body that stands for all of these is one of the likelier
+sex.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.body.bodies import SHAPE_START
+from nbf.body.landmarks import Landmarks
+from nbf.body.model import BodyModel
+from nbf.body.population import Group, SexAxis, sex_axis
+from nbf.known import NOTHING, Known
+from nbf.nets.doubt import Measurement
+from nbf.proxy.proxy import Proxy
+from nbf.solve.doubted import Doubted, with_joints
+from nbf.solve.fit import Fit
+from nbf.solve.levenberg import normal_equations, solve
+from nbf.solve.optimise import Optimise
+from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes
+from nbf.solve.uncertainty import joint_sigmas
+
+STEPS = 6
+"""Of a search for the pose that goes with a shape; it starts near to it."""
+_HELD = 0.01
+"""Standard deviations by which betas may be off those that they are held at."""
+_HEIGHT_STEPS = 3
+"""Heights are nearly linear in betas."""
+
+
+class Shaped:
+    """Refined bodies with the shapes that they and what is known make likely, in the poses that go with these shapes.
+
+    The joints seen in 2D say of shape what the measurement of refined bodies says, and no more: their noise and the
+    estimate's errors have common causes, and shape would be believed to be surer than it is. It is a cut in the sense of
+    Plummer 2015, "Cuts in Bayesian graphical models".
+    """
+
+    def __init__(self, body: BodyModel, refine: Optimise, doubted: Doubted) -> None:
+        """`refine` optimises the terms of `doubted`."""
+        self.body, self.refine, self.doubted = body, refine, doubted
+        self.joints, self.sex = Landmarks.keypoints(body, "smpl24"), sex_axis(body)
+
+    @torch.no_grad()
+    def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
+        fit = self.refine(proxy)
+        assert fit.start is not None  # as whatever optimises has it
+        mean, covariance = self.shapes(fit, proxy, known)
+        problem = self.doubted(proxy, NOTHING, replace(fit, bodies=fit.start))
+        hold = torch.eye(mean.shape[1]).to(mean).expand(len(mean), -1, -1) / _HELD
+        bodies, _ = solve(replace(problem, shape=(mean, hold)), fit.bodies, steps=STEPS)
+        bodies = bodies.orthonormal()
+        rest, following = _with_shapes(normal_equations(problem, bodies)[0], covariance)
+        sigmas = (
+            joint_sigmas(self.joints, bodies, rest) * self.doubted.calibration.joints,
+            joint_sigmas(self.joints, bodies, following),
+        )
+        return replace(
+            fit,
+            bodies=bodies,
+            covariance=rest + following,
+            joint_error=torch.hypot(*sigmas),
+            shape_covariance=covariance,
+        )
+
+    def shapes(self, fit: Fit, proxy: Proxy, known: Known) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+        """Means and covariances of the betas of people whose bodies were refined."""
+        doubt, count = self.doubted.doubt, len(proxy)
+        measured = [doubt.measurement(bool(each)) for each in with_joints(proxy)]
+        mean, covariance = likely_shapes(fit.bodies.betas, measured, known.groups(self.body, count))
+        mean, covariance = of_likelier_sex(self.sex, mean, covariance)
+        covariance = covariance * doubt.likely_factor**2
+        heights = known.heights(count)
+        return (mean, covariance) if heights is None else as_tall(self.body, mean, covariance, heights)
+
+
+def likely_shapes(
+    answers: Float[Tensor, "b s"], measured: Sequence[Measurement], groups: Sequence[Sequence[Group]]
+) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+    """Means and covariances of the betas of b people.
+
+    Args:
+        answers: the betas that were found.
+        measured: what they say of shapes, for each person.
+        groups: the age groups that each may belong to, from people like them.
+    """
+    means, covariances = zip(*map(_likely_shape, answers.double(), measured, groups))
+    return torch.stack(means).to(answers), torch.stack(covariances).to(answers)
+
+
+def _likely_shape(
+    answer: Float[Tensor, " s"], measured: Measurement, groups: Sequence[Group]
+) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
+    grown = torch.tensor([int(group.grown) for group in groups])
+    mean, spread = (torch.stack([group.shape[k] for group in groups]).double() for k in (0, 1))
+    slope, offset, root = (value.double()[grown] for value in measured)
+    surprise = answer - offset - (slope @ mean[..., None])[..., 0]
+    carried = spread @ slope.mT
+    factor = torch.linalg.cholesky(slope @ carried + torch.linalg.inv(root.mT @ root))
+    unit = torch.linalg.solve_triangular(factor, surprise[..., None], upper=False)[..., 0]
+    share = torch.tensor([group.share for group in groups]).to(unit)
+    likelihood = share.log() - unit.square().sum(-1) / 2 - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    weight = likelihood.softmax(0)
+    gain = torch.cholesky_solve(carried.mT, factor).mT
+    mean = mean + (gain @ surprise[..., None])[..., 0]
+    spread = spread - gain @ carried.mT
+    middle = weight @ mean
+    apart = mean - middle
+    return middle, torch.einsum("k,kij->ij", weight, spread) + torch.einsum("k,ki,kj->ij", weight, apart, apart)
+
+
+def of_likelier_sex(
+    sex: SexAxis | None, mean: Float[Tensor, "b s"], covariance: Float[Tensor, "b s s"]
+) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+    """The mean of those shapes that are of the likelier sex, and the mean square of how far all of them are from it.
+
+    Of men and women together the mean is neither. Of a normal variable those on one side of a threshold have the mean of
+    a truncated one (Johnson, Kotz & Balakrishnan 1994, section 10.1), and the other betas follow by their covariance.
+    """
+    if sex is None:
+        return mean, covariance
+    carried = covariance @ sex.slope.to(mean)
+    sigma = (carried @ sex.slope.to(mean) + sex.sigma**2).sqrt()
+    beyond = (mean @ sex.slope.to(mean) + sex.offset - 0.5) / sigma
+    usual = torch.distributions.Normal(0.0, 1.0)
+    more = usual.log_prob(beyond).exp() / usual.cdf(beyond.abs()) * torch.where(beyond < 0, -1.0, 1.0)
+    away = carried * (more / sigma)[:, None]
+    return mean + away, covariance + away[:, :, None] * away[:, None]
+
+
+def as_tall(
+    body: BodyModel, mean: Float[Tensor, "b s"], covariance: Float[Tensor, "b s s"], heights: Float[Tensor, " b"]
+) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+    """Shapes of people whose heights in metres are known, nan where they are not: an iterated Kalman update (Bell &
+    Cathey 1993), of shapes that stay symmetric and positive definite."""
+    told = heights.isfinite()[:, None]
+    betas = mean
+    for _ in range(_HEIGHT_STEPS):
+        tall, slopes = height_and_slopes(body, betas)
+        carried = (covariance @ slopes[..., None])[..., 0]
+        gain = carried / ((slopes * carried).sum(1, keepdim=True) + HEIGHT_SIGMA**2)
+        missed = heights - tall - (slopes * (mean - betas)).sum(1)
+        betas = torch.where(told, mean + gain * missed[:, None], mean)
+    less = gain[:, :, None] * carried[:, None]
+    return betas, torch.where(told[..., None], covariance - less, covariance)
+
+
+def _with_shapes(
+    matrix: Float[Tensor, "b p p"], covariance: Float[Tensor, "b s s"]
+) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p p"]]:
+    """Covariance of a step whose precision is `matrix`, but for its shape, which has another one: that of the rest for a
+    known shape, and what follows from the shape's."""
+    rest = torch.zeros_like(matrix)
+    rest[:, :SHAPE_START, :SHAPE_START] = torch.linalg.inv(matrix[:, :SHAPE_START, :SHAPE_START])
+    follows = -rest @ matrix[:, :, SHAPE_START:]
+    follows[:, SHAPE_START:] += torch.eye(covariance.shape[-1]).to(matrix)
+    return rest, follows @ covariance @ follows.mT
