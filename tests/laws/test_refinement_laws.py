@@ -12,7 +12,7 @@ from nbf.body.bodies import Bodies
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
-from nbf.known import NOTHING
+from nbf.known import NOTHING, Known
 from nbf.nets.doubt import POINTS, Clues, Doubt
 from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.mirror import in_sides
@@ -24,6 +24,7 @@ from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit, Reading
 from nbf.solve.levenberg import cost, solve
 from nbf.solve.optimise import Optimise
+from nbf.solve.shape import Shaped
 from nbf.solve.uncertainty import joint_sigmas, part_visibility
 
 FREEDOMS = 86
@@ -70,6 +71,10 @@ def said(state: Bodies, seed: int = 3) -> tuple[Proxy, Fit]:
 
 def refine(proxy: Proxy, fit: Fit) -> Fit:
     return Optimise(small(), lambda proxy, known: fit, doubted())(proxy, NOTHING)
+
+
+def shaped(proxy: Proxy, fit: Fit, known: Known = NOTHING) -> Fit:
+    return Shaped(small(), Optimise(small(), lambda proxy, known: fit, doubted()), doubted())(proxy, known)
 
 
 def searched(estimate: Estimate, *, steps: int = 12, **known) -> Bodies:
@@ -177,6 +182,45 @@ def test_one_person_is_refined_as_in_a_batch() -> None:
             )
         assert together.covariance is not None
         torch.testing.assert_close(refined.covariance, together.covariance[rows], atol=1e-6, rtol=1e-4)
+
+
+def test_poses_follow_likely_shapes() -> None:
+    """Another size at another distance looks the same; how sure the shape is says the shape alone."""
+    proxy, fit = said(people())
+    found, before = shaped(proxy, fit, Known(age=4.0)), refine(proxy, fit)
+    tall = [height(small().rest_vertices(state.bodies.betas)) for state in (found, before)]
+    assert (tall[0] < 1.3).all()
+    assert (tall[1] > 1.4).any()
+    points = [projected(state.bodies) for state in (found, before)]
+    assert float((points[0] - points[1]).norm(dim=-1).mean()) < 0.02
+    assert (found.bodies.pelvis[:, 2] < before.bodies.pelvis[:, 2])[tall[1] > 1.4].all()
+    assert found.covariance is not None
+    assert found.shape_covariance is not None
+    torch.testing.assert_close(found.covariance[:, 75:, 75:], found.shape_covariance)
+    assert (torch.linalg.eigvalsh(found.covariance) > 0).all()
+    assert found.joint_error is not None
+    assert (found.joint_error[:, 1:] > 0).all()
+
+
+def test_shapes_of_heights_that_are_known_have_them() -> None:
+    proxy, fit = said(people())
+    tall = torch.tensor([1.1, 1.75, torch.nan, 1.9])[:PEOPLE]
+    known = ~tall.isnan()
+    found = height(small().rest_vertices(shaped(proxy, fit, Known(height=tall)).bodies.betas))
+    assert float((found - tall)[known].abs().max()) < 0.02
+
+
+def test_one_person_is_shaped_as_in_a_batch() -> None:
+    proxy, fit = said(people())
+    assert fit.reading is not None
+    together = shaped(proxy, fit)
+    for one in range(PEOPLE):
+        rows = slice(one, one + 1)
+        alone = shaped(proxy[rows], Fit(fit.bodies[rows], reading=Reading(*(value[rows] for value in fit.reading))))
+        for name in ("betas", "rotations", "pelvis"):
+            ours, theirs = getattr(alone.bodies, name), getattr(together.bodies, name)[rows]
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.covariance, together.covariance[rows], atol=1e-5, rtol=1e-4)
 
 
 def test_without_evidence_the_estimate_stays() -> None:

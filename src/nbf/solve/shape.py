@@ -1,12 +1,12 @@
 """What refined bodies say of shapes: Bayes' rule for a population that is a sum of Gaussians.
 
-A network that learnt to be right on average answers with the middle of what it takes for possible: it tells children from
-adults, of adults among each other it hardly tells who is tall, and its answer has the population in it already. So within
-each age group its (refined) betas are taken as a noisy linear measurement of the true ones, and everybody's shapes are a
-sum of Gaussians, one an age group. After the measurement they are a sum again (Alspach & Sorenson 1972, "Nonlinear
-Bayesian estimation using Gaussian sum approximations"), of which mean and covariance are kept. What is known of people
-chooses among the groups and what shapes people have in them. The body that stands for all of these is one of the likelier
-sex.
+A network that learnt to be right on average answers with the middle of what it takes for possible: it tells children
+from adults, of adults among each other it hardly tells who is tall, and its answer has the population in it already. So
+within each age group its (refined) betas are taken as a noisy linear measurement of the true ones, and everybody's
+shapes are a sum of Gaussians, one an age group. After the measurement they are a sum again (Alspach & Sorenson 1972,
+"Nonlinear Bayesian estimation using Gaussian sum approximations"), of which mean and covariance are kept. What is known
+of people chooses among the groups and what shapes people have in them. The body that stands for all of these is one of
+the likelier sex.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from nbf.solve.optimise import Optimise
 from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes
 from nbf.solve.uncertainty import joint_sigmas
 
-STEPS = 6
+STEPS = 4
 """Of a search for the pose that goes with a shape; it starts near to it."""
 _HELD = 0.01
 """Standard deviations by which betas may be off those that they are held at."""
@@ -42,8 +42,8 @@ class Shaped:
     """Refined bodies with the shapes that they and what is known make likely, in the poses that go with these shapes.
 
     The joints seen in 2D say of shape what the measurement of refined bodies says, and no more: their noise and the
-    estimate's errors have common causes, and shape would be believed to be surer than it is. It is a cut in the sense of
-    Plummer 2015, "Cuts in Bayesian graphical models".
+    estimate's errors have common causes, and shape would be believed to be surer than it is. It is a cut in the sense
+    of Plummer 2015, "Cuts in Bayesian graphical models".
     """
 
     def __init__(self, body: BodyModel, refine: Optimise, doubted: Doubted) -> None:
@@ -124,8 +124,8 @@ def of_likelier_sex(
 ) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
     """The mean of those shapes that are of the likelier sex, and the mean square of how far all of them are from it.
 
-    Of men and women together the mean is neither. Of a normal variable those on one side of a threshold have the mean of
-    a truncated one (Johnson, Kotz & Balakrishnan 1994, section 10.1), and the other betas follow by their covariance.
+    Of men and women together the mean is neither. Of a normal variable those on one side of a threshold have the mean
+    of a truncated one (Johnson, Kotz & Balakrishnan 1994, section 10.1); the other betas follow by their covariance.
     """
     if sex is None:
         return mean, covariance
@@ -158,8 +158,8 @@ def as_tall(
 def _with_shapes(
     matrix: Float[Tensor, "b p p"], covariance: Float[Tensor, "b s s"]
 ) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p p"]]:
-    """Covariance of a step whose precision is `matrix`, but for its shape, which has another one: that of the rest for a
-    known shape, and what follows from the shape's."""
+    """Covariance of a step whose precision is `matrix`, but for its shape, which has another one: that of the rest for
+    a known shape, and what follows from the shape's."""
     rest = torch.zeros_like(matrix)
     rest[:, :SHAPE_START, :SHAPE_START] = torch.linalg.inv(matrix[:, :SHAPE_START, :SHAPE_START])
     follows = -rest @ matrix[:, :, SHAPE_START:]

@@ -246,7 +246,7 @@ def correlate(doubt: Doubt, lessons: Sequence[Examples], config: DoubtConfig) ->
 
 @torch.no_grad()
 def measure_shapes(doubted: Doubted, cases: Cases, config: DoubtConfig) -> None:
-    """What refined bodies say of shapes, from people whose shapes are known: regression of what is found on the truth."""
+    """What refined bodies say of shapes, from people whose shapes are known: regression of what is found on them."""
     true, found = cases.true.betas.double(), refined(doubted, cases)[1].betas.double()
     grown = ~(nearest_draws(doubted.body, cases.true.betas)[:, 0] < GROWN)  # where no ages are known as well
     flat = torch.zeros(true.shape[1] + 1, true.shape[1]).to(true)
@@ -286,8 +286,8 @@ def _regressed(
     noise: Float[Tensor, "s s"],
     lean: float,
 ) -> tuple[Float[Tensor, "t s"], Float[Tensor, "s s"]]:
-    """Weights of shapes and of 1 in what is found, and the covariance of what is left: ridge regression (Hoerl & Kennard
-    1970) towards others' weights and noise, which count as much as `lean` people."""
+    """Weights of shapes and of 1 in what is found, and the covariance of what is left: ridge regression (Hoerl &
+    Kennard 1970) towards others' weights and noise, which count as much as `lean` people."""
     design = torch.cat([true, torch.ones(len(true), 1).to(true)], 1)
     ridge = design.T @ design + lean * torch.eye(design.shape[1]).to(true)
     weights = weights + torch.linalg.solve(ridge, design.T @ (found - design @ weights))

@@ -101,7 +101,7 @@ def test_the_likelier_sex_is_what_sampling_finds() -> None:
 
 
 def test_bodies_of_either_sex_have_it() -> None:
-    """The axis is that of the draws; halfway between men and women a body is neither, and of the likelier sex it is one."""
+    """The axis is that of the draws. Halfway between men and women a body is neither; of the likelier sex it is one."""
     sex = sex_axis(small())
     assert sex is not None
     missed = small().shape_samples @ sex.slope + sex.offset - small().shape_info[:, 1]
