@@ -56,6 +56,9 @@ class DoubtConfig:
     """Folder of packs of dressed people; best of people that the fitter did not learn from."""
     photos: Path | None = None
     """Folder of packs of `nbf draw --kind snapshots`: how noisy keypoints are in photos is learnt there as well."""
+    strangers: Path | None = None
+    """Folder of packs of `nbf draw --split test`: what refined bodies say of shapes is learnt of these people, whose
+    clothes no network has seen; of the people above, of whom networks know too much, if not given."""
     fitter: str = "fitter"
     """Weights of the fitter to be doubted; the bundled ones if not given."""
     held_out: float = 0.2
@@ -115,9 +118,7 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     doubted = Doubted(body, Doubt(body.shape_count))
     regress = Regress(load_kind(config.fitter, Fitter))
     people = load_packs(sorted(config.people.glob("*.npz")))
-    count = len(people["betas"])
-    order = torch.randperm(count, generator=Generator().manual_seed(config.loop.seed))
-    held_out, taught = order[: round(count * config.held_out)], order[round(count * config.held_out) :]
+    held_out, taught = _shares(len(people["betas"]), config)
     cases = [cases_of(regress, doubted, people, seen) for seen in (True, False)]
     lessons = [examples(doubted, some[taught]) for some in cases]
     photos = [] if config.photos is None else [photographed(regress, doubted, config.photos)]
@@ -126,13 +127,23 @@ def train_doubt(config: DoubtConfig) -> Doubt:
     correlate(doubted.doubt, lessons, config)
     record = {"config": {name: str(value) for name, value in vars(config).items()}, "people": len(taught)}
     record |= calibrate(doubted, [some[held_out] for some in cases], config)
+    if config.strangers is not None:
+        people = load_packs(sorted(config.strangers.glob("*.npz")))
+        held_out, taught = _shares(len(people["betas"]), config)
+        cases = [cases_of(regress, doubted, people, seen) for seen in (True, False)]
     for some in cases:
         measure_shapes(doubted, some[taught], config)
     doubted.doubt.likely_factor.fill_(covering(heights_missed(doubted, cases[0][held_out])))
-    record |= {"likely_factor": round(float(doubted.doubt.likely_factor), 3)}
+    record |= {"shape_people": len(taught), "likely_factor": round(float(doubted.doubt.likely_factor), 3)}
     logger.info("%s", record)
     save_network(doubted.doubt, config.loop.folder / "weights", record)
     return doubted.doubt
+
+
+def _shares(count: int, config: DoubtConfig) -> tuple[Tensor, Tensor]:
+    """Rows of people who are held out, and of those who teach."""
+    order = torch.randperm(count, generator=Generator().manual_seed(config.loop.seed))
+    return order[: round(count * config.held_out)], order[round(count * config.held_out) :]
 
 
 @torch.no_grad()

@@ -154,7 +154,9 @@ def test_packs_become_a_network(tmp_path: Path) -> None:
         {name: pack[name] for name in ("seen_parts", "seen_keypoints", "keypoints", "focal", "center")}, photos / "b"
     )
     fitter = save_network(Fitter(body.shape_count), tmp_path / "fitter", {})
-    given = replace(config(tmp_path, 3), people=tmp_path, photos=photos, fitter=str(fitter), cautions=(2.0,))
+    given = replace(
+        config(tmp_path, 3), people=tmp_path, photos=photos, strangers=tmp_path, fitter=str(fitter), cautions=(2.0,)
+    )
     trained = train_doubt(given)
     loaded = load_kind(tmp_path / "doubt" / "weights", Doubt)
     assert trained.joint_factor > 0
