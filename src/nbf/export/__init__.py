@@ -15,9 +15,10 @@ from nbf.errors import InputError
 from nbf.export.glb import write_glb
 from nbf.export.mesh import write_obj, write_ply
 from nbf.export.npz import load_people, write_npz
+from nbf.export.page import write_html
 from nbf.people import Person
 
-__all__ = ["load_people", "write", "write_glb", "write_npz", "write_obj", "write_ply"]
+__all__ = ["load_people", "write", "write_glb", "write_html", "write_npz", "write_obj", "write_ply"]
 
 
 def write(persons: Sequence[Person], path: str | Path) -> Path:
@@ -45,6 +46,8 @@ def write(persons: Sequence[Person], path: str | Path) -> Path:
             write_ply(path, stacked("vertices"), body.faces)
         case ".npz":
             write_npz(path, persons)
+        case ".html":
+            write_html(path, persons)
         case suffix:
             raise InputError(f"{path}: expected .glb, .obj, .ply or .npz, got {suffix or 'no suffix'!r}")
     return path
