@@ -1,7 +1,8 @@
-"""Bodies that can be turned, in HTML that fetches nothing: a page that opens by a double click, and cells of notebooks.
+"""Bodies that can be turned, in HTML that fetches nothing: a page that opens by a double click, cells of notebooks.
 
-What turns them is tools/viewer/viewer.ts, built with three.js into assets/viewer.min.js. It travels compressed inside of
-every page and cell, so that each works alone: moved to another notebook, sent by mail, offline.
+What turns them is tools/viewer/viewer.ts, built with three.js into assets/viewer.min.js. It travels compressed inside
+of every page and cell, so that each works alone: moved to another notebook, sent by mail, offline, and where each cell
+is a document of its own.
 """
 
 import gzip
@@ -153,7 +154,10 @@ def _table(persons: Sequence[Person]) -> str:
     errors = [1000 * float(person.certainty.joint_error.mean()) for person in persons]
     rows.append(_row("joints off by", ["unknown" if isnan(error) else f"{error:.0f} mm" for error in errors]))
     guesses = any(bool(person.certainty.guessed.any()) for person in persons)
-    return f"<table style='white-space:nowrap'>{''.join(rows)}</table>" + "<small>pale: where a part is, is a guess</small>" * guesses
+    return (
+        f"<table style='white-space:nowrap'>{''.join(rows)}</table>"
+        + "<small>pale: where a part is, is a guess</small>" * guesses
+    )
 
 
 def _row(name: str, values: Sequence[str]) -> str:
