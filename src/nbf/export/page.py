@@ -24,6 +24,7 @@ from nbf.body.measure import MEASUREMENTS
 from nbf.body.model import BodyModel
 from nbf.files import replacing
 from nbf.people import People, Person
+from nbf.render.mesh import gathered
 
 STILL = 640
 """Longer side of the still of a cell, pixels."""
@@ -41,7 +42,7 @@ _PAGE = """<!DOCTYPE html>
 <style>
 body {{ display: flex; height: 100vh; margin: 0; font: 14px system-ui, sans-serif; color: #28282e }}
 main {{ flex: 1; min-width: 0; min-height: 0 }}
-aside {{ padding: 1em; overflow: auto; align-self: center; max-height: 100% }}
+aside {{ padding: 1em; overflow: auto; align-self: center; max-width: 40%; max-height: 100%; box-sizing: border-box }}
 th, td {{ padding: .1em .5em; text-align: right }}
 @media (max-aspect-ratio: 1) {{ body {{ flex-direction: column }} aside {{ max-width: 100%; max-height: 40% }} }}
 </style>
@@ -112,17 +113,19 @@ def _library() -> tuple[str, str]:
 
 
 def _packed(persons: Sequence[Person]) -> str:
-    """Bodies as `unpack` of viewer.ts reads them, which says how; y up, 1/65535 of a body's extent exact."""
+    """Bodies as `unpack` of viewer.ts reads them, which says how; y up, 1/65535 of a body's extent exact, people far
+    from one another drawn together."""
     faces = persons[0].faces.numpy().astype("<u4")
-    vertices = torch.stack([person.vertices for person in persons]).numpy() * np.array([1, -1, -1], np.float32)
-    low, extent = vertices.min(1), np.ptp(vertices, axis=1)
-    steps = np.rint((vertices - low[:, None]) / extent[:, None] * _LARGEST_STEP)
+    vertices = torch.stack([person.vertices for person in persons]) * torch.tensor([1.0, -1.0, -1.0])
+    low, high = vertices.amin(1), vertices.amax(1)
+    steps = ((vertices - low[:, None]) / (high - low)[:, None] * _LARGEST_STEP).round()
+    boxes = torch.cat([low + gathered(low, high), high - low], dim=1)
     guessed = torch.stack([person.guessed_faces for person in persons]).numpy()
     return _compressed(
         np.array([*vertices.shape[:2], len(faces)], "<u4").tobytes()
-        + np.concatenate([low, extent], axis=1).astype("<f4").tobytes()
+        + boxes.numpy().astype("<f4").tobytes()
         + faces.tobytes()
-        + steps.astype("<u2").tobytes()
+        + steps.numpy().astype("<u2").tobytes()
         + guessed.astype("u1").tobytes()
     )
 

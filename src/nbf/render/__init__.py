@@ -2,7 +2,7 @@
 reliability; labels over pictures; sheets of many."""
 
 from nbf.render.labels import bones, draw_box, draw_joints, over_labels
-from nbf.render.mesh import draw_mesh, side_view
+from nbf.render.mesh import draw_mesh, gathered, side_view
 from nbf.render.overlay import faded, over, overlay, resized
 from nbf.render.parts import part_colors, part_labels
 from nbf.render.reliability import reliability, reliability_plot
@@ -18,6 +18,7 @@ __all__ = [
     "draw_joints",
     "draw_mesh",
     "faded",
+    "gathered",
     "in_studio",
     "over",
     "over_labels",
