@@ -7,6 +7,7 @@ import {
   GridHelper,
   HemisphereLight,
   type Material,
+  MathUtils,
   Mesh,
   MeshLambertMaterial,
   PerspectiveCamera,
@@ -42,11 +43,10 @@ const LIGHTS: { from: Triple; color: Triple }[] = [
   { from: [0.2, 0.55, -0.8], color: [0.22, 0.22, 0.24] },
 ];
 const GRID = 0xb9bec8;
-/** Degrees: of the lens; from which side one looks first; by which an arrow key turns. */
-const LENS = 30;
-const AZIMUTH = 25;
-const ELEVATION = 8;
-const STEP = 15;
+// Radians: of the lens; from how high and from which side one looks first; by which an arrow key turns.
+const LENS = Math.PI / 6;
+const START = new Vector3().setFromSphericalCoords(1, Math.PI / 2.2, Math.PI / 7);
+const STEP = Math.PI / 12;
 /** By how much a key comes nearer. */
 const NEARER = 0.85;
 /** Room around the people. */
@@ -83,7 +83,7 @@ export async function unpack(text: string): Promise<Body[]> {
  */
 export function view(host: HTMLElement, bodies: Body[], scrolls = false): void {
   const scene = new Scene();
-  const camera = new PerspectiveCamera(LENS);
+  const camera = new PerspectiveCamera(MathUtils.radToDeg(LENS));
   scene.add(camera, new HemisphereLight(linear(SKY), linear(GROUND), Math.PI));
   for (const { from, color } of LIGHTS) {
     const light = new DirectionalLight(linear(color), Math.PI);
@@ -106,11 +106,7 @@ export function view(host: HTMLElement, bodies: Body[], scrolls = false): void {
     grid.position.set(around.center.x, lowest, around.center.z);
     scene.add(grid);
   }
-  const start = new Vector3().setFromSphericalCoords(
-    1,
-    ((90 - ELEVATION) * Math.PI) / 180,
-    (AZIMUTH * Math.PI) / 180,
-  );
+  const target = new Vector3();
   let stop: (() => void) | undefined;
   // A browser keeps few contexts, and a notebook has many cells: only what can be seen has one.
   new IntersectionObserver(([entry]) => {
@@ -119,7 +115,7 @@ export function view(host: HTMLElement, bodies: Body[], scrolls = false): void {
       stop = undefined;
     } else if (!stop) {
       try {
-        stop = shown(host, scene, camera, around, start, scrolls);
+        stop = shown(host, scene, camera, target, around, scrolls);
       } catch {
         host.textContent = "3D needs WebGL, which this browser does not offer.";
       }
@@ -132,8 +128,8 @@ function shown(
   host: HTMLElement,
   scene: Scene,
   camera: PerspectiveCamera,
+  target: Vector3,
   around: Sphere,
-  start: Vector3,
   scrolls: boolean,
 ): () => void {
   const renderer = new WebGLRenderer({ antialias: true, alpha: true });
@@ -144,11 +140,12 @@ function shown(
   canvas.style.cssText = "display:block;width:100%;height:100%;cursor:grab";
   host.replaceChildren(canvas);
   const controls = new OrbitControls(camera, canvas);
+  controls.target = target;
   const draw = () => renderer.render(scene, camera);
   const reset = () => {
-    const half = Math.atan(Math.tan((LENS * Math.PI) / 360) * Math.min(1, camera.aspect));
-    controls.target.copy(around.center);
-    camera.position.copy(start).multiplyScalar((MARGIN * around.radius) / Math.sin(half)).add(around.center);
+    const half = Math.atan(Math.tan(LENS / 2) * Math.min(1, camera.aspect));
+    target.copy(around.center);
+    camera.position.copy(START).multiplyScalar((MARGIN * around.radius) / Math.sin(half)).add(around.center);
     camera.near = around.radius / 100;
     camera.far = around.radius * 100;
     camera.updateProjectionMatrix();
@@ -167,7 +164,7 @@ function shown(
   canvas.addEventListener("pointerleave", () => (controls.enableZoom = !scrolls));
   canvas.addEventListener("dblclick", reset);
   canvas.addEventListener("keydown", (event) => {
-    if (turned(camera, controls.target, event.key)) {
+    if (turned(camera, target, event.key)) {
       event.preventDefault();
       controls.update();
     }
@@ -190,11 +187,10 @@ function shown(
 /** Moves the camera about the target as a key says; false for other keys. */
 function turned(camera: PerspectiveCamera, target: Vector3, key: string): boolean {
   const place = new Spherical().setFromVector3(camera.position.clone().sub(target));
-  const step = (STEP * Math.PI) / 180;
-  if (key === "ArrowLeft") place.theta -= step;
-  else if (key === "ArrowRight") place.theta += step;
-  else if (key === "ArrowUp") place.phi -= step;
-  else if (key === "ArrowDown") place.phi += step;
+  if (key === "ArrowLeft") place.theta -= STEP;
+  else if (key === "ArrowRight") place.theta += STEP;
+  else if (key === "ArrowUp") place.phi -= STEP;
+  else if (key === "ArrowDown") place.phi += STEP;
   else if (key === "+") place.radius *= NEARER;
   else if (key === "-") place.radius /= NEARER;
   else return false;

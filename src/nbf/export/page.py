@@ -26,7 +26,7 @@ from nbf.files import replacing
 from nbf.people import People, Person
 from nbf.render.mesh import gathered
 
-STILL = 640
+STILL = 480
 """Longer side of the still of a cell, pixels."""
 _QUALITY = 85
 _LARGEST_STEP = 65535
