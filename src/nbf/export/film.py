@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbf.render.turntable import Turntable
 
 # Height of the frames, pixels, and frames a second: GIF has hundredths of a second, and no compression to speak of.
-_GIF_HEIGHT, _GIF_RATE, _MP4_HEIGHT, _MP4_RATE = 480, 12.5, 640, 25
+_GIF_HEIGHT, _GIF_RATE, _MP4_HEIGHT, _MP4_RATE = 480, 12.5, 540, 25
 # Views that a GIF's colours are chosen from.
 _VIEWS = 4
 # Constant rate factor of x264: 18 looks like the original, each 6 more halve the size.

@@ -16,6 +16,7 @@ from nbf.export import film, write_turntable
 from nbf.geometry import matrix_from_axis_angle
 from nbf.motion import Motion
 from nbf.people import People
+from nbf.render.studio import in_studio
 from nbf.render.turntable import TURN, Turntable
 
 
@@ -65,6 +66,16 @@ def test_a_turn_shows_the_front_first_and_ends_where_it_began(make_people: Calla
     assert trunk[0] < -8 < 8 < trunk[2]
 
 
+def test_the_first_frame_is_what_somebody_sees_who_is_faced(make_people: Callable[..., People]) -> None:
+    someone = motions(make_people(1))[0]
+    someone.rotations[0, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    table = Turntable([someone], 128, 4)
+    points = someone.posed().vertices
+    middle = (points.amin((0, 1)) + points.amax((0, 1))) / 2 - torch.tensor([0.0, 0.0, table._distance])
+    seen = np.asarray(in_studio(points - middle, someone.body.faces, table._camera, *table.size), float)
+    assert np.abs(frame(table, 0) - seen).mean() < 0.1
+
+
 def test_nobody_leaves_the_picture(make_people: Callable[..., People]) -> None:
     people = make_people(2)
     far = [people[0], replace(people[1], translation=people[1].translation + torch.tensor([0.0, 0.0, 30.0]))]
@@ -91,7 +102,6 @@ def test_who_moves_is_seen_moving(make_people: Callable[..., People]) -> None:
     clay = [(each[..., 0] - each[..., 2] > 10).mean() for each in (before, after, alone)]
     assert clay[1] > 1.5 * clay[0]
     assert np.abs(frame(table, 2) - alone).mean() > 0.3
-    np.testing.assert_array_equal(frame(table, 1), frame(Turntable([moving, guest], 96, 2), 1))
 
 
 def test_gif_goes_round_for_ever(make_people: Callable[..., People], tmp_path: Path) -> None:
