@@ -1,7 +1,9 @@
 // Bodies that can be turned, on a canvas: what HTML pages and notebooks show. Metres, y up.
 import {
+  type Box3,
   BufferAttribute,
   BufferGeometry,
+  CanvasTexture,
   Color,
   DirectionalLight,
   GridHelper,
@@ -14,6 +16,8 @@ import {
   Scene,
   Sphere,
   Spherical,
+  Sprite,
+  SpriteMaterial,
   Vector3,
   WebGLRenderer,
 } from "three";
@@ -43,6 +47,9 @@ const LIGHTS: { from: Triple; color: Triple }[] = [
   { from: [0.2, 0.55, -0.8], color: [0.22, 0.22, 0.24] },
 ];
 const GRID = 0xb9bec8;
+const INK = "#5a5a60";
+/** Height of numbers, metres. */
+const LETTER = 0.24;
 // Radians: of the lens; from how high and from which side one looks first; by which an arrow key turns.
 const LENS = Math.PI / 6;
 const START = new Vector3().setFromSphericalCoords(1, Math.PI / 2.2, Math.PI / 7);
@@ -77,7 +84,8 @@ export async function unpack(text: string): Promise<Body[]> {
 
 /**
  * Shows bodies in an element, which has a size of its own. Dragging turns, the wheel and two fingers zoom, dragging with
- * the right button moves, arrow keys turn, + and - zoom, a double click goes back to the start.
+ * the right button moves, arrow keys turn, + and - zoom, a double click goes back to the start. Several bodies have their
+ * numbers above their heads.
  *
  * `scrolls`: the element is part of a page that scrolls, so the wheel is its own only once somebody has clicked on it.
  */
@@ -93,10 +101,11 @@ export function view(host: HTMLElement, bodies: Body[], scrolls = false): void {
   const materials = [CLAY, PALE].map((color) => new MeshLambertMaterial({ color: linear(color) }));
   const around = new Sphere();
   let lowest = Infinity;
-  for (const body of bodies) {
+  for (const [index, body] of bodies.entries()) {
     const mesh = meshed(body, materials);
     scene.add(mesh);
     const box = mesh.geometry.boundingBox!;
+    if (bodies.length > 1) scene.add(numbered(index, box));
     lowest = Math.min(lowest, box.min.y);
     around.union(box.getBoundingSphere(new Sphere()));
   }
@@ -211,6 +220,22 @@ function meshed(body: Body, materials: Material[]): Mesh {
   geometry.computeVertexNormals();
   geometry.computeBoundingBox();
   return new Mesh(geometry, materials);
+}
+
+/** The number of a body, above its head. */
+function numbered(index: number, box: Box3): Sprite {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 64;
+  const pen = canvas.getContext("2d")!;
+  pen.font = "44px system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.fillStyle = INK;
+  pen.fillText(String(index), 32, 32);
+  const sprite = new Sprite(new SpriteMaterial({ map: new CanvasTexture(canvas), depthTest: false }));
+  sprite.scale.setScalar(LETTER);
+  box.getCenter(sprite.position).setY(box.max.y + LETTER / 2);
+  return sprite;
 }
 
 function linear(color: Triple): Color {
