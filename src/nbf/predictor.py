@@ -355,10 +355,14 @@ class Predictor:
         shapes = fit.shape_covariance
         if shapes is None:
             shapes = betas.new_full((*betas.shape, betas.shape[1]), torch.nan)
+        keypoints = fit.keypoint_covariance
+        if keypoints is None:
+            keypoints = betas.new_full((len(betas), 17, 2, 2), torch.nan)
+        keypoints = keypoints * crops.size[:, None, None, None] ** 2
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
         evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
-        return [Certainty(*row) for row in zip(joints, *shown, shapes)]
+        return [Certainty(*row) for row in zip(joints, *shown, shapes, keypoints)]
 
 
 def _camera(camera: Camera, crops: Crop) -> Camera:

@@ -14,6 +14,7 @@ from nbf.body.parts import merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
 from nbf.solve.maps import MERGED
+from nbf.solve.terms import project
 
 GUESSED = 0.25
 """Probability of a part, where the mesh shows it, below which its place is a guess."""
@@ -27,6 +28,15 @@ def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b 
     relative = jacobian - jacobian[:, :1]
     spread = torch.einsum("bnip,bpq,bniq->bn", relative, covariance, relative)
     return spread.clamp_min(0).sqrt()
+
+
+def pixel_covariances(
+    points: Landmarks, state: Bodies, camera: Camera, covariance: Float[Tensor, "b p p"]
+) -> Float[Tensor, "b n 2 2"]:
+    """Covariance of each point's place in the picture, in the camera's unit squared, by linear propagation likewise."""
+    jacobian = project(place(points, state), camera).jacobian
+    assert jacobian is not None
+    return torch.einsum("bnip,bpq,bnjq->bnij", jacobian, covariance, jacobian)
 
 
 @dataclass(frozen=True)
