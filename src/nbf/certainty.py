@@ -27,8 +27,8 @@ class Certainty:
         entropy: (14,) how unsure the map is there, nats; nan without cells.
         guessed: (14,) the picture shows so little of the part that its place is a guess.
         shape_covariance: (S, S) of the betas; nan where the method does not say.
-        keypoint_covariance: (17, 2, 2) of the body's COCO keypoints in the picture, pixels squared; nan where the method
-            does not say.
+        keypoint_covariance: (17, 2, 2) of the body's COCO keypoints in the picture, pixels squared; nan where the
+            method does not say.
     """
 
     joint_error: Float[Tensor, "24"]

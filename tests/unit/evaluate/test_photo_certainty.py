@@ -47,7 +47,9 @@ def test_errors_of_the_size_that_is_said(make_people: Callable[..., People]) -> 
     assert errors["within_95"] == pytest.approx(95, abs=1.5)
 
 
-def test_joints_nobody_labelled_have_no_error_and_missed_people_do_not_count(make_people: Callable[..., People]) -> None:
+def test_joints_without_labels_have_no_error_and_missed_people_do_not_count(
+    make_people: Callable[..., People],
+) -> None:
     people, sureness = make_people(1), Sureness()
     flags = torch.full((17,), 2.0)
     flags[COCO17.index("left_wrist")], flags[COCO17.index("left_knee")] = 0, 1
