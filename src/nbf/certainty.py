@@ -1,6 +1,5 @@
 """How much of a person the picture shows, and how far off the body may be."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from nbf.body.joints import COCO17, SMPL24
 from nbf.body.parts import NAMES
+from nbf.geometry.spread import mean_length
 
 PARTS14 = NAMES[14][1:]
 """Names of the merged parts that evidence is counted for."""
@@ -42,9 +42,8 @@ class Certainty:
 
     @property
     def keypoint_error(self) -> Float[Tensor, "17"]:
-        """Pixels by which each keypoint of the body is off on average, as if equally in all directions (the mean of
-        Rayleigh's distribution), which is a tenth too much at most."""
-        return (math.pi / 4 * self.keypoint_covariance.diagonal(dim1=-2, dim2=-1).sum(-1)).sqrt()
+        """Pixels by which each keypoint of the body is off on average."""
+        return mean_length(self.keypoint_covariance)
 
     def record(self) -> dict[str, Any]:
         """For JSON: millimetres by joint and pixels by keypoint (None if unknown), and what is seen, cut off and hidden

@@ -360,7 +360,8 @@ class Predictor:
             keypoints = betas.new_full((len(betas), 17, 2, 2), torch.nan)
         keypoints = keypoints * crops.size[:, None, None, None] ** 2
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
-        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
+        scores = seen_joints(proxy)[..., 2]
+        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, scores, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
         return [Certainty(*row) for row in zip(joints, *shown, shapes, keypoints)]
 

@@ -150,4 +150,4 @@ def test_who_is_cut_off_below_gets_room_there() -> None:
     assert float(crops.size[0]) == pytest.approx(1.2 * 1.5 * 40)
     assert crops.center[0].tolist() == pytest.approx([50, 60 + 1.5 * 40 / 2])
     # Nearly at the edge counts as well, as boxes are found to a pixel or so.
-    torch.testing.assert_close(framed(cut - torch.tensor([0, 0, 0, 0.5]), 100).size, crops.size[0])
+    torch.testing.assert_close(framed(cut[None] - torch.tensor([0, 0, 0, 0.5]), 100).size, crops.size[:1])

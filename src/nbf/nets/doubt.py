@@ -84,7 +84,7 @@ class Doubt(nn.Module):
     shape_factor: Tensor
     """The same for the standard deviation of shape."""
     keypoint_factor: Tensor
-    """The same for the standard deviations of keypoints in the picture."""
+    """Mean error of a keypoint in the picture over the one that that curvature gives it."""
 
     def __init__(self, shapes: int, width: int = 96) -> None:
         super().__init__()
