@@ -150,7 +150,7 @@ class Ruler:
         self.empty += 1
         self.false += len(found.mesh.boxes) > 0
 
-    def report(self) -> dict[str, float | int | list[tuple[float, float, int]]]:
+    def report(self) -> dict[str, Any]:
         bins, error = self.found.reliability()
         return {
             **self.lspet.scores("lspet"),

@@ -294,8 +294,7 @@ def attempt(doubted: Doubted, cases: Cases) -> Trial:
 
 @torch.no_grad()
 def calibrate(doubted: Doubted, cases: Sequence[Cases], config: DoubtConfig) -> dict[str, float]:
-    """Set the caution, and make the mean predicted errors of joints, keypoints and heights those of people who were held
-    out."""
+    """Set the caution, and make the mean predicted errors of joints, keypoints and heights those of people held out."""
     doubt, record, trials = doubted.doubt, {}, []
     for some, root, kind in zip(cases, (doubt.noise_root, doubt.joint_noise_root), ("rgb", "true")):
         plain, best = root.clone(), (float("inf"), 0.0)
