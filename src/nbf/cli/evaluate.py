@@ -312,7 +312,7 @@ def _print(report: dict[str, Any], title: str) -> None:
         console.print(actions)
     for name in ("lspet_certainty", "coco_certainty"):
         if certain := report.get(name):
-            errors = Table("joints", *next(iter(certain["errors"].values())), title=f"{name}, % of the crop's side")
+            errors = Table("which", *next(iter(certain["errors"].values())), title=f"{name}, % of the crop's side")
             for kind, scores in certain["errors"].items():
                 errors.add_row(kind, *(f"{value:g}" for value in scores.values()))
             console.print(errors)
