@@ -98,6 +98,8 @@ class Doubt(nn.Module):
     """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
     shape_factor: Tensor
     """The same for the standard deviation of shape that the curvature gives."""
+    keypoint_factor: Tensor
+    """Mean error of a keypoint in the picture over the one that that curvature gives it."""
 
     def __init__(self, shapes: int, width: int = 96) -> None:
         super().__init__()
@@ -121,6 +123,7 @@ class Doubt(nn.Module):
         self.register_buffer("likely_factor", torch.ones(()))
         self.register_buffer("joint_factor", torch.ones(()))
         self.register_buffer("shape_factor", torch.ones(()))
+        self.register_buffer("keypoint_factor", torch.ones(()))
 
     def forward(self, clues: Clues) -> Doubts:
         """Log standard deviations, the mean of both ways to look at a person: mirror images are doubted alike."""
