@@ -72,7 +72,7 @@ class DoubtConfig:
     """Degrees of freedom of Student's t, under which a few people may be far worse than said."""
     shrink: float = 0.1
     """How much of the correlations is taken to be chance."""
-    lean: float = 20.0
+    lean: float = 100.0
     """People's worth of belief that what is found of an age group says of shapes what it says of everybody."""
     cautions: tuple[float, ...] = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
     """How much noisier detections are taken to be than they look, as they and the estimate err for common causes: what

@@ -100,7 +100,7 @@ def test_it_learns_what_refined_bodies_say_of_shapes(monkeypatch: pytest.MonkeyP
     clues = Clues(*(torch.zeros(len(rows), *size) for size in ((24, 5), (17, 2), (24, 2), (3,))))
     points = torch.zeros(len(rows), 41, 2)
     cases = Cases(start, true, Camera(place[:, 0], place[:, :2]), clues, points, with_keypoints=True)
-    measure_shapes(doubted, cases, CONFIG)
+    measure_shapes(doubted, cases, replace(CONFIG, lean=20.0))
     learnt, untouched = doubted.doubt.measurement(True), doubted.doubt.measurement(False)
     eye = torch.eye(SHAPES)
     for kind in (0, 1):
