@@ -17,6 +17,7 @@ from nbf.arguments import path as checked_path
 from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import PARTS14, Certainty
+from nbf.corrections import Correction, corrected
 from nbf.errors import InputError, NbfError
 from nbf.files import real_path
 from nbf.geometry import Camera, Crop
@@ -197,9 +198,11 @@ class Predictor:
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
+        corrections: Sequence[Correction] | None = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
+        `corrections`, one for each of the people, mend what was seen; `parts`, if given, go before what they paint.
         Results do not keep surface coordinates; methods go without. The camera stays but for what is given of it.
 
         Raises:
@@ -210,6 +213,7 @@ class Predictor:
         known, keypoints = checked_known(known), checked_keypoints(keypoints, people.picture)
         if not people:
             return people
+        people, pinned = (people, None) if corrections is None else corrected(people, corrections)
         camera = people.camera
         if focal is not None:
             camera = replace(picture_camera(people.picture, focal), center=camera.center)
@@ -220,6 +224,7 @@ class Predictor:
         maps = torch.stack([person.parts.probabilities.float() for person in people])
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
         crops = Crop(centers, sizes, INPUT_SIZE)
+        pins = None if pinned is None else in_crops(pinned, crops)
         pixels = crops.sample(torch.from_numpy(people.picture.pixels).permute(2, 0, 1))
         proxy = Proxy(
             _camera(camera, crops),
@@ -229,7 +234,7 @@ class Predictor:
             image=pixels,
         )
         scores = torch.tensor([person.score for person in people])
-        seen = _told(proxy, boxes, crops, keypoints, parts)
+        seen = replace(_told(proxy, boxes, crops, keypoints, parts), pinned=pins)
         fit = self.method.solve(seen, known_of(known, boxes, ordered=True))
         people = self.people(people.picture, camera, boxes, scores, crops, seen, fit)
         return self._together(people, _singles(people, seen, fit))
