@@ -178,6 +178,8 @@ class BodyModel(Answer):
     """Names of the 14 parts of certainties and of faces."""
     vertices: int
     faces: int
+    files: list[str]
+    """Suffixes of `body.*`."""
 
 
 class Health(Answer):

@@ -125,6 +125,7 @@ class Service:
             "merged_parts": list(NAMES[14]),
             "vertices": len(self.predictor.body.template),
             "faces": len(self.predictor.body.faces),
+            "files": list(BODIES),
         }
 
     def _result(self, people: People) -> Result:
