@@ -36,9 +36,8 @@ function peopleList(session: Session, wishes: Wishes): HTMLElement {
   const { people } = session.now;
   const rows = people.people.map((person, index) => {
     const chosen = index === session.chosen;
-    const sure = person.score === 1 ? text.given : text.sure(person.score);
     const choose = button(text.person(index + 1), () => wishes.choose(index), { "aria-pressed": String(chosen) });
-    return element("div", { class: "row" }, choose, element("span", { class: "faint" }, sure));
+    return element("div", { class: "row" }, choose, element("span", { class: "faint" }, text.sure(person.score)));
   });
   const remove = button(text.remove, () => wishes.remove());
   return element(

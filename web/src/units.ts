@@ -8,8 +8,9 @@ const POUND = 0.45359237;
 export function measured(name: string, value: number, units: Units): string {
   if (name.endsWith("_kg")) return units === "metric" ? `${value.toFixed(0)} kg` : `${(value / POUND).toFixed(0)} lb`;
   if (units === "metric") return `${value.toFixed(2)} m`;
-  const inches = Math.round(value / INCH);
-  return inches < 12 ? `${(value / INCH).toFixed(1)} in` : `${Math.floor(inches / 12)} ft ${inches % 12} in`;
+  const inches = value / INCH;
+  if (inches < 48) return `${inches.toFixed(1)} in`;
+  return `${Math.floor(Math.round(inches) / 12)} ft ${Math.round(inches) % 12} in`;
 }
 
 /** Of an entry: metres or inches, kilograms or pounds. */

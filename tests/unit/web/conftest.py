@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PIL import Image
-
-
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from nbf.body.model import BodyModel
 from nbf.corrections import corrected
