@@ -113,11 +113,14 @@ def test_a_photo_is_opened_corrected_and_taken_away(page: Any, tmp_path: Path) -
 
     # A forearm painted downwards, in place of the one that goes sideways.
     page.get_by_role("button", name="Brush", exact=True).click()
-    stroke(page, (elbow[0] - 20, elbow[1] + 10), (elbow[0] - 60, elbow[1] + 20), (elbow[0] - 110, elbow[1] + 30))
-    page.get_by_label("Part", exact=True).select_option(label="right lower arm front")
-    target = elbow[0], elbow[1] + 95
-    painted = stroke(page, elbow, target)
-    assert away(joint(painted, WRIST), target) < 0.5 * away(joint(found, WRIST), target)
+    stroke(page, (elbow[0] - 20, elbow[1] + 5), (elbow[0] - 60, elbow[1] + 15), (elbow[0] - 115, elbow[1] + 35))
+    part = page.get_by_role("combobox", name="Part", exact=True)
+    part.select_option(label="right lower arm front")
+    target = elbow[0], elbow[1] + 90
+    stroke(page, elbow, target)
+    part.select_option(label="right hand")
+    painted = stroke(page, (target[0], target[1] + 20), (target[0], target[1] + 40))
+    assert away(joint(painted, WRIST), target) < 0.4 * away(joint(found, WRIST), target)
 
     page.get_by_role("button", name="Joints", exact=True).click()
     start = joint(painted, ANKLE)
