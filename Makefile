@@ -1,15 +1,16 @@
 # Two commands do everything on a machine with Python 3.11, pip and make:
 #   make demo    install, fit bodies to a picture (PHOTO=path for your own), say where the results are
 #   make test    install, lint, type-check, run the tests; make quick leaves the slow ones out
-# and a third one builds the documentation:
+# and two more build the documentation, and the page of `nbf serve` (which takes npm):
 #   make docs    install, build the site into build/site; warnings are errors
+#   make page    web/ into src/nbf/web/page
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
 OUT ?= runs/demo
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick lint types unit format docs clean
+.PHONY: demo test quick lint types unit format docs page clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -40,6 +41,9 @@ format: .venv/.dev
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"
+
+page:
+	cd web && npm ci --no-fund --no-audit && npm run build
 
 clean:
 	rm -rf .venv runs/demo build src/*.egg-info
