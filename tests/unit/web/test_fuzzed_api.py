@@ -44,7 +44,7 @@ def test_no_request_breaks_the_server(predictor: Any, photo: bytes) -> None:
                     case.body["id"] = known
                 if case.operation.path == "/v1/people":
                     case.body = photo
-            answer = case.call()
+            answer = case.call(timeout=120)
             statuses[answer.status_code] += 1
             assert answer.status_code < 500, answer.text
             if answer.status_code >= 400:
