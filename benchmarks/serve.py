@@ -25,7 +25,9 @@ def main(server: str) -> None:
     photo = DEMO.read_bytes()
     found = ask(f"{server}v1/people", photo)
     strokes = [refit(server, found["id"], turn) for turn in range(STROKES)]
-    print(f"refit after a brush stroke: median {statistics.median(strokes):.0f} ms of {STROKES}, worst {max(strokes):.0f}")
+    print(
+        f"refit after a brush stroke: median {statistics.median(strokes):.0f} ms of {STROKES}, worst {max(strokes):.0f}"
+    )
     start = time.perf_counter()
     with urlopen(server) as page:
         page.read()
@@ -35,7 +37,9 @@ def main(server: str) -> None:
     with ThreadPoolExecutor(UPLOADS) as threads:
         answers = list(threads.map(lambda turn: upload(server, turn), range(UPLOADS)))
     seconds = time.perf_counter() - start
-    print(f"{UPLOADS} uploads at once: {dict(Counter(answers))} in {seconds:.1f} s; results {before} -> {memory(server)}")
+    print(
+        f"{UPLOADS} uploads at once: {dict(Counter(answers))} in {seconds:.1f} s; results {before} -> {memory(server)}"
+    )
 
 
 def refit(server: str, id: str, turn: int) -> float:

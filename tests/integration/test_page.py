@@ -18,10 +18,13 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
-DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo.jpg"
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "examples" / "demo.jpg"
+VALIDATE, MODULES = ROOT / "tests" / "viewers" / "validate.js", ROOT / "build" / "viewers" / "node_modules"
+"""Khronos' validator, where `make viewers` has put it."""
 WRIST, ELBOW, ANKLE = 10, 8, 16
 """Right ones, of COCO's joints."""
-PATIENCE = 30_000
+PATIENCE = 120_000
 """Milliseconds: machines that run tests do much else."""
 
 
@@ -144,9 +147,10 @@ def test_a_photo_is_opened_corrected_and_taken_away(page: Any, tmp_path: Path) -
     glb = tmp_path / "body.glb"
     file.value.save_as(glb)
     assert len(trimesh.load_scene(io.BytesIO(glb.read_bytes()), file_type="glb").geometry) == 2
-    if (validator := shutil.which("gltf_validator")) is not None:
-        said = subprocess.run([validator, "-o", glb], capture_output=True, text=True, check=False)
-        assert json.loads(said.stdout)["issues"]["numErrors"] == 0
+    if shutil.which("node") and MODULES.is_dir() and VALIDATE.is_file():
+        said = subprocess.run(["node", VALIDATE, MODULES, glb], capture_output=True, text=True, check=True)
+        (report,) = json.loads(said.stdout)
+        assert report["issues"]["numErrors"] == 0
 
 
 def test_people_are_removed_and_drawn(page: Any) -> None:
