@@ -83,6 +83,19 @@ def test_nothing_runs_for_who_has_left(predictor: Any, photo: bytes) -> None:
         assert len(predictor.asked) == 1
 
 
+def test_what_has_begun_is_answered_before_the_server_ends(predictor: Any, photo: bytes) -> None:
+    head = b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(photo)
+    predictor.go.clear()
+    with listening(predictor) as port:
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.sendall(head + photo)
+        while not predictor.asked:
+            time.sleep(0.01)
+        threading.Timer(0.3, predictor.go.set).start()
+    assert client.recv(20).startswith(b"HTTP/1.1 201 ")
+    client.close()
+
+
 def test_strangers_need_the_token(serve: Serve, photo: bytes) -> None:
     client = serve(token="opensesame", local=False)
     for answer in (client.post("/v1/people", content=photo), client.get("/metrics")):
