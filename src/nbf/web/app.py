@@ -98,10 +98,9 @@ def create_app(predictor: Predictor, limits: Limits, token: str | None = None, *
         headers = {} if name is None else {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type=kind, headers=headers)
 
-    def kept(result: Result, status: int) -> Response:
+    def kept(result: Result) -> Response:
         results.keep(result)
-        headers = {"Location": f"/v1/people/{result.id}"} if status == 201 else {}
-        return Response(result.document, status, headers, "application/json")
+        return Response(result.document, 201, {"Location": f"/v1/people/{result.id}"}, "application/json")
 
     @app.post(
         "/v1/people",
@@ -142,14 +141,14 @@ def create_app(predictor: Predictor, limits: Limits, token: str | None = None, *
         options |= {} if min_score is None else {"min_score": min_score}
         with worker.place():
             photo = await request.body()
-            return kept(await answered(request, "find", lambda: service.find(photo, options, facts)), 201)
+            return kept(await answered(request, "find", lambda: service.find(photo, options, facts)))
 
     @app.post("/v1/refit", status_code=201, response_model=PeopleFound, summary="Correct a result")
     async def refit(request: Request, told: RefitRequest) -> Response:
         """Fits bodies anew to what was seen in the photo, as corrected, and to what is known; the old result stays."""
         people = results.get(told.id).people
         with worker.place():
-            return kept(await answered(request, "refit", lambda: service.refit(people, told)), 201)
+            return kept(await answered(request, "refit", lambda: service.refit(people, told)))
 
     @app.get("/v1/people/{id}", response_model=PeopleFound, summary="A result again")
     async def result(id: str) -> Response:

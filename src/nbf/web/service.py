@@ -52,14 +52,14 @@ class Service:
     def find(self, photo: bytes, options: dict[str, Any], facts: dict[str, Any]) -> Result:
         """Everybody in a photo; `options` are of `Predictor.predict`, `facts` of `Known`. Raises InputError."""
         picture = read_stream(io.BytesIO(photo), "photo", self.limits.pixels)
+        self._check_count(len(options["boxes"] or ()))
         most = min(options.pop("max_people", None) or self.limits.people, self.limits.people)
         people = self.predictor.predict(picture, known=Known(**facts), max_people=most, **options)
         return self._result(people)
 
     def refit(self, people: People, request: RefitRequest) -> Result:
         """Some of them anew, and others who were missed. Raises InputError."""
-        if len(request.people) > self.limits.people:
-            raise InputError(f"people: expected at most {self.limits.people}, got {len(request.people)}")
+        self._check_count(len(request.people))
         missed = iter(self._missed(people, [each.box for each in request.people if each.box is not None]))
         chosen = tuple(next(missed) if each.person is None else _chosen(people, each.person) for each in request.people)
         if len(set(map(id, chosen))) < len(chosen):
@@ -76,6 +76,10 @@ class Service:
         camera = people.camera
         lens = {"focal": float(camera.focal), "center": camera.center.tolist()}
         return self.predictor.predict(people.picture, boxes=boxes, **lens)
+
+    def _check_count(self, people: int) -> None:
+        if people > self.limits.people:
+            raise InputError(f"people: expected at most {self.limits.people} at a time, got {people}; ask for fewer")
 
     def body_file(self, people: People, suffix: str, person: int | None) -> bytes:
         """A file of everybody or of one of them. Raises InputError where there is nobody."""

@@ -143,7 +143,8 @@ def test_impossible_corrections_are_said(serve: Serve, photo: bytes, person: dic
 
 
 def test_mistakes_are_clear(serve: Serve, photo: bytes) -> None:
-    client = serve(megapixels=0.02)
+    client = serve(megapixels=0.02, people=2)
+    assert problem(client.post("/v1/people", content=photo, params={"box": ["1,2,30,40"] * 3})) == (422, "unusable")
     assert problem(client.post("/v1/people", content=b"")) == (422, "unusable")
     assert problem(client.post("/v1/people", content=photo[:200])) == (422, "unusable")
     assert problem(client.post("/v1/people", files={"file": photo})) == (415, "multipart")
