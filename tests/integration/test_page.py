@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,14 +29,22 @@ PATIENCE = 120_000
 """Milliseconds: machines that run tests do much else."""
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Of a server of its own process."""
-    command = [sys.executable, "-c", "from nbf.cli import main; main()", "serve", "--port", "0"]
+@contextmanager
+def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The address of a server of its own process."""
+    command = [sys.executable, "-c", "from nbf.cli import main; main()", "serve", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().split()[2]
-        server.terminate()
+        try:
+            yield server.stdout.readline().split()[2], server
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving() as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +198,7 @@ def test_the_page_meets_accessibility_rules(page: Any) -> None:
 
 
 def test_clients_get_a_clean_error_when_the_server_was_killed_and_may_retry(browser: Any) -> None:
-    command = [sys.executable, "-c", "from nbf.cli import main; main()", "serve", "--port"]
-    with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[2]
+    with serving() as (address, server):
         page = browser.new_page(locale="en-GB")
         page.set_default_timeout(PATIENCE)
         page.goto(address)
@@ -201,15 +207,11 @@ def test_clients_get_a_clean_error_when_the_server_was_killed_and_may_retry(brow
     page.get_by_role("button", name="Joints", exact=True).click()
     page.get_by_role("button", name="Pin").click()
     page.get_by_text("The server does not answer").wait_for()
-    port = str(urlsplit(address).port)
-    with subprocess.Popen([*command, port], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
+    with serving(urlsplit(address).port or 0):
         page.get_by_role("button", name="Try again").click()
         page.get_by_text("no longer has this photo").wait_for()
         with page.expect_response("**/v1/people") as answer:
             page.get_by_role("button", name="Try again").click()
         assert answer.value.status == 201
         page.get_by_text("2 people").wait_for()
-        server.terminate()
     page.close()

@@ -185,10 +185,10 @@ function complain(error: unknown, again: () => void): void {
   }
   retry = again;
   if (error.code === "gone" && session) {
-    const { photo } = session;
+    const lost = session;
     retry = () => {
-      close(sessions.indexOf(session!));
-      open(photo);
+      sessions = sessions.filter((each) => each !== lost);
+      open(lost.photo);
     };
   }
   const message = { gone: text.gone, unreachable: text.unreachable }[error.code] ?? error.message;
