@@ -33,8 +33,9 @@ BODIES = {
     "obj": "model/obj",
     "ply": "application/octet-stream",
     "npz": "application/octet-stream",
+    "html": "text/html; charset=utf-8",
 }
-"""Files that `People.export` writes, by suffix, and their media types."""
+"""Files that `People.export` writes within a second, by suffix, and their media types."""
 PICTURES = {"photo.jpg": "image/jpeg", "overlay.png": "image/png", "summary.png": "image/png", "parts.png": "image/png"}
 """Files of a whole photo."""
 
