@@ -119,16 +119,20 @@ def parse_center(text: str) -> tuple[float, float]:
     return x, y
 
 
-def parse_box(text: str) -> tuple[float, float, float, float]:
-    """Where somebody is, pixels, from what a user writes. Raises InputError where it is not four numbers, or no box."""
+def parse_box(text: str, name: str = "box") -> tuple[float, float, float, float]:
+    """Where somebody is, pixels, from what a user writes.
+
+    Raises:
+        InputError: it is not four numbers, or no box; begins with `name`.
+    """
     try:
         x0, y0, x1, y1 = map(float, text.split(","))
     except ValueError:
         x0 = y0 = x1 = y1 = math.nan
     if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
         raise InputError(
-            "box: expected X0,Y0,X1,Y1 in pixels, left and top before right and bottom, such as 120,40,300.5,510, got "
-            f"{shown(text)}"
+            f"{name}: expected X0,Y0,X1,Y1 in pixels, left and top before right and bottom, such as "
+            f"120,40,300.5,510, got {shown(text)}"
         )
     return x0, y0, x1, y1
 

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.sheet and not kinds.summary:
         raise UsageError(f"--sheet: shows the pictures of results; expected png in --format, got {given.format}")
     with understanding():
-        boxes = [parse_box(text) for text in given.box] or None
+        boxes = [parse_box(text, "--box") for text in given.box] or None
     return _run(given, boxes, kinds)
 
 
