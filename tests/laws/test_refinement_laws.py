@@ -226,7 +226,7 @@ def test_pinned_joints_are_met_wherever_they_were_seen() -> None:
     """Closer than marked ones, which may be outliers."""
     start = people()
     wrist = 9
-    elsewhere = projected(start)[:, :17] + torch.tensor([0.15, 0.0]).double()
+    elsewhere = projected(start)[:, :17] + torch.tensor([0.3, 0.0]).double()
     only = torch.zeros(PEOPLE, 17, 1).double()
     only[:, wrist] = 1
     told = torch.cat([elsewhere, only], -1)
