@@ -116,6 +116,8 @@ class Certainty(Answer):
 
     joint_error_mm: dict[str, float | None]
     """By which each joint is off on average."""
+    keypoint_error_px: dict[str, float | None]
+    """By which COCO's joints of the body are off in the photo on average."""
     parts: dict[str, dict[str, Any]]
     """Of each of 14 parts, how much of it is seen; `guessed` where its place is a guess."""
 

@@ -18,7 +18,7 @@ from nbf.body.joints import COCO17
 from nbf.body.parts import COLORS
 from nbf.export.npz import load_people
 from nbf.web.problems import ErrorBody
-from nbf.web.schema import BodyModel, Health, PeopleFound, RefitRequest
+from nbf.web.schema import BodyModel, Certainty, Health, PeopleFound, PersonFound, RefitRequest
 from nbf.web.service import BODIES, PICTURES
 
 Serve = Callable[..., TestClient]
@@ -43,6 +43,10 @@ def test_answers_are_as_openapi_says(serve: Serve, photo: bytes) -> None:
     first = found(client, photo)
     PeopleFound.model_validate(first, strict=True)
     assert (first["width"], first["height"], len(first["people"])) == (96, 128, 2)
+    person = first["people"][0]
+    assert first.keys() == PeopleFound.model_fields.keys()
+    assert person.keys() == PersonFound.model_fields.keys()
+    assert person["certainty"].keys() == Certainty.model_fields.keys()
     assert client.get(f"/v1/people/{first['id']}").json() == first
     BodyModel.model_validate(client.get("/v1/body").json(), strict=True)
     Health.model_validate(client.get("/healthz").json(), strict=True)
