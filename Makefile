@@ -4,6 +4,7 @@
 # and two more build the documentation, and the page of `nbf serve` (which takes npm):
 #   make docs    install, build the site into build/site; warnings are errors
 #   make page    web/ into src/nbf/web/page
+#   make viewers installs a glTF validator, three.js and Blender's module, with which more tests of files are run
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
 OUT ?= runs/demo
@@ -12,7 +13,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick lint types unit format docs page clean
+.PHONY: demo test quick lint types unit format docs page viewers clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -46,6 +47,14 @@ docs: .venv/.docs
 
 page:
 	cd web && npm ci --no-fund --no-audit && npm run build
+
+# Other people's readers of our files, for tests/integration/test_viewers.py. Needs npm; the browser is yours to install.
+viewers:
+	mkdir -p build/viewers
+	cp tests/viewers/package.json build/viewers
+	npm install --prefix build/viewers --no-package-lock --no-audit --no-fund
+	"$(PYTHON)" -m venv build/blender
+	build/blender/bin/python -m pip install --quiet --disable-pip-version-check bpy==4.5.15
 
 clean:
 	rm -rf .venv runs/demo build src/*.egg-info

@@ -26,6 +26,7 @@ export interface BodyModel {
   vertices: number;
   faces: number;
   files: string[];
+  files_of_one: string[];
 }
 
 export interface PersonToRefit {

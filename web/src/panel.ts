@@ -100,7 +100,9 @@ function facts(known: Correction["facts"], focal: string | null, lens: string | 
 
 function downloads(model: BodyModel, wishes: Wishes): HTMLElement {
   const who = element("input", { type: "checkbox" });
-  const bodies = model.files.map((suffix) => button(suffix.toUpperCase(), () => wishes.download(`body.${suffix}`, who.checked)));
+  const bodies = model.files.map((suffix) => 
+    button(suffix.toUpperCase(), () => wishes.download(`body.${suffix}`, who.checked || model.files_of_one.includes(suffix))),
+  );
   const others = ["people.json", ...PICTURES].map((name) => button(name, () => wishes.download(name, false)));
   return element(
     "section",

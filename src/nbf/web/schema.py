@@ -181,7 +181,9 @@ class BodyModel(Answer):
     vertices: int
     faces: int
     files: list[str]
-    """Suffixes of `body.*`."""
+    """Endings of `body.*`."""
+    files_of_one: list[str]
+    """Of these, those that hold one person."""
 
 
 class Health(Answer):

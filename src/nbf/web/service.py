@@ -16,6 +16,7 @@ from nbf.body.joints import JOINT_SETS, PARENTS
 from nbf.body.parts import COLORS, MERGE, NAMES, PARTS24
 from nbf.corrections import Correction
 from nbf.errors import InputError
+from nbf.export.formats import FORMATS
 from nbf.geometry import Crop
 from nbf.known import Facts, Known
 from nbf.nets.segmenter import INPUT_SIZE
@@ -34,8 +35,14 @@ BODIES = {
     "ply": "application/octet-stream",
     "npz": "application/octet-stream",
     "html": "text/html; charset=utf-8",
+    "bvh": "application/octet-stream",
+    "amass.npz": "application/octet-stream",
+    "coco.json": "application/json",
+    "csv": "text/csv; charset=utf-8",
 }
-"""Files that `People.export` writes within a second, by suffix, and their media types."""
+"""Files that `People.export` writes within a second and without other programs, by ending, and their media types."""
+ALONE = tuple(name for name in BODIES for each in FORMATS.values() if each.alone and f".{name}" in each.endings)
+"""Of these, those that hold one person."""
 PICTURES = {"photo.jpg": "image/jpeg", "overlay.png": "image/png", "summary.png": "image/png", "parts.png": "image/png"}
 """Files of a whole photo."""
 
@@ -131,6 +138,7 @@ class Service:
             "vertices": len(self.predictor.body.template),
             "faces": len(self.predictor.body.faces),
             "files": list(BODIES),
+            "files_of_one": list(ALONE),
         }
 
     def _result(self, people: People) -> Result:

@@ -19,7 +19,7 @@ from nbf.body.parts import COLORS
 from nbf.export.npz import load_people
 from nbf.web.problems import ErrorBody
 from nbf.web.schema import BodyModel, Certainty, Health, PeopleFound, PersonFound, RefitRequest
-from nbf.web.service import BODIES, PICTURES
+from nbf.web.service import ALONE, BODIES, PICTURES
 
 Serve = Callable[..., TestClient]
 
@@ -59,7 +59,10 @@ def test_answers_are_as_openapi_says(serve: Serve, photo: bytes) -> None:
 def test_files_are_those_that_python_writes(serve: Serve, photo: bytes, tmp_path: Path) -> None:
     client = serve()
     at = f"/v1/people/{found(client, photo)['id']}"
-    files = {suffix: client.get(f"{at}/body.{suffix}") for suffix in BODIES}
+    files = {
+        suffix: client.get(f"{at}/body.{suffix}", params={"person": 0} if suffix in ALONE else {}) for suffix in BODIES
+    }
+    assert problem(client.get(f"{at}/body.bvh")) == (422, "unusable")
     assert {suffix: answer.headers["content-type"] for suffix, answer in files.items()} == BODIES
     assert 'filename="body.glb"' in files["glb"].headers["content-disposition"]
     (tmp_path / "body.npz").write_bytes(files["npz"].content)
