@@ -89,10 +89,15 @@ def distinct_seen(keypoints: Float[Tensor, "n 17 3"], boxes: Float[Tensor, "n 4"
     Boxes must overlap by `ALIKE`: of two people who stand close, one may be seen for the other in both boxes.
     Distances count by the scores of both, and in lengths of the shorter torso: a wrong hip must not make two one.
     """
-    points = keypoints[..., :2]
-    torso = torso_length(points)
-    near = _distances(points, keypoints[..., 2]) < SAME * torch.minimum(torso[:, None], torso)
-    return survivors(near & (box_iou(boxes, boxes) >= ALIKE))
+    return survivors(alike(keypoints, keypoints) & (box_iou(boxes, boxes) >= ALIKE))
+
+
+def alike(some: Float[Tensor, "n 17 3"], others: Float[Tensor, "m 17 3"]) -> Bool[Tensor, "n m"]:
+    """Whether the keypoints of one lie within `SAME` of another's, by the scores of both, in the shorter torso."""
+    torso, of_others = torso_length(some[..., :2]), torso_length(others[..., :2])
+    both = some[:, None, :, 2] * others[..., 2]
+    apart = (both * (some[:, None, :, :2] - others[..., :2]).norm(dim=-1)).sum(-1) / both.sum(-1)
+    return apart < SAME * torch.minimum(torso[:, None], of_others)
 
 
 def _distances(points: Float[Tensor, "n k 2"], weights: Float[Tensor, "n k"]) -> Float[Tensor, "n n"]:

@@ -1,0 +1,101 @@
+"""Who is in a picture: people located and looked at, then who else is there once those are painted over."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nbf.geometry import Crop
+from nbf.nets.locator import OVERLAP, box_iou, suppress, survivors
+from nbf.nets.segmenter import INPUT_SIZE
+from nbf.proxy.overlapping import Image, without
+from nbf.proxy.proxy import Proxy, in_picture, seen_joints, stacked
+from nbf.suppression import CANDIDATE, alike, probability
+
+log = logging.getLogger(__name__)
+
+LOOKS = 2
+"""How often a picture is looked at again at most."""
+
+Locate = Callable[[Image, float], tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]
+See = Callable[[Image, Crop], Proxy]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n people that there may be."""
+
+    boxes: Float[Tensor, "n 4"]
+    """Pixels of the picture."""
+    located: Float[Tensor, " n"]
+    """Scores of the locator."""
+    scores: Float[Tensor, " n"]
+    """Probability of being a person."""
+    seen: Proxy
+
+    @classmethod
+    def of(cls, see: See, image: Image, boxes: Float[Tensor, "n 4"], located: Float[Tensor, " n"]) -> "Candidates":
+        """Looked at, surest first."""
+        seen = see(image, Crop.from_boxes(boxes, INPUT_SIZE))
+        scores, order = probability(located, seen).sort(descending=True, stable=True)
+        return cls(boxes[order], located[order], scores, seen[order])
+
+    def __getitem__(self, some: Tensor) -> "Candidates":
+        return Candidates(self.boxes[some], self.located[some], self.scores[some], self.seen[some])
+
+    def __add__(self, other: "Candidates") -> "Candidates":
+        values = zip((self.boxes, self.located, self.scores), (other.boxes, other.located, other.scores), strict=True)
+        return Candidates(*(torch.cat(pair) for pair in values), stacked(self.seen, other.seen))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def crops(self) -> Crop:
+        return Crop.from_boxes(self.boxes, INPUT_SIZE)
+
+    @property
+    def keypoints(self) -> Float[Tensor, "n 17 3"]:
+        return in_picture(seen_joints(self.seen), self.crops)
+
+
+def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates:
+    """Everybody in a picture who is a person with at least this probability, surest first, nobody twice.
+
+    A look at a crop shows one person. Of two who hide each other both crops may show the same one, or there is but one
+    box. So whoever was found is painted over, and the others are looked for again in what is left, as long as somebody
+    more is found (`LOOKS`).
+    """
+    least = min(CANDIDATE, min_score)
+    candidates = Candidates.of(see, image, *locate(image, least))
+    found, others = _split(candidates, min_score)
+    for _ in range(LOOKS):
+        if not len(found):
+            break
+        left = without(image, found.seen.parts, found.crops)
+        boxes, located = locate(left, least)
+        boxes, located = torch.cat([boxes, others.boxes]), torch.cat([located, others.located])
+        located, order = located.sort(descending=True, stable=True)
+        boxes = boxes[order]
+        once = suppress(boxes, OVERLAP) & (box_iou(boxes, found.boxes) > 0).any(1)
+        again = Candidates.of(see, left, boxes[once], located[once])
+        again = again[~alike(again.keypoints, found.keypoints).any(1)]
+        more, others = _split(again, min_score)
+        if not len(more):
+            break
+        found = found + more
+    log.info("%d candidates, %d people", len(candidates), len(found))
+    return found[found.scores.sort(descending=True, stable=True).indices]
+
+
+def _split(candidates: Candidates, min_score: float) -> tuple[Candidates, Candidates]:
+    """Those who are likely people, each once; and the rest."""
+    likely = candidates.scores >= min_score
+    found = candidates[likely]
+    once = survivors(alike(found.keypoints, found.keypoints))
+    stays = likely.clone()
+    stays[likely] = once
+    return candidates[stays], candidates[~stays]
