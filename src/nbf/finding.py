@@ -11,14 +11,17 @@ from torch import Tensor
 from nbf.geometry import Crop
 from nbf.nets.locator import OVERLAP, box_iou, suppress, survivors
 from nbf.nets.segmenter import INPUT_SIZE
-from nbf.proxy.overlapping import Image, without
-from nbf.proxy.proxy import Proxy, in_picture, seen_joints, stacked
+from nbf.proxy.overlapping import Image, covered, without
+from nbf.proxy.proxy import Proxy, in_picture, seen_joints, silhouette, stacked
 from nbf.suppression import CANDIDATE, alike, probability
 
 log = logging.getLogger(__name__)
 
 LOOKS = 2
 """How often a picture is looked at again at most."""
+
+SHOWN = 0.3
+"""Of the pixels of somebody new, the share that is not those of others, who are painted over."""
 
 Locate = Callable[[Image, float], tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]
 See = Callable[[Image, Crop], Proxy]
@@ -58,6 +61,17 @@ class Candidates:
         return Crop.from_boxes(self.boxes, INPUT_SIZE)
 
     @property
+    def parts(self) -> Float[Tensor, "n 25 h h"]:
+        assert self.seen.parts is not None  # as predictors see them
+        return self.seen.parts
+
+    def shown(self, mask: Tensor) -> Float[Tensor, " n"]:
+        """The share of each person's pixels that a mask of the picture, 0 or 255, leaves."""
+        crops, person = self.crops, silhouette(self.parts)
+        left = 1 - Crop(crops.center, crops.size, person.shape[-1]).sample(mask)[:, 0]
+        return (person * left).sum((1, 2)) / person.sum((1, 2))
+
+    @property
     def keypoints(self) -> Float[Tensor, "n 17 3"]:
         return in_picture(seen_joints(self.seen), self.crops)
 
@@ -75,15 +89,15 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
     for _ in range(LOOKS):
         if not len(found):
             break
-        left = without(image, found.seen.parts, found.crops)
+        mask = covered(image, found.parts, found.crops)
+        left = without(image, mask, found.crops)
         boxes, located = locate(left, least)
-        boxes, located = torch.cat([boxes, others.boxes]), torch.cat([located, others.located])
-        located, order = located.sort(descending=True, stable=True)
-        boxes = boxes[order]
+        located, order = torch.cat([located, others.located]).sort(descending=True, stable=True)
+        boxes = torch.cat([boxes, others.boxes])[order]
         once = suppress(boxes, OVERLAP) & (box_iou(boxes, found.boxes) > 0).any(1)
         again = Candidates.of(see, left, boxes[once], located[once])
-        again = again[~alike(again.keypoints, found.keypoints).any(1)]
-        more, others = _split(again, min_score)
+        new = (again.shown(mask) >= SHOWN) & ~alike(again.keypoints, found.keypoints).any(1)
+        more, others = _split(again[new], min_score)
         if not len(more):
             break
         found = found + more

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from nbf.geometry import Crop
 from nbf.proxy.proxy import Proxy, silhouette
@@ -22,30 +23,54 @@ def carried(maps: Float[Tensor, "n c h h"], source: Crop, target: Crop) -> Float
     return Crop((target.center - corner) / cell[:, None], target.size / cell, target.resolution).sample(maps)
 
 
-def without(image: Image, parts: Float[Tensor, "n 25 h h"], crops: Crop) -> Image:
-    """A picture with the pixels of n people painted over, each in the mean colour of what surrounds them in their
-    crop."""
-    painted = image.clone()
+def covered(image: Image, parts: Float[Tensor, "n 25 h h"], crops: Crop) -> UInt8[Tensor, "1 height width"]:
+    """255 at the pixels of a picture that show any of n people, and a cell of their part maps around; 0 elsewhere."""
+    mask = torch.zeros_like(image[:1], dtype=torch.uint8)
+    people = max_pool2d(silhouette(parts)[:, None], 3, 1, 1)
     for person in range(len(parts)):
-        one = slice(person, person + 1)
-        rows, columns, mask = _mask(silhouette(parts[one]), _some(crops, one), image)
-        around = image[:, rows, columns][:, ~mask]
-        if around.numel():
-            colour = around.float().mean(1).to(image.dtype)[:, None, None]
-            window = painted[:, rows, columns]
-            window.copy_(torch.where(mask, colour, window))
+        rows, columns, pixels = _window(people[person], _some(crops, person), image)
+        mask[:, rows, columns][pixels > 0.5] = 255
+    return mask
+
+
+def without(image: Image, mask: UInt8[Tensor, "1 height width"], crops: Crop, cells: int = 64) -> Image:
+    """A picture with the masked pixels of n crops painted over, in the colours of what surrounds them, smoothly.
+
+    Smoothly, as networks take a patch in the shape of somebody for them. Push and pull of Gortler et al. 1996, "The
+    Lumigraph", section 3.4.3, over `cells` cells each way.
+    """
+    small = Crop(crops.center, crops.size, cells)
+    known = (small.sample(mask) == 0).float()
+    fills = _filled(small.sample(image) * known, known)
+    if not image.is_floating_point():
+        fills = (255 * fills).round()
+    painted = image.clone()
+    for person in range(len(fills)):
+        rows, columns, fill = _window(fills[person], _some(crops, person), image)
+        window = painted[:, rows, columns]
+        window.copy_(torch.where(mask[:, rows, columns] > 0, fill.to(image.dtype), window))
     return painted
 
 
-def _mask(person: Float[Tensor, "1 h h"], crop: Crop, image: Image) -> tuple[slice, slice, Bool[Tensor, "r c"]]:
-    """Rows and columns of a picture that a crop covers, and which of their pixels show the person."""
+def _filled(values: Float[Tensor, "n c h h"], weights: Float[Tensor, "n 1 h h"]) -> Float[Tensor, "n c h h"]:
+    """Values where weights are 0 as around there; each times its weight."""
+    if weights.shape[-1] > 1:
+        coarse = _filled(avg_pool2d(values, 2), avg_pool2d(weights, 2))
+        around = interpolate(coarse, scale_factor=2, mode="bilinear")
+    else:
+        around = torch.zeros_like(values)
+    return torch.where(weights > 0, values / weights.clamp_min(1e-6), around)
+
+
+def _window(values: Float[Tensor, "c h h"], crop: Crop, image: Image) -> tuple[slice, slice, Float[Tensor, "c r k"]]:
+    """Rows and columns of a picture that a crop covers, and for their pixels what a map over the crop has there."""
     (left, top), side = (crop.center - crop.size / 2)[0].floor().int().tolist(), int(crop.size.ceil()) + 1
     pixels = Crop(torch.tensor([[left + side / 2, top + side / 2]]), torch.tensor([float(side)]), side)
-    mask = carried(person[:, None], crop, pixels)[0, 0] > 0.5
+    there = carried(values[None], crop, pixels)[0]
     rows, columns = (
         slice(max(first, 0), max(min(first + side, length), 0)) for first, length in zip((top, left), image.shape[1:])
     )
-    return rows, columns, mask[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return rows, columns, there[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def competing(proxy: Proxy, crops: Crop) -> Proxy:
@@ -83,5 +108,6 @@ def _overlapping(crops: Crop) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]
     return one, other
 
 
-def _some(crops: Crop, rows: slice | Int64[Tensor, " m"]) -> Crop:
+def _some(crops: Crop, rows: int | Int64[Tensor, " m"]) -> Crop:
+    rows = [rows] if isinstance(rows, int) else rows
     return Crop(crops.center[rows], crops.size[rows], crops.resolution)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
-from nbf.proxy.overlapping import carried, competing, without
+from nbf.proxy.overlapping import carried, competing, covered, without
 from nbf.proxy.proxy import Proxy
 
 CROPS = Crop(torch.tensor([[40.0, 50.0], [70.0, 50.0], [300.0, 50.0]]), torch.tensor([64.0, 80.0, 64.0]), 256)
@@ -67,9 +67,21 @@ def test_only_the_person_is_painted_over() -> None:
     seen[:, 1, 17:47, 22:42] = 1
     seen[:, 0] = 1 - seen[:, 1]
     crop = Crop(CROPS.center[:1], CROPS.size[:1], 256)
-    assert (without(image, seen, crop) == 10).all()
-    assert (without(image / 255, seen, crop) - 10 / 255).abs().max() < 1e-6
-    assert torch.equal(without(image, seen[:0], crop), image)
+    mask = covered(image, seen, crop)
+    assert (mask[:, 35:65, 30:50] == 255).all()
+    assert (mask > 0).sum() <= 32 * 22
+    assert (without(image, mask, crop) == 10).all()
+    assert (without(image / 255, mask, crop) - 10 / 255).abs().max() < 1e-6
+    assert torch.equal(without(image, covered(image, seen[:0], crop), crop), image)
     assert int(image.max()) == 200
     beyond = Crop(torch.tensor([[400.0, 50.0]]), torch.tensor([64.0]), 256)
-    assert torch.equal(without(image, seen, beyond), image)
+    assert not covered(image, seen, beyond).any()
+    assert torch.equal(without(image, mask, beyond), image)
+
+
+def test_paint_goes_smoothly_over_into_what_is_around() -> None:
+    across = torch.linspace(0, 1, 120)[None, None].expand(3, 100, 120)
+    mask = torch.zeros(1, 100, 120, dtype=torch.uint8)
+    mask[:, 35:65, 30:50] = 255
+    painted = without(across, mask, Crop(CROPS.center[:1], CROPS.size[:1], 256))
+    assert (painted - across).abs().max() < 0.05
