@@ -80,15 +80,13 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
     """Everybody in a picture who is a person with at least this probability, surest first, nobody twice.
 
     A look at a crop shows one person. Of two who hide each other both crops may show the same one, or there is but one
-    box. So whoever was found is painted over, and the others are looked for again in what is left, as long as somebody
-    more is found (`LOOKS`).
+    box. So whoever was found is painted over, and others are looked for in what is left, as long as somebody more is
+    found (`LOOKS`). Where there was one candidate only, nobody looks again.
     """
     least = min(CANDIDATE, min_score)
     candidates = Candidates.of(see, image, *locate(image, least))
     found, others = _split(candidates, min_score)
-    for _ in range(LOOKS):
-        if not len(found):
-            break
+    for _ in range(LOOKS if len(found) and len(candidates) > 1 else 0):
         mask = covered(image, found.parts, found.crops)
         left = without(image, mask, found.crops)
         boxes, located = locate(left, least)

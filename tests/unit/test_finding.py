@@ -51,8 +51,9 @@ def test_who_is_read_as_a_surer_neighbour_is_found_once_that_is_painted_over() -
 
 
 def test_of_two_in_one_box_the_other_is_found_too() -> None:
-    found = find(located((20.0, 20.0, 66.0, 80.0)), see, BOTH, 0.3)
-    assert len(found) == 2
+    one_box = (20.0, 20.0, 66.0, 80.0)
+    assert len(find(located(one_box, (80.0, 20.0, 90.0, 80.0)), see, BOTH, 0.3)) == 2
+    assert len(find(located(one_box), see, BOTH, 0.3)) == 1, "one candidate is looked at once"
 
 
 def test_order_of_candidates_does_not_matter() -> None:

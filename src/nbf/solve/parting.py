@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
+from nbf.body.bodies import DEPTH, Bodies
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.raster import vertex_normals
@@ -21,6 +21,8 @@ CONTACT_SIGMA = 0.003
 MOST = 160
 """Contacts in a round, the deepest; bounds the work."""
 ROUNDS = 8
+LONGEST = 0.15
+"""Of any component of a step in a round: beyond that the contacts are others."""
 
 
 class Contacts(NamedTuple):
@@ -46,22 +48,35 @@ class Parting:
         self.body = body
 
     def __call__(self, bodies: Bodies, covariance: Float[Tensor, "n p p"]) -> Bodies:
-        """n people of one picture; `covariance` is that of a step of each.
+        """n people of one picture; `covariance` is that of a step of each. Nobody comes nearer or goes farther.
 
         Round by round, a Kalman update by what is measured of the contacts: that nobody is inside of anybody. What the
         picture shows well is sure, so that limbs move where nobody saw them, mostly along the line of sight.
         """
+        depth = covariance[:, :, DEPTH]
+        fixed = depth[:, :, None] * depth[:, None] / depth[:, DEPTH, None, None]
+        limbs = covariance - fixed
+        contacts, longest = self.contacts(bodies), LONGEST
         for _ in range(ROUNDS):
-            contacts = self.contacts(bodies)
             if not len(contacts.depth):
                 break
-            rows = self._rows(bodies, contacts)
-            carried = torch.einsum("mnp,npq->mnq", rows, covariance)
-            noise = CONTACT_SIGMA**2 * torch.eye(len(rows)).to(rows)
-            pull = torch.linalg.solve(carried.flatten(1) @ rows.flatten(1).T + noise, contacts.depth + GAP)
-            step = torch.einsum("mnp,m->np", carried, pull)
-            bodies = bodies.chosen(bodies.moved(step), (rows != 0).any(2).any(0))
+            moved = self._moved(bodies, contacts, limbs, longest)
+            left = self.contacts(moved)
+            if left.depth.sum() < contacts.depth.sum():
+                bodies, contacts = moved, left
+            else:
+                longest /= 2
         return bodies
+
+    def _moved(self, bodies: Bodies, contacts: Contacts, covariance: Float[Tensor, "n p p"], longest: float) -> Bodies:
+        """The update of those who touch somebody, no component of it longer than `longest`."""
+        rows = self._rows(bodies, contacts)
+        carried = torch.einsum("mnp,npq->mnq", rows, covariance)
+        noise = CONTACT_SIGMA**2 * torch.eye(len(rows)).to(rows)
+        pull = torch.linalg.solve(carried.flatten(1) @ rows.flatten(1).T + noise, contacts.depth + GAP)
+        step = torch.einsum("mnp,m->np", carried, pull)
+        step = step * (longest / step.abs().amax(1, keepdim=True).clamp_min(longest))
+        return bodies.chosen(bodies.moved(step), (rows != 0).any(2).any(0))
 
     def contacts(self, bodies: Bodies) -> Contacts:
         """Of n people, the deepest."""

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nbf.body.bodies import SHAPE_START, Bodies
+from nbf.body.bodies import DEPTH, SHAPE_START, Bodies
 from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.body.model import BodyModel
 from nbf.geometry import Camera
@@ -26,8 +26,6 @@ from nbf.solve.parting import Parting
 from nbf.solve.spheres import Spheres
 from nbf.solve.uncertainty import joint_sigmas
 
-DEPTH = 74
-"""The column of a step that changes the log of the depth."""
 APART_SIGMA = 0.01
 """Metres by which people may sink into each other."""
 SEEN_SIGMA = 0.01
