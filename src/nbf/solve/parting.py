@@ -56,26 +56,25 @@ class Parting:
         depth = covariance[:, :, DEPTH]
         fixed = depth[:, :, None] * depth[:, None] / depth[:, DEPTH, None, None]
         limbs = covariance - fixed
-        contacts, longest = self.contacts(bodies), LONGEST
+        best, contacts = bodies, self.contacts(bodies)
+        least = contacts.depth.sum()
         for _ in range(ROUNDS):
             if not len(contacts.depth):
                 break
-            moved = self._moved(bodies, contacts, limbs, longest)
-            left = self.contacts(moved)
-            if left.depth.sum() < contacts.depth.sum():
-                bodies, contacts = moved, left
-            else:
-                longest /= 2
-        return bodies
+            bodies = self._moved(bodies, contacts, limbs)
+            contacts = self.contacts(bodies)
+            if contacts.depth.sum() < least:
+                best, least = bodies, contacts.depth.sum()
+        return best
 
-    def _moved(self, bodies: Bodies, contacts: Contacts, covariance: Float[Tensor, "n p p"], longest: float) -> Bodies:
-        """The update of those who touch somebody, no component of it longer than `longest`."""
+    def _moved(self, bodies: Bodies, contacts: Contacts, covariance: Float[Tensor, "n p p"]) -> Bodies:
+        """The update of those who touch somebody, no component of it longer than `LONGEST`."""
         rows = self._rows(bodies, contacts)
         carried = torch.einsum("mnp,npq->mnq", rows, covariance)
         noise = CONTACT_SIGMA**2 * torch.eye(len(rows)).to(rows)
         pull = torch.linalg.solve(carried.flatten(1) @ rows.flatten(1).T + noise, contacts.depth + GAP)
         step = torch.einsum("mnp,m->np", carried, pull)
-        step = step * (longest / step.abs().amax(1, keepdim=True).clamp_min(longest))
+        step = step * (LONGEST / step.abs().amax(1, keepdim=True).clamp_min(LONGEST))
         return bodies.chosen(bodies.moved(step), (rows != 0).any(2).any(0))
 
     def contacts(self, bodies: Bodies) -> Contacts:
