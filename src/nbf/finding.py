@@ -92,7 +92,9 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
         boxes, located = locate(left, least)
         located, order = torch.cat([located, others.located]).sort(descending=True, stable=True)
         boxes = torch.cat([boxes, others.boxes])[order]
-        once = suppress(boxes, OVERLAP) & (box_iou(boxes, found.boxes) > 0).any(1)
+        # Whose crop shows nobody who was painted over looks as before.
+        beside = Crop.from_boxes(boxes, 64).sample(mask).flatten(1).any(1)
+        once = suppress(boxes, OVERLAP) & beside
         again = Candidates.of(see, left, boxes[once], located[once])
         new = (again.shown(mask) >= SHOWN) & ~alike(again.keypoints, found.keypoints).any(1)
         more, others = _split(again[new], min_score)
@@ -104,10 +106,14 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
 
 
 def _split(candidates: Candidates, min_score: float) -> tuple[Candidates, Candidates]:
-    """Those who are likely people, each once; and the rest."""
-    likely = candidates.scores >= min_score
-    found = candidates[likely]
-    once = survivors(alike(found.keypoints, found.keypoints))
-    stays = likely.clone()
-    stays[likely] = once
+    """Those who are likely people, each once; and the rest. Of several who were seen alike it is who is surely in their
+    own box: the box of the others is somebody else's."""
+    points = candidates.keypoints[..., :2]
+    around = torch.cat([points.amin(1), points.amax(1)], 1)
+    fit = candidates.scores * box_iou(candidates.boxes, around).diagonal()
+    order = fit.masked_fill(candidates.scores < min_score, -1).sort(descending=True, stable=True).indices
+    order = order[: int((candidates.scores >= min_score).sum())]
+    likely = candidates.keypoints[order]
+    stays = torch.zeros_like(fit, dtype=torch.bool)
+    stays[order] = survivors(alike(likely, likely))
     return candidates[stays], candidates[~stays]
