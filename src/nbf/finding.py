@@ -50,8 +50,10 @@ class Candidates:
         return Candidates(self.boxes[some], self.located[some], self.scores[some], self.seen[some])
 
     def __add__(self, other: "Candidates") -> "Candidates":
-        values = zip((self.boxes, self.located, self.scores), (other.boxes, other.located, other.scores), strict=True)
-        return Candidates(*(torch.cat(pair) for pair in values), stacked(self.seen, other.seen))
+        boxes, located, scores = (
+            torch.cat([getattr(self, name), getattr(other, name)]) for name in ("boxes", "located", "scores")
+        )
+        return Candidates(boxes, located, scores, stacked(self.seen, other.seen))
 
     def __len__(self) -> int:
         return len(self.scores)

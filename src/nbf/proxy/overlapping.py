@@ -81,7 +81,7 @@ def competing(proxy: Proxy, crops: Crop) -> Proxy:
     claims, stay as they are.
     """
     one, other = _overlapping(crops)
-    if not len(one):
+    if proxy.parts is None or not len(one):
         return proxy
     parts = _competed(proxy.parts, crops, one, other)
     return replace(proxy, parts=parts, silhouette=silhouette(parts))
@@ -109,5 +109,5 @@ def _overlapping(crops: Crop) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]
 
 
 def _some(crops: Crop, rows: int | Int64[Tensor, " m"]) -> Crop:
-    rows = [rows] if isinstance(rows, int) else rows
-    return Crop(crops.center[rows], crops.size[rows], crops.resolution)
+    some = [rows] if isinstance(rows, int) else rows
+    return Crop(crops.center[some], crops.size[some], crops.resolution)
