@@ -98,7 +98,8 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
         beside = Crop.from_boxes(boxes, 64).sample(mask).flatten(1).any(1)
         once = suppress(boxes, OVERLAP) & beside
         again = Candidates.of(see, left, boxes[once], located[once])
-        new = (again.shown(mask) >= SHOWN) & ~alike(again.keypoints, found.keypoints).any(1)
+        same = alike(again.keypoints, found.keypoints) | (box_iou(again.boxes, found.boxes) > OVERLAP)
+        new = (again.shown(mask) >= SHOWN) & ~same.any(1)
         more, others = _split(again[new], min_score)
         if not len(more):
             break

@@ -7,20 +7,20 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nbf.body.bodies import DEPTH, Bodies
+from nbf.body.bodies import Bodies
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.raster import vertex_normals
 
 REACH = 0.2
 """Metres from the nearest skin from which on that does not tell inside from outside."""
-GAP = 0.005
+GAP = 0.01
 """Metres by which skin that was inside of somebody is to be outside: between vertices skin bulges."""
 CONTACT_SIGMA = 0.003
 """Metres by which skin may stay inside of somebody."""
 MOST = 160
 """Contacts in a round, the deepest; bounds the work."""
-ROUNDS = 8
+ROUNDS = 12
 LONGEST = 0.15
 """Of any component of a step in a round: beyond that the contacts are others."""
 
@@ -48,20 +48,17 @@ class Parting:
         self.body = body
 
     def __call__(self, bodies: Bodies, covariance: Float[Tensor, "n p p"]) -> Bodies:
-        """n people of one picture; `covariance` is that of a step of each. Nobody comes nearer or goes farther.
+        """n people of one picture; `covariance` is that of a step of each.
 
         Round by round, a Kalman update by what is measured of the contacts: that nobody is inside of anybody. What the
         picture shows well is sure, so that limbs move where nobody saw them, mostly along the line of sight.
         """
-        depth = covariance[:, :, DEPTH]
-        fixed = depth[:, :, None] * depth[:, None] / depth[:, DEPTH, None, None]
-        limbs = covariance - fixed
         best, contacts = bodies, self.contacts(bodies)
         least = contacts.depth.sum()
         for _ in range(ROUNDS):
             if not len(contacts.depth):
                 break
-            bodies = self._moved(bodies, contacts, limbs)
+            bodies = self._moved(bodies, contacts, covariance)
             contacts = self.contacts(bodies)
             if contacts.depth.sum() < least:
                 best, least = bodies, contacts.depth.sum()
