@@ -51,9 +51,29 @@ def test_who_is_read_as_a_surer_neighbour_is_found_once_that_is_painted_over() -
 
 
 def test_of_two_in_one_box_the_other_is_found_too() -> None:
-    one_box = (20.0, 20.0, 66.0, 80.0)
-    assert len(find(located(one_box, (80.0, 20.0, 90.0, 80.0)), see, BOTH, 0.3)) == 2
-    assert len(find(located(one_box), see, BOTH, 0.3)) == 1, "one candidate is looked at once"
+    both, rest, nobody = (20.0, 20.0, 66.0, 80.0), (50.0, 20.0, 66.0, 80.0), (90.0, 84.0, 98.0, 96.0)
+
+    def locate(image: Tensor, min_score: float) -> tuple[Tensor, Tensor]:
+        return located(both if (image == LEFT).any() else rest, nobody)(image, min_score)
+
+    assert find(locate, see, BOTH, 0.3).boxes.tolist() == [list(both), list(rest)]
+    assert len(find(located(both), see, BOTH, 0.3)) == 1, "one candidate is looked at once"
+
+
+def test_nobody_is_found_again_in_their_own_box() -> None:
+    """What paint leaves of somebody is nobody new."""
+
+    def half(image: Tensor, crops: Crop) -> Proxy:
+        seen = see(image, crops)
+        assert seen.parts is not None
+        if (image[:, 25] == LEFT).any():
+            seen.parts[:, 1, 32:] = 0
+        seen.parts[:, 0] = 1 - seen.parts[:, 1]
+        return seen
+
+    alone = picture((LEFT, 30, 60))
+    boxes = (30.0, 20.0, 60.0, 80.0), (28.0, 20.0, 64.0, 80.0)
+    assert len(find(located(*boxes), half, alone, 0.3)) == 1
 
 
 def test_order_of_candidates_does_not_matter() -> None:
