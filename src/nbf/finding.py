@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf.geometry import Crop
+from nbf.locate import framed
 from nbf.nets.locator import OVERLAP, box_iou, suppress, survivors
-from nbf.nets.segmenter import INPUT_SIZE
 from nbf.proxy.overlapping import Image, covered, without
 from nbf.proxy.proxy import Proxy, in_picture, seen_joints, silhouette, stacked
 from nbf.suppression import CANDIDATE, alike, probability
@@ -38,29 +38,31 @@ class Candidates:
     scores: Float[Tensor, " n"]
     """Probability of being a person."""
     seen: Proxy
+    height: int
+    """Of the picture, pixels."""
 
     @classmethod
     def of(cls, see: See, image: Image, boxes: Float[Tensor, "n 4"], located: Float[Tensor, " n"]) -> "Candidates":
         """Looked at, surest first."""
-        seen = see(image, Crop.from_boxes(boxes, INPUT_SIZE))
+        seen = see(image, framed(boxes, image.shape[1]))
         scores, order = probability(located, seen).sort(descending=True, stable=True)
-        return cls(boxes[order], located[order], scores, seen[order])
+        return cls(boxes[order], located[order], scores, seen[order], image.shape[1])
 
     def __getitem__(self, some: Tensor) -> "Candidates":
-        return Candidates(self.boxes[some], self.located[some], self.scores[some], self.seen[some])
+        return Candidates(self.boxes[some], self.located[some], self.scores[some], self.seen[some], self.height)
 
     def __add__(self, other: "Candidates") -> "Candidates":
         boxes, located, scores = (
             torch.cat([getattr(self, name), getattr(other, name)]) for name in ("boxes", "located", "scores")
         )
-        return Candidates(boxes, located, scores, stacked(self.seen, other.seen))
+        return Candidates(boxes, located, scores, stacked(self.seen, other.seen), self.height)
 
     def __len__(self) -> int:
         return len(self.scores)
 
     @property
     def crops(self) -> Crop:
-        return Crop.from_boxes(self.boxes, INPUT_SIZE)
+        return framed(self.boxes, self.height)
 
     @property
     def parts(self) -> Float[Tensor, "n 25 h h"]:
@@ -95,7 +97,7 @@ def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates
         located, order = torch.cat([located, others.located]).sort(descending=True, stable=True)
         boxes = torch.cat([boxes, others.boxes])[order]
         # Whose crop shows nobody who was painted over looks as before.
-        beside = Crop.from_boxes(boxes, 64).sample(mask).flatten(1).any(1)
+        beside = framed(boxes, image.shape[1]).sample(mask).flatten(1).any(1)
         once = suppress(boxes, OVERLAP) & beside
         again = Candidates.of(see, left, boxes[once], located[once])
         same = alike(again.keypoints, found.keypoints) | (box_iou(again.boxes, found.boxes) > OVERLAP)
