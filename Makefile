@@ -1,8 +1,9 @@
 # Two commands do everything on a machine with Python 3.11, pip and make:
 #   make demo    install, fit bodies to a picture (PHOTO=path for your own), say where the results are
 #   make test    install, lint, type-check, run the tests; make quick leaves the slow ones out
-# and a third one builds the documentation:
+# and two more build the documentation, and the page of `nbf serve` (which takes npm):
 #   make docs    install, build the site into build/site; warnings are errors
+#   make page    web/ into src/nbf/web/page
 #   make viewers installs a glTF validator, three.js and Blender's module, with which more tests of files are run
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
@@ -12,7 +13,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick lint types unit format docs viewers clean
+.PHONY: demo test quick lint types unit format docs page viewers clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -43,6 +44,9 @@ format: .venv/.dev
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"
+
+page:
+	cd web && npm ci --no-fund --no-audit && npm run build
 
 # Other people's readers of our files, for tests/integration/test_viewers.py. Needs npm; the browser is yours to install.
 viewers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbf.body.files import load_body
     from nbf.body.model import BodyModel
     from nbf.certainty import Certainty
+    from nbf.corrections import Correction
     from nbf.errors import DataError, InputError, ModelFileError, NbfError
     from nbf.export.npz import load_people
     from nbf.geometry.camera import Camera
@@ -30,6 +31,7 @@ _HOME = {
     "BodyModel": "nbf.body.model",
     "Camera": "nbf.geometry.camera",
     "Certainty": "nbf.certainty",
+    "Correction": "nbf.corrections",
     "DataError": "nbf.errors",
     "Facts": "nbf.known",
     "InputError": "nbf.errors",
@@ -50,6 +52,7 @@ __all__ = [
     "BodyModel",
     "Camera",
     "Certainty",
+    "Correction",
     "DataError",
     "Facts",
     "InputError",

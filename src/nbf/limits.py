@@ -119,6 +119,24 @@ def parse_center(text: str) -> tuple[float, float]:
     return x, y
 
 
+def parse_box(text: str, name: str = "box") -> tuple[float, float, float, float]:
+    """Where somebody is, pixels, from what a user writes.
+
+    Raises:
+        InputError: it is not four numbers, or no box; begins with `name`.
+    """
+    try:
+        x0, y0, x1, y1 = map(float, text.split(","))
+    except ValueError:
+        x0 = y0 = x1 = y1 = math.nan
+    if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
+        raise InputError(
+            f"{name}: expected X0,Y0,X1,Y1 in pixels, left and top before right and bottom, such as "
+            f"120,40,300.5,510, got {shown(text)}"
+        )
+    return x0, y0, x1, y1
+
+
 def checked_max_people(max_people: Any) -> int | None:
     """A number of people, or None for everybody. Raises InputError where it is neither."""
     if max_people is None:

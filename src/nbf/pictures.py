@@ -141,8 +141,8 @@ def is_tensor(source: Any) -> bool:
     return "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor)
 
 
-def read_stream(file: io.RawIOBase | io.BytesIO, name: str) -> Picture:
-    """An open file with a picture -> upright RGB.
+def read_stream(file: io.RawIOBase | io.BytesIO, name: str, most: int = MAX_PIXELS) -> Picture:
+    """An open file with a picture of at most so many pixels -> upright RGB.
 
     Raises:
         InputError: it is damaged, too small, too large or not a picture.
@@ -152,6 +152,7 @@ def read_stream(file: io.RawIOBase | io.BytesIO, name: str) -> Picture:
     try:
         with Image.open(patient, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
             patient.left = None
+            check_size(image.width, image.height, name, most)
             return _from_pil(image, name)
     except InputError:
         raise
@@ -161,7 +162,7 @@ def read_stream(file: io.RawIOBase | io.BytesIO, name: str) -> Picture:
         ) from None
     # The warning, for those who let warnings be errors.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(name, "far over") from None
+        raise _too_large(name, "far over", most) from None
     except Image.UnidentifiedImageError:
         size = file.seek(0, io.SEEK_END)
         what = "the file is empty" if size == 0 else f"its {size} bytes are not a picture in a known format"
@@ -392,12 +393,12 @@ def _from_tensor(tensor: Any) -> Picture:
     return _from_array(array.transpose(1, 2, 0), "tensor")
 
 
-def check_size(width: int, height: int, name: str) -> None:
+def check_size(width: int, height: int, name: str, most: int = MAX_PIXELS) -> None:
     """Raises InputError where pictures of so many pixels are too small or too large."""
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{name}: {width} x {height} pixels, too small; expected at least {MIN_SIDE} pixels a side")
-    if width * height > MAX_PIXELS:
-        raise _too_large(name, f"{width} x {height} = {width * height / 1e6:.0f} megapixels, over")
+    if width * height > most:
+        raise _too_large(name, f"{width} x {height} = {width * height / 1e6:.0f} megapixels, over", most)
 
 
 def _sixteen_to_eight(values: np.ndarray) -> np.ndarray:
@@ -436,8 +437,7 @@ def _exif_number(exif: Mapping[int, Any], tag: int, otherwise: float = math.nan)
         return math.nan
 
 
-def _too_large(name: str, how: str) -> InputError:
-    limit = MAX_PIXELS // 1_000_000
+def _too_large(name: str, how: str, most: int) -> InputError:
     return InputError(
-        f"{name}: {how} the limit of {limit} megapixels; make it smaller first (a few megapixels are plenty)"
+        f"{name}: {how} the limit of {most / 1e6:g} megapixels; make it smaller first (a few megapixels are plenty)"
     )

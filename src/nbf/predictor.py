@@ -17,8 +17,10 @@ from nbf.arguments import path as checked_path
 from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import PARTS14, Certainty
+from nbf.corrections import Correction, corrected
 from nbf.errors import InputError, NbfError
 from nbf.files import real_path
+from nbf.finding import find
 from nbf.geometry import Camera, Crop
 from nbf.given import checked_boxes, checked_keypoints, checked_parts, looking_at, picture_camera
 from nbf.known import NOTHING, Facts, Gaussian, Known, checked_known, known_of
@@ -33,6 +35,7 @@ from nbf.networks import Networks
 from nbf.people import PartMap, People, Person
 from nbf.pictures import PATHS, Picture, PictureLike, find_photos, is_one_picture, read_picture
 from nbf.proxy.keypoint_files import match_boxes
+from nbf.proxy.overlapping import competing
 from nbf.proxy.part_files import connected_to, part_shares
 from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, silhouette
 from nbf.proxy.segmented import Segmented
@@ -40,7 +43,7 @@ from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
 from nbf.solve.together import Singles, joined
 from nbf.solve.uncertainty import cells_beyond, part_visibility
-from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
+from nbf.suppression import LIKELY, kept
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +135,7 @@ class Predictor:
         else:
             found = boxes
             scores, proxy = torch.ones(len(found)), self.see(image, camera, framed(found, picture.height))
+        proxy = competing(proxy, framed(found, picture.height))
         told = known_of(known, found, ordered=boxes is not None)
         people, start = People((), picture, camera), 0
         singles: dict[Person, Singles] = {}
@@ -154,14 +158,8 @@ class Predictor:
         self, image: Tensor, camera: Camera, min_score: float
     ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
         """Boxes of located people, how probably they are people, what is seen of them; surest first, nobody twice."""
-        found, scores = self.locate(image, min(CANDIDATE, min_score))
-        proxy = self.see(image, camera, framed(found, image.shape[1]))
-        scores, order = probability(scores, proxy).sort(descending=True, stable=True)
-        likely = scores >= min_score
-        found, scores, proxy = found[order][likely], scores[likely], proxy[order[likely]]
-        once = distinct_seen(in_picture(seen_joints(proxy), framed(found, image.shape[1])), found)
-        log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
-        return found[once], scores[once], proxy[once]
+        found = find(self.locate, lambda picture, crops: self.see(picture, camera, crops), image, min_score)
+        return found.boxes, found.scores, found.seen
 
     def predict_many(
         self, pictures: PictureLike | Iterable[PictureLike], **options: Any
@@ -197,9 +195,11 @@ class Predictor:
         known: "Known | Facts | Sequence[Facts]" = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
+        corrections: Sequence[Correction] | None = None,
     ) -> People:
         """Fit the bodies of earlier results anew to what was seen then and to what is known now; as `predict`.
 
+        `corrections`, one for each of the people, mend what was seen; `parts`, if given, go before what they paint.
         Results do not keep surface coordinates; methods go without. The camera stays but for what is given of it.
 
         Raises:
@@ -210,6 +210,7 @@ class Predictor:
         known, keypoints = checked_known(known), checked_keypoints(keypoints, people.picture)
         if not people:
             return people
+        people, pinned = (people, None) if corrections is None else corrected(people, corrections)
         camera = people.camera
         if focal is not None:
             camera = replace(picture_camera(people.picture, focal), center=camera.center)
@@ -220,6 +221,7 @@ class Predictor:
         maps = torch.stack([person.parts.probabilities.float() for person in people])
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
         crops = Crop(centers, sizes, INPUT_SIZE)
+        pins = None if pinned is None else in_crops(pinned, crops)
         pixels = crops.sample(torch.from_numpy(people.picture.pixels).permute(2, 0, 1))
         proxy = Proxy(
             _camera(camera, crops),
@@ -229,7 +231,7 @@ class Predictor:
             image=pixels,
         )
         scores = torch.tensor([person.score for person in people])
-        seen = _told(proxy, boxes, crops, keypoints, parts)
+        seen = replace(_told(proxy, boxes, crops, keypoints, parts), pinned=pins)
         fit = self.method.solve(seen, known_of(known, boxes, ordered=True))
         people = self.people(people.picture, camera, boxes, scores, crops, seen, fit)
         return self._together(people, _singles(people, seen, fit))

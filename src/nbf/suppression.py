@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.joints import torso_length
-from nbf.nets.locator import box_iou, survivors
+from nbf.nets.locator import survivors
 from nbf.people import People, Person
 from nbf.proxy.proxy import Proxy, seen_joints
 
@@ -23,8 +23,6 @@ LEAST_SUPPORT = 0.12
 """Of a body that stays. Of 7 found in 55 pictures of nobody 2 had more, of 97 found rightly in COCO photos 95."""
 # Somebody cut off at the chest and seen from the side shows no more.
 _SUREST = 6
-ALIKE = 0.3
-"""Intersection over union of two boxes below which they are not taken for one person's before there are bodies."""
 SAME = 0.4
 """Mean distance of the joints of two people, in torsos, below which they are one."""
 
@@ -83,16 +81,15 @@ def distinct(bodies: Float[Tensor, "n 17 2"]) -> Bool[Tensor, " n"]:
     return survivors(apart < SAME * torch.maximum(torso[:, None], torso))
 
 
-def distinct_seen(keypoints: Float[Tensor, "n 17 3"], boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
-    """The same from keypoints (x, y, score) and boxes, before there are bodies: of those that are surely one person's.
+def alike(some: Float[Tensor, "n 17 3"], others: Float[Tensor, "m 17 3"]) -> Bool[Tensor, "n m"]:
+    """Whether each two of which keypoints (x, y, score) were seen are one, before there are bodies.
 
-    Boxes must overlap by `ALIKE`: of two people who stand close, one may be seen for the other in both boxes.
     Distances count by the scores of both, and in lengths of the shorter torso: a wrong hip must not make two one.
     """
-    points = keypoints[..., :2]
-    torso = torso_length(points)
-    near = _distances(points, keypoints[..., 2]) < SAME * torch.minimum(torso[:, None], torso)
-    return survivors(near & (box_iou(boxes, boxes) >= ALIKE))
+    torso, of_others = torso_length(some[..., :2]), torso_length(others[..., :2])
+    both = some[:, None, :, 2] * others[..., 2]
+    apart = (both * (some[:, None, :, :2] - others[..., :2]).norm(dim=-1)).sum(-1) / both.sum(-1)
+    return apart < SAME * torch.minimum(torso[:, None], of_others)
 
 
 def _distances(points: Float[Tensor, "n k 2"], weights: Float[Tensor, "n k"]) -> Float[Tensor, "n n"]:

@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 import nbf
+from nbf.body.joints import COCO17
 from nbf.body.parts import MIRROR24
 from nbf.cli import main
+from nbf.corrections import UNTOUCHED, Correction
 from nbf.export.npz import load_people
 from nbf.known import NOTHING, Known
 from nbf.networks import Networks
@@ -226,3 +228,30 @@ def test_the_verbs_take_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (camera["lens"], camera["center"]) == ("given", [360, 480])
     assert main([*arguments[:-2], "9e9,480"]) == 1
     assert "center: expected x, y within 5 focal lengths" in capsys.readouterr().err
+
+
+def test_a_joint_that_is_dragged_comes_along(predictor: nbf.Predictor, people: nbf.People) -> None:
+    """Within 2 % of the crop, against everything that was seen; others keep their pose."""
+    ankle = COCO17.index("right_ankle")
+    x, y = people[0].joints_2d("coco17")[ankle].tolist()
+    dragged = predictor.refit(people, corrections=[Correction(joints={"right_ankle": (x - 90, y)}), Correction()])
+    off = dragged[0].joints_2d("coco17")[ankle] - torch.tensor([x - 90, y])
+    assert float(off.norm()) < 0.02 * float(people[0].parts.crop.size)
+    torch.testing.assert_close(dragged[1].rotations, predictor.refit(people)[1].rotations, atol=0.005, rtol=0)
+
+
+def test_a_wrist_goes_where_the_forearm_is_painted(predictor: nbf.Predictor, people: nbf.People) -> None:
+    person, wrist, elbow = people[0], COCO17.index("right_wrist"), COCO17.index("right_elbow")
+    start = person.parts.crop.to_crop(person.keypoints[:, :2])[elbow].numpy()
+    y, x = np.mgrid[:256, :256] + 0.5
+    labels = person.parts.probabilities.argmax(0).numpy().astype(np.uint8).repeat(4, 0).repeat(4, 1)
+    paint = np.full((256, 256), UNTOUCHED, np.uint8)
+    paint[np.isin(labels, (9, 10, 12))] = 0  # where the forearm was
+    down = y - start[1]
+    column = np.abs(x - start[0]) < 9
+    paint[column & (down > 0) & (down < 32)] = 9
+    paint[column & (down >= 32) & (down < 42)] = 12
+    target = person.keypoints[elbow, :2] + torch.tensor([0.0, 32 * float(person.parts.crop.size) / 256])
+    before = float((person.joints_2d("coco17")[wrist] - target).norm())
+    repainted = predictor.refit(people, corrections=[Correction(paint=paint), Correction()])
+    assert float((repainted[0].joints_2d("coco17")[wrist] - target).norm()) < 0.4 * before

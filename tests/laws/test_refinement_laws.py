@@ -268,6 +268,20 @@ def test_known_keypoints_are_approached() -> None:
     assert (after < 0.5 * before).all()
 
 
+def test_pinned_joints_are_met_wherever_they_were_seen() -> None:
+    """Closer than marked ones, which may be outliers."""
+    start = people()
+    wrist = 9
+    elsewhere = projected(start)[:, :17] + torch.tensor([0.3, 0.0]).double()
+    only = torch.zeros(PEOPLE, 17, 1).double()
+    only[:, wrist] = 1
+    told = torch.cat([elsewhere, only], -1)
+    pinned, marked = (searched(estimate(start, start, 10.0), **{how: told}) for how in ("pinned", "marked"))
+    near, far = ((projected(state)[:, wrist] - elsewhere[:, wrist]).norm(dim=-1) for state in (pinned, marked))
+    assert (near < 0.02).all()
+    assert (near < far).all()
+
+
 def test_search_gets_as_far_as_adam() -> None:
     true = people(1)
     problem = estimate(shaken(true, 0.05), true, noise_root=20.0)

@@ -13,6 +13,7 @@ PUBLIC = {
     "BodyModel",
     "Camera",
     "Certainty",
+    "Correction",
     "DataError",
     "Facts",
     "Known",

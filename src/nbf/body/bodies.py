@@ -13,6 +13,8 @@ TURNS = slice(0, 72)
 """Columns of a step: turns of the 24 joints, radians, each about the axes of the joint's own (turned) frame."""
 PLACE = slice(72, 75)
 """Columns of a step: change of x/z, y/z and log z of the pelvis."""
+DEPTH = 74
+"""The column of a step that changes log z."""
 SHAPE_START = 75
 """First column of a step that changes betas; there are as many as shape components."""
 

@@ -1,7 +1,6 @@
 """Photos to body meshes: GLB, OBJ and NPZ files of every person, and one picture of the result."""
 
 import io
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
 from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
-from nbf.limits import check_method, checked_max_people, checked_min_score, weight_files
+from nbf.limits import check_method, checked_max_people, checked_min_score, parse_box, weight_files
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -115,31 +114,12 @@ def main(arguments: Sequence[str]) -> int:
     kinds = Kinds.of(given.format, json=given.json, parts=given.write_parts, style=style)
     if given.sheet and not kinds.summary:
         raise UsageError(f"--sheet: shows the pictures of results; expected png in --format, got {given.format}")
-    return _run(given, parse_boxes(given.box), kinds)
+    with understanding():
+        boxes = [parse_box(text, "--box") for text in given.box] or None
+    return _run(given, boxes, kinds)
 
 
-def parse_boxes(texts: Sequence[str]) -> list[list[float]] | None:
-    """Boxes as `Predictor.predict` takes them, from what stands behind each --box; None where nothing does.
-
-    Raises:
-        UsageError: one is not four numbers, or no box.
-    """
-    boxes = []
-    for text in texts:
-        try:
-            x0, y0, x1, y1 = map(float, text.split(","))
-        except ValueError:
-            x0 = y0 = x1 = y1 = math.nan
-        if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
-            raise UsageError(
-                "--box: expected X0,Y0,X1,Y1 in pixels, left and top before right and bottom, such as "
-                f"120,40,300.5,510, got {text!r}"
-            )
-        boxes.append([x0, y0, x1, y1])
-    return boxes or None
-
-
-def _run(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds) -> int:
+def _run(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds) -> int:
     photos = _without_results(_photos(given))
     given.check_files(len(photos))
     if boxes is not None and len(photos) != 1:
@@ -156,7 +136,7 @@ def _run(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds) -> int
     return status
 
 
-def _predict(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds, todo: list[Claim]) -> int:
+def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds, todo: list[Claim]) -> int:
     # Here and not above: help and mistakes should not wait for torch.
     from rich.console import Console
     from rich.progress import track

@@ -57,6 +57,8 @@ class Key:
     """The least and the greatest number that reading takes."""
     nan: bool = False
     """Whether it may be unknown."""
+    optional: bool = False
+    """Whether older files lack it, of whom it is unknown then."""
     dtype: Any = np.float32
 
 
@@ -90,7 +92,9 @@ KEYS = {
     "certainty_entropy": Key("nats", (14,), low=-_ROUNDING, high=10, nan=True),
     "certainty_guessed": Key("bool", (14,), dtype=bool),
     "certainty_shape_covariance": Key("of betas", ("s", "s"), nan=True),
-    "certainty_keypoint_covariance": Key("of COCO-17 of the body, pixels squared", (17, 2, 2), nan=True),
+    "certainty_keypoint_covariance": Key(
+        "of COCO-17 of the body, pixels squared", (17, 2, 2), low=-(_FAR**2), high=_FAR**2, nan=True, optional=True
+    ),
 }
 """What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, `body_model`, the name
 of the body model that betas and vertices belong to, `lens`, how the focal length came about, empty where unknown,
@@ -101,7 +105,11 @@ _READ = {
     "body_model": Array("U", ()),
     "lens": Array("U", (), optional=True),
     "picture": Array("U", (), optional=True),
-    **{name: Array(key.dtype, ("n", *key.shape), key.low, key.high, key.nan) for name, key in KEYS.items() if key.read},
+    **{
+        name: Array(key.dtype, ("n", *key.shape), key.low, key.high, key.nan, key.optional)
+        for name, key in KEYS.items()
+        if key.read
+    },
 }
 _WANTED = (
     "a .npz that nbf predict wrote",
@@ -251,6 +259,8 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None, str]:
     width, height = map(int, arrays["image_size"][0])
     if not (min(width, height) > 0 and width * height <= MAX_PIXELS):
         raise InputError(f"{path}: expected image_size of a picture, got {width} x {height}; predict again")
+    for key in KEYS.keys() & _READ.keys() - arrays.keys():
+        arrays[key] = np.full((len(arrays["betas"]), *KEYS[key].shape), np.nan, np.float32)
     known = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return known, cast(Lens, lens) if lens else None, name
 

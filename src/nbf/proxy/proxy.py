@@ -27,6 +27,8 @@ class Proxy:
     """COCO-17 as a network sees them: x, y and a score in [0, 1]."""
     marked: Float[Tensor, "n 17 3"] | None = None
     """COCO-17 as somebody who knows better has marked them: x, y and a weight from 0 (unknown) to 1."""
+    pinned: Float[Tensor, "n 17 3"] | None = None
+    """COCO-17 that somebody holds to a place: x, y and 1 where one is held, all 0 where not."""
     silhouette: Float[Tensor, "n m m"] | None = None
     """Probability of the person."""
     surface: Float[Tensor, "n 3 m m"] | None = None
@@ -107,8 +109,8 @@ def mirrored(proxy: Proxy) -> Proxy:
     def columns(picture: Tensor) -> Tensor:
         return picture.flip(-1)
 
-    how = {"parts": mirror_parts, "joints": points, "marked": points, "silhouette": columns, "surface": mirror_surface}
-    how |= {"image": columns}
+    how = {"parts": mirror_parts, "joints": points, "marked": points, "pinned": points}
+    how |= {"silhouette": columns, "surface": mirror_surface, "image": columns}
     seen = {name: getattr(proxy, name) for name in how}
     flip = proxy.camera.center.new_tensor([-1.0, 1.0])
     camera = Camera(proxy.camera.focal, proxy.camera.center * flip + flip.new_tensor([1.0, 0.0]))
@@ -129,12 +131,20 @@ def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
 
 
 def joints_of(proxy: Proxy) -> Float[Tensor, "n 17 3"]:
-    """COCO-17 in crop sides, with weights: as marked, the others as seen. Raises InputError where there are none."""
-    if proxy.marked is not None:
-        return torch.where(proxy.marked[..., 2:] > 0, proxy.marked, seen_joints(proxy))
-    if proxy.joints is None:
+    """COCO-17 in crop sides, with weights: as pinned or marked, the others as seen. Raises InputError where there are
+    none."""
+    if proxy.joints is None and not told_joints(proxy):
         raise InputError("proxy: expected joints, to which this method fits bodies, got none; see them, or mark them")
-    return proxy.joints
+    joints = seen_joints(proxy)
+    for told in (proxy.marked, proxy.pinned):
+        if told is not None:
+            joints = torch.where(told[..., 2:] > 0, told, joints)
+    return joints
+
+
+def told_joints(proxy: Proxy) -> bool:
+    """Whether somebody who knows better has marked or pinned joints."""
+    return proxy.marked is not None or proxy.pinned is not None
 
 
 def in_picture(joints: Float[Tensor, "n k 3"], crops: Crop) -> Float[Tensor, "n k 3"]:

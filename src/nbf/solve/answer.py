@@ -11,7 +11,7 @@ from nbf.geometry import translation_from_crop_camera
 from nbf.known import NOTHING, Known
 from nbf.nets.blocks import for_inference
 from nbf.nets.mean_body import Baseline, FitterOutput
-from nbf.proxy.proxy import Proxy, mirrored
+from nbf.proxy.proxy import Proxy, mirrored, told_joints
 from nbf.solve.fit import Fit
 from nbf.solve.regress import mean_of_both
 
@@ -29,7 +29,7 @@ class Answer:
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
         """Raises InputError where something is known: this solver has no use for it."""
-        if known or proxy.marked is not None:
+        if known or told_joints(proxy):
             raise InputError("known: expected nothing with a method that does not optimise; use the method nbf")
         here, there = (self.network(*self._inputs(each)) for each in (proxy, mirrored(proxy)))
         output = FitterOutput(*(value.cpu() for value in mean_of_both(here, there)))

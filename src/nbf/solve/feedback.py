@@ -19,7 +19,7 @@ from nbf.body.parts import merge_probabilities
 from nbf.errors import InputError
 from nbf.geometry import Camera
 from nbf.known import NOTHING, Known
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, told_joints
 from nbf.solve import terms
 from nbf.solve.doubted import Doubted, DoubtedProblem
 from nbf.solve.fit import Fit, Solve
@@ -55,7 +55,7 @@ class Feedback:
         fit = self.start(proxy, known)
         agreed = agreement(self.drawn, fit.bodies, proxy.camera, parts)
         # What somebody knows counts, whether the drawing likes it or not.
-        told = bool(known) or proxy.marked is not None
+        told = bool(known) or told_joints(proxy)
         for _ in range(ROUNDS):
             tried = self.correct.improve(proxy, known, fit)
             now = agreement(self.drawn, tried.bodies, proxy.camera, parts)

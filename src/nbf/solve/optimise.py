@@ -11,7 +11,7 @@ from nbf.body.landmarks import Landmarks
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.known import NOTHING, Known
-from nbf.proxy.proxy import Proxy
+from nbf.proxy.proxy import Proxy, told_joints
 from nbf.solve.fit import Fit, Solve
 from nbf.solve.levenberg import Problem, normal_equations, solve
 from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
@@ -58,7 +58,7 @@ class Optimise:
     def improve(self, proxy: Proxy, known: Known, fit: Fit) -> Fit:
         """The same from a fit that is there already. Raises InputError where knowledge is given that 0 steps cannot
         use."""
-        if self.steps == 0 and (known or proxy.marked is not None):
+        if self.steps == 0 and (known or told_joints(proxy)):
             raise InputError("known: expected nothing with a method that does not optimise; use the method nbf")
         problem = self.terms(proxy, known, fit)
         bodies, report = solve(problem, fit.bodies, steps=self.steps) if self.steps else (fit.bodies, None)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from nbf.body.bodies import SHAPE_START, Bodies
+from nbf.body.bodies import DEPTH, SHAPE_START, Bodies
 from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.body.model import BodyModel
 from nbf.geometry import Camera
@@ -22,11 +22,10 @@ from nbf.solve import terms
 from nbf.solve.floor import FLOOR, MEAN, Standing, likely, on_floor, standing, upright
 from nbf.solve.levenberg import Block, normal_equations, solve
 from nbf.solve.order import Order, in_order, neighbours, order
+from nbf.solve.parting import Parting
 from nbf.solve.spheres import Spheres
 from nbf.solve.uncertainty import joint_sigmas
 
-DEPTH = 74
-"""The column of a step that changes the log of the depth."""
 APART_SIGMA = 0.01
 """Metres by which people may sink into each other."""
 SEEN_SIGMA = 0.01
@@ -134,6 +133,7 @@ class Together:
         self.small = small
         self.spheres = Spheres.of(body)
         self.joints = Landmarks.keypoints(body, "smpl24")
+        self.parting = Parting(small)
 
     @torch.no_grad()
     def __call__(self, singles: Singles) -> Singles:
@@ -146,7 +146,8 @@ class Together:
         state, _ = solve(problem, state)
         matrix, _ = normal_equations(problem, state)
         spread = torch.linalg.inv(matrix)[0].diagonal()[: scale.shape[1]].sqrt()
-        return self.following(singles, state.scale[0], spread / problem.sigma)
+        arranged = self.following(singles, state.scale[0], spread / problem.sigma)
+        return replace(arranged, bodies=self.parting(arranged.bodies, arranged.covariance))
 
     def problem(self, singles: Singles) -> ArrangementProblem:
         """Of some people."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
+from nbf.body.bodies import DEPTH, Bodies
 from nbf.body.files import load_body
 from nbf.body.measure import height
 from nbf.geometry import Camera
@@ -14,7 +14,7 @@ from nbf.raster import rasterize
 from nbf.solve import floor
 from nbf.solve.floor import Standing
 from nbf.solve.order import Order, in_order, neighbours, order
-from nbf.solve.together import DEPTH, Arrangement, ArrangementProblem, Singles, Together, joined
+from nbf.solve.together import Arrangement, ArrangementProblem, Singles, Together, joined
 
 BODY = load_body("anny24", "small")
 FLOOR = (0.03, 0.05, 0.5)
