@@ -222,6 +222,7 @@ def test_one_person_is_shaped_as_in_a_batch() -> None:
         for name in ("betas", "rotations", "pelvis"):
             ours, theirs = getattr(alone.bodies, name), getattr(together.bodies, name)[rows]
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        assert together.covariance is not None
         torch.testing.assert_close(alone.covariance, together.covariance[rows], atol=1e-5, rtol=1e-4)
 
 
