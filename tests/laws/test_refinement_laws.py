@@ -277,7 +277,10 @@ def test_pinned_joints_are_met_wherever_they_were_seen() -> None:
     only = torch.zeros(PEOPLE, 17, 1).double()
     only[:, wrist] = 1
     told = torch.cat([elsewhere, only], -1)
-    pinned, marked = (searched(estimate(start, start, 10.0), **{how: told}) for how in ("pinned", "marked"))
+    pinned, marked = (
+        searched(estimate(start, start, 10.0), pinned=told),
+        searched(estimate(start, start, 10.0), marked=told),
+    )
     near, far = ((projected(state)[:, wrist] - elsewhere[:, wrist]).norm(dim=-1) for state in (pinned, marked))
     assert (near < 0.02).all()
     assert (near < far).all()

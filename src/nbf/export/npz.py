@@ -260,7 +260,8 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None, str]:
     if not (min(width, height) > 0 and width * height <= MAX_PIXELS):
         raise InputError(f"{path}: expected image_size of a picture, got {width} x {height}; predict again")
     for key in KEYS.keys() & _READ.keys() - arrays.keys():
-        arrays[key] = np.full((len(arrays["betas"]), *KEYS[key].shape), np.nan, np.float32)
+        shape = [size for size in KEYS[key].shape if isinstance(size, int)]
+        arrays[key] = np.full((len(arrays["betas"]), *shape), np.nan, np.float32)
     known = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return known, cast(Lens, lens) if lens else None, name
 
