@@ -119,6 +119,29 @@ class Predictor:
         Raises:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
+        return self._together(
+            *self.alone(
+                picture, boxes=boxes, min_score=min_score, max_people=max_people, focal=focal, center=center,
+                known=known, keypoints=keypoints, parts=parts,
+            )
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def alone(
+        self,
+        picture: PictureLike,
+        *,
+        boxes: Any = None,
+        min_score: float = LIKELY,
+        max_people: int | None = None,
+        focal: float | str | None = None,
+        center: Any = None,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
+        keypoints: Any = None,
+        parts: Any = None,
+    ) -> tuple[People, dict[Person, Singles]]:
+        """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
+        where the method does not say how sure it is."""
         picture = read_picture(picture)
         camera = picture_camera(picture, focal, center)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
@@ -148,7 +171,7 @@ class Predictor:
             if boxes is None:
                 people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
-        return self._together(people, singles)
+        return people, singles
 
     def _likely(
         self, image: Tensor, camera: Camera, min_score: float
