@@ -48,7 +48,7 @@ GOING = {
     "test": (("long_zombie", 232), ("long_zombie", 433), ("long_zombie", 150), ("salsa_06", 142), ("cmu_05_18", 296)),
     "train": (("long_walk3", 180), ("long_walk3", 260), ("cmu_03_01", 0), ("setA_walking_50", 140)),
 }
-CROSSINGS = 10
+CROSSINGS = 6
 """Films in which two or three people walk past each other."""
 _ADULT = 14.0  # years, at least
 

@@ -38,6 +38,7 @@ from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, sil
 from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
+from nbf.solve.shape import SharedShape
 from nbf.solve.together import Singles, joined
 from nbf.solve.uncertainty import cells_beyond, part_visibility
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
@@ -275,9 +276,10 @@ class Predictor:
             return singles
         if not all(person.certainty.shape_covariance.isfinite().all() for person in sure):
             raise InputError("photos: expected results of a method that says how sure it is; use the method nbf")
-        precisions = torch.stack([torch.linalg.inv(person.certainty.shape_covariance) for person in sure])
-        covariance = torch.linalg.inv(precisions.sum(0))
-        mean = covariance @ torch.einsum("nij,nj->i", precisions, torch.stack([person.betas for person in sure]))
+        joint = SharedShape.nothing(len(sure[0].betas))
+        for person in sure:
+            joint = joint.with_fit(person.betas, person.certainty.shape_covariance)
+        mean = joint.mean
         shape: Gaussian = mean, _SHARED * torch.eye(len(mean))
         known = replace(known, shape=shape)
         return [self.refit(people, known=known) for people in singles]

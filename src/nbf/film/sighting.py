@@ -13,8 +13,8 @@ from nbf.body.bodies import Bodies
 from nbf.errors import InputError
 from nbf.geometry import axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.people import People, Person
-from nbf.predictor import Predictor
 from nbf.pictures import Picture
+from nbf.predictor import Predictor
 from nbf.solve.together import Singles
 
 BINS = 4
@@ -84,6 +84,10 @@ class Sightings:
         colors = part_colors(picture, person)[None]
         score = torch.tensor([person.score])
         return cls(person.box[None], score, person.keypoints[None], colors, single.bodies, root)
+
+    def covariance(self) -> Float[Tensor, "n p p"]:
+        """Of the fits, over steps of the bodies; float64."""
+        return torch.linalg.inv(self.root.double().mT @ self.root.double())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As files keep them, in half the bytes where little is lost."""
