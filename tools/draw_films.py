@@ -45,7 +45,7 @@ ALONE = {
     "train": (("salsa_09", 80), ("setA_directing_traffic_1", 40), ("long_walk3", 200), ("cmu_05_17", 80)),
 }
 GOING = {
-    "test": (("long_zombie", 232), ("long_zombie", 433), ("long_zombie", 150), ("salsa_06", 142), ("cmu_05_18", 296)),
+    "test": (("long_zombie", 232), ("long_zombie", 433), ("long_zombie", 150), ("salsa_21", 288), ("cmu_05_18", 296)),
     "train": (("long_walk3", 180), ("long_walk3", 260), ("cmu_03_01", 0), ("setA_walking_50", 140)),
 }
 CROSSINGS = 6

@@ -25,7 +25,7 @@ from nbf.geometry.quaternions import matrix, quaternion
 
 CAPTURED = 30.0
 """Poses a second of the capture, before it was thinned."""
-LONGEST_GAP = 8
+LONGEST_GAP = 10
 """Of its frames, at most, over which a spline runs."""
 # Metres above the lowest vertex at which a vertex carries a third as much; metres of slipping that are out of the way.
 _CARRYING, _SLIPPING = 0.015, 0.004

@@ -124,7 +124,7 @@ def likely(fits: Bodies, known: Bool[Tensor, " t"]) -> Bodies:
         here = int(torch.searchsorted(frames, t))
         near = slice(max(here - _AROUND, 0), here + _AROUND + 1)
         some = rotations[near]
-        apart = geodesic_angle(some[:, None], some[None]).sum(0)
+        apart = geodesic_angle(*torch.broadcast_tensors(some[:, None], some[None])).sum(0)
         turns.append(some[apart.argmin(0), torch.arange(24)])
         seen = torch.cat([pelvis[near, :2] / pelvis[near, 2:], pelvis[near, 2:].log()], 1).median(0).values
         places.append(torch.cat([seen[:2], torch.ones(1).to(seen)]) * seen[2].exp())

@@ -77,7 +77,9 @@ class Tracker:
         numbers = [-1] * len(found)
         for track in self._tracks:
             track.place = track.place + track.velocity
-        costs = np.array([[_cost(track, each) for each in found] for track in self._tracks]).reshape(-1, len(found))
+        costs = np.zeros((len(self._tracks), len(found)))
+        for row, track in enumerate(self._tracks):
+            costs[row] = [_cost(track, each) for each in found]
         kept = {}
         for row, column in zip(*self._assign(np.minimum(costs, 2 * _FAR))):
             if costs[row, column] < _FAR:

@@ -32,20 +32,16 @@ class Steadiness:
 
     doubt: float = 1.0
     """Standard deviations of fits over those that they say."""
-    moves: float = 0.3
-    """Density of the white noise on acceleration of joints' places, (m/s^2)^2 s, for a middling joint."""
-    turns: float = 6.0
+    moves: float = 150.0
+    """Density of the white noise on acceleration of joints' places, (m/s^2)^2 s."""
+    turns: float = 60.0
     """The same of joints' rotations, (rad/s^2)^2 s."""
     outlier: float = 20.0
     """Standard deviations, over all freedoms together, beyond which a frame's fit counts less and less."""
-    slip: float = 0.05
+    slip: float = 0.15
     """Metres a second by which a foot on the ground may move, as a standard deviation."""
     slips: float = 3.0
     """Standard deviations beyond which a foot is not held any more."""
-
-
-# Mean accelerations over those of the middling joint, of places and of rotations; `tools` measured neither: see below.
-_LIVELY = torch.ones(24)
 
 
 @dataclass(frozen=True)
@@ -117,11 +113,11 @@ class SteadyProblem:
 
     def _smooth(self, placed: Placed) -> Link:
         points = placed.points
-        scale = 1 / (self.weights.moves / self.rate**3) ** 0.5 / _LIVELY.to(points)[:, None]
+        scale = 1 / (self.weights.moves / self.rate**3) ** 0.5
         acceleration = points[2:] - 2 * points[1:-1] + points[:-2]
         columns: tuple[Tensor, ...] = ()
         if placed.jacobian is not None:
-            slopes = placed.jacobian * scale[..., None]
+            slopes = placed.jacobian * scale
             columns = (slopes[:-2], -2 * slopes[1:-1], slopes[2:])
         return Link(torch.arange(len(acceleration)), acceleration * scale, columns)
 
