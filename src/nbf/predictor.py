@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ from nbf.solve.shape import SharedShape
 from nbf.solve.together import Singles, joined
 from nbf.solve.uncertainty import cells_beyond, part_visibility
 from nbf.suppression import CANDIDATE, LIKELY, distinct_seen, kept, probability
+
+if TYPE_CHECKING:
+    from nbf.film.run import FilmPeople
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +213,13 @@ class Predictor:
                 yield source, self.predict(source, **options)
             except NbfError as error:
                 yield source, error
+
+    def predict_film(self, film: str | Path, **options: Any) -> "FilmPeople":
+        """Everybody in a film, as motions: a video file, or a folder with its frames. `nbf.film.run.predict_film` says
+        which options there are and what it raises."""
+        from nbf.film.run import predict_film
+
+        return predict_film(self, film, **options)
 
     @torch.no_grad()
     def refit(

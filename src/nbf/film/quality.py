@@ -9,12 +9,12 @@ from torch import Tensor
 from nbf.solve.steady import FEET
 
 
-def accelerations(joints: Float[Tensor, "t j 3"], rate: float) -> Float[Tensor, "t-2 j"]:
-    """Of each joint, m/s^2, by second differences (Kanazawa et al. 2019, "Learning 3D human dynamics from video")."""
+def accelerations(joints: Float[Tensor, "t j 3"], rate: float) -> Float[Tensor, "s j"]:
+    """Of each joint, m/s^2, by second differences, so of two frames less (Kanazawa et al. 2019, "Learning 3D human dynamics from video")."""
     return (joints[2:] - 2 * joints[1:-1] + joints[:-2]).norm(dim=-1) * rate**2
 
 
-def foot_speeds(joints: Float[Tensor, "t 24 3"], rate: float) -> Float[Tensor, "t-1 4"]:
+def foot_speeds(joints: Float[Tensor, "t 24 3"], rate: float) -> Float[Tensor, "s 4"]:
     """Of `nbf.solve.steady.FEET` from each frame to the next, m/s."""
     feet = joints[:, list(FEET)]
     return (feet[1:] - feet[:-1]).norm(dim=-1) * rate

@@ -137,14 +137,14 @@ def predict_film(
     min_score, max_people = checked_min_score(min_score), checked_max_people(max_people)
     if lag is not None and lag < 0:
         raise InputError(f"lag: expected 0 or more frames, got {lag}")
-    options: dict[str, Any] = {"min_score": min_score, "focal": focal, "center": center}
+    options: dict[str, Any] = {"min_score": min_score, "max_people": max_people, "focal": focal, "center": center}
     if known is not None:
         options["known"] = known
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory())) if work is None else work
         folder.mkdir(parents=True, exist_ok=True)
         log = SightingLog(folder, predictor.body.shape_count)
-        camera = _look(predictor, film, log, max_people, options, progress)
+        camera = _look(predictor, film, log, options, progress)
         people = spans(Tracker(predictor.body, film.rate), log.read())
         tracks = []
         for index, span in enumerate(people):
@@ -153,9 +153,7 @@ def predict_film(
     return FilmPeople(film, log.frames, camera, tuple(tracks))
 
 
-def _look(
-    predictor: Predictor, film: Film, log: SightingLog, max_people: int | None, options: dict[str, Any], say: Progress
-) -> Camera:
+def _look(predictor: Predictor, film: Film, log: SightingLog, options: dict[str, Any], say: Progress) -> Camera:
     """Put everybody in frames that are not on disk there; the film's camera."""
     # The first frame has the camera, also where all are there.
     first = next(film.frames(), None)
@@ -164,7 +162,7 @@ def _look(
     camera = picture_camera(first, options["focal"], options["center"])
     for picture in film.frames(log.frames):
         say("looking", log.frames, film.count)
-        _, seen = look(predictor, picture, max_people, **options)
+        _, seen = look(predictor, picture, **options)
         log.add(seen)
     log.flush()
     return camera

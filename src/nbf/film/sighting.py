@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,9 +116,9 @@ class Sightings:
         return cls(values["boxes"], values["scores"], values["keypoints"], values["colors"], bodies, root)
 
 
-def look(predictor: Predictor, picture: Picture, max_people: int | None, **options: object) -> tuple[People, Sightings]:
-    """Everybody in a frame, as `Predictor.alone` finds them."""
-    people, singles = predictor.alone(picture, max_people=max_people, **options)  # type: ignore[arg-type]
+def look(predictor: Predictor, picture: Picture, **options: Any) -> tuple[People, Sightings]:
+    """Everybody in a frame, as `Predictor.alone` finds them with these options."""
+    people, singles = predictor.alone(picture, **options)
     return people, Sightings.of(people, singles, predictor.body.shape_count)
 
 

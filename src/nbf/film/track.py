@@ -100,6 +100,10 @@ class Tracker:
                 self._tracks.append(each)
         return numbers
 
+    def followed(self) -> list[int]:
+        """The numbers of everybody who is there, or hidden for no longer than `COAST`."""
+        return [track.number for track in self._tracks]
+
     def _patience(self, track: _Track) -> int:
         return round(COAST * self.rate) if track.number in self.sure else 1
 

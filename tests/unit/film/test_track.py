@@ -7,7 +7,7 @@ from moving import BODY, RATE, seen, swinging, together
 from nbf.film.sighting import Sightings
 from nbf.film.track import COAST, Tracker, of_span, spans
 
-FRAMES = 40
+FRAMES = 32
 
 
 def followed(people: list[list[Sightings | None]]) -> list[list[int]]:
@@ -17,22 +17,22 @@ def followed(people: list[list[Sightings | None]]) -> list[list[int]]:
 
 def crossing(seed: int, gap: range = range(0)) -> list[list[Sightings | None]]:
     """Two who pass each other, the one behind hidden in between; in other colours."""
-    one = seen(swinging(FRAMES, seed, aside=-0.8, depth=4.0, step=0.04), seed, color=1)
-    other = seen(swinging(FRAMES, seed + 100, aside=0.8, depth=4.8, step=-0.04), seed + 50, color=2)
+    one = seen(swinging(FRAMES, seed, aside=-0.8, depth=4.0, step=0.05), seed, color=1)
+    other = seen(swinging(FRAMES, seed + 100, aside=0.8, depth=4.8, step=-0.05), seed + 50, color=2)
     return [
         [one[t : t + 1] for t in range(FRAMES)],
         [None if t in gap else other[t : t + 1] for t in range(FRAMES)],
     ]
 
 
-@pytest.mark.parametrize("gap", [range(0), range(16, 26)])
+@pytest.mark.parametrize("gap", [range(0), range(12, 20)])
 def test_people_who_pass_each_other_stay_who_they_are(gap):
     right = 0
-    for seed in range(5):
+    for seed in range(3):
         numbers = followed(crossing(seed, gap))
         assert all(len(set(row)) == len(row) for row in numbers)
         right += numbers[-1] == numbers[0]
-    assert right == 5
+    assert right == 3
 
 
 def test_the_order_in_which_people_are_found_does_not_matter():

@@ -1,0 +1,141 @@
+"""A whole film, with made-up fits in place of the networks': stopped and gone on with, short and long."""
+
+import tracemalloc
+from typing import Any
+
+import pytest
+import torch
+from films import number, write_film
+from moving import BODY, RATE, seen, swinging, together
+
+from nbf.errors import DataError, InputError
+from nbf.film import run
+from nbf.film.live import Live
+from nbf.film.log import CHUNK, SightingLog
+from nbf.film.sighting import Sightings
+from nbf.predictor import Predictor
+
+FRAMES = CHUNK + 8
+# Without networks, of which nobody asks here.
+PREDICTOR = object.__new__(Predictor)
+PREDICTOR.body, PREDICTOR.body_name = BODY, "anny24"
+
+
+class Stopped(BaseException):
+    """As by a signal."""
+
+
+@pytest.fixture(scope="module")
+def people() -> list[Sightings]:
+    one, other = swinging(FRAMES, aside=-1), swinging(FRAMES, seed=7, aside=1, depth=6, step=-0.01)
+    return [seen(one, color=1), seen(other, seed=1, color=2)]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return write_film(tmp_path_factory.mktemp("film") / "a.mp4", FRAMES)
+
+
+@pytest.fixture
+def looks(monkeypatch, people) -> list[int]:
+    """The numbers of the frames that were looked at."""
+    numbers: list[int] = []
+
+    def look(predictor: Any, picture: Any, **options: Any) -> tuple[Any, Sightings]:
+        numbers.append(number(picture.pixels))
+        return None, together(people, numbers[-1])
+
+    monkeypatch.setattr(run, "look", look)
+    return numbers
+
+
+def test_everybody_gets_a_motion(film, looks):
+    found = run.predict_film(PREDICTOR, film)
+    assert looks == list(range(FRAMES))
+    assert [len(track.motion) for track in found.tracks] == [FRAMES, FRAMES]
+    for track in found.tracks:
+        before, after = (each["jitter_m_s2"] for each in (track.frame_by_frame, track.smoothed))
+        assert before is not None
+        assert after is not None
+        assert after < before / 3
+    assert found.tracks[0].motion.frame_rate == RATE
+    assert found.record()["people"][0]["found"] == FRAMES
+
+
+def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, looks, tmp_path, monkeypatch):
+    look = run.look
+
+    def stopping(predictor: Any, picture: Any, **options: Any) -> Any:
+        if number(picture.pixels) == CHUNK + 3:
+            raise Stopped
+        return look(predictor, picture, **options)
+
+    monkeypatch.setattr(run, "look", stopping)
+    with pytest.raises(Stopped):
+        run.predict_film(PREDICTOR, film, work=tmp_path)
+    monkeypatch.setattr(run, "look", look)
+    looks.clear()
+    again = run.predict_film(PREDICTOR, film, work=tmp_path)
+    assert looks == list(range(CHUNK, FRAMES))
+    looks.clear()
+    # All is there: nothing is looked at any more.
+    once = run.predict_film(PREDICTOR, film, work=tmp_path)
+    assert looks == []
+    for one, other in zip(again.tracks, once.tracks, strict=True):
+        assert torch.equal(one.motion.rotations, other.motion.rotations)
+
+
+def test_what_was_seen_comes_back_from_disk(people, tmp_path):
+    log = SightingLog(tmp_path, BODY.shape_count)
+    frames = [together(people, t) for t in range(5)] + [Sightings.none(BODY.shape_count)]
+    for each in frames:
+        log.add(each)
+    log.flush()
+    back = list(SightingLog(tmp_path, BODY.shape_count).read())
+    assert [len(each) for each in back] == [2] * 5 + [0]
+    one, other = frames[3], back[3]
+    torch.testing.assert_close(other.bodies.rotations, one.bodies.rotations, atol=1e-5, rtol=0)
+    torch.testing.assert_close(other.root, one.root, atol=0, rtol=1e-3)
+    torch.testing.assert_close(other.keypoints, one.keypoints)
+
+
+def test_damaged_files_are_refused(people, tmp_path):
+    log = SightingLog(tmp_path, BODY.shape_count)
+    log.add(together(people, 0))
+    log.flush()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match="run again"):
+        list(SightingLog(tmp_path, BODY.shape_count).read())
+
+
+def test_memory_does_not_grow_with_the_film(people, tmp_path, monkeypatch):
+    monkeypatch.setattr("nbf.film.log.CHUNK", 4)
+
+    def most(frames: int) -> int:
+        log = SightingLog(tmp_path / str(frames), BODY.shape_count)
+        tracemalloc.start()
+        for _ in range(frames):
+            log.add(Sightings.of_arrays(together(people, 0).arrays()))
+        log.flush()
+        for _ in log.read():
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert most(32) < 1.2 * most(8)
+
+
+def test_arguments_are_checked(film):
+    with pytest.raises(InputError, match="lag"):
+        run.predict_film(PREDICTOR, film, lag=-1)
+
+
+@pytest.mark.parametrize("lag", [0, 2])
+def test_live_answers_come_when_they_should(people, lag):
+    live = Live(PREDICTOR, RATE, lag=lag)
+    answers = [live.take(people[0][t : t + 1]) for t in range(6)]
+    assert [len(each) for each in answers[:2]] == [0, 0]
+    for t in range(max(2, lag), 6):
+        assert [(each.number, each.frame) for each in answers[t]] == [(0, t - lag)]
