@@ -6,12 +6,13 @@ carry them stand still.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from fit_poses import fit_poses
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from mocap import read_capture
 from numpy import ndarray
 from scipy.interpolate import CubicSpline
@@ -54,7 +55,7 @@ class Take:
                 f"{times[-1]:.0f}; choose another start"
             )
         q = quaternion(self.axis_angle).numpy().copy()
-        for before, after in zip(q[:-1], q[1:]):
+        for before, after in pairwise(q):
             after[(before * after).sum(-1) < 0] *= -1
         way = gaussian_filter1d(CubicSpline(self.frames, q)(times), _STILL, axis=0, mode="nearest")
         return matrix(torch.from_numpy(way / np.linalg.norm(way, axis=-1, keepdims=True)).float())
@@ -136,8 +137,3 @@ def _planar(angle: Float[ndarray, " n"]) -> Float[ndarray, "n 2 2"]:
     """Turns in the plane of x and z, from x to z."""
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
-
-
-def rising(bodies: Bodies) -> Bool[Tensor, " t"]:
-    """Frames in which the pelvis is upright, y up."""
-    return bodies.rotations[:, 0, 1, 1] > 0.5

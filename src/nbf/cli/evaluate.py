@@ -37,9 +37,9 @@ class Arguments:
     """
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME")] = "bench:wild"
-    """A track of nbf-bench (bench:studio, bench:wild), its pictures of several people (bench:crowd), or its films (bench:motion); street photos
-    of the val split, in the labelled boxes (real); photos of varied poses, from picture to mesh, against human labels
-    (photos); or a data set, NAME:FOLDER, under a protocol."""
+    """A track of nbf-bench (bench:studio, bench:wild), its pictures of several people (bench:crowd), or its films
+    (bench:motion); street photos of the val split, in the labelled boxes (real); photos of varied poses, from picture
+    to mesh, against human labels (photos); or a data set, NAME:FOLDER, under a protocol."""
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """How a data set is measured, a name in docs/datasets.md."""
     smpl: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None

@@ -29,10 +29,10 @@ FORMATS = "glb,bvh,npz,mp4,json"
 class Arguments:
     """From films to 3D bodies that move.
 
-    For a film walk.mp4 this writes walk_film.mp4 (the film, and the bodies over it), walk.json (how steady it is) and, for
-    every person i in it, walk_i.glb (animated), walk_i.bvh and walk_i.npz (as AMASS); or what --format names. A run that
-    was stopped goes on where it was. The exit status is 0 if every film was done, 1 if one failed, 2 if the command line
-    is not understood.
+    For a film walk.mp4 this writes walk_film.mp4 (the film, and the bodies over it), walk.json (how steady it is) and,
+    for every person i in it, walk_i.glb (animated), walk_i.bvh and walk_i.npz (as AMASS); or what --format names. A run
+    that was stopped goes on where it was. The exit status is 0 if every film was done, 1 if one failed, 2 if the
+    command line is not understood.
     """
 
     films: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILM...", help_behavior_hint="")]
@@ -41,7 +41,9 @@ class Arguments:
     """Folder for the results, made if missing."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = FORMATS
     """What to write: glb, bvh and npz are each person's files, mp4 is the film of the result, json numbers."""
-    rate: Annotated[float | None, tyro.conf.arg(metavar="FPS", help_behavior_hint="(default: the file's, or 30)")] = None
+    rate: Annotated[float | None, tyro.conf.arg(metavar="FPS", help_behavior_hint="(default: the file's, or 30)")] = (
+        None
+    )
     """Frames a second."""
     lag: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: the whole film)")] = None
     """Look at most N frames ahead when smoothing, as live use would have to; 0 looks at none."""

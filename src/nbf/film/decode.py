@@ -89,7 +89,9 @@ def _opened(path: Path) -> Any:
     try:
         return av.open(str(path))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a film ({error}); convert it to MP4, or get a fresh copy") from error
+        raise InputError(
+            f"{path}: cannot be read as a film ({error}); convert it to MP4, or get a fresh copy"
+        ) from error
 
 
 def _decoded(path: Path, file: Any, start: int) -> Iterator[Picture]:

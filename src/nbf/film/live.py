@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-
 from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.errors import InputError
 from nbf.film.sighting import Sightings, look

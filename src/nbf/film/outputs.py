@@ -12,8 +12,8 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from nbf.film.run import FilmPeople, Progress
 from nbf.files import replacing
+from nbf.film.run import FilmPeople, Progress
 from nbf.pictures import Picture
 from nbf.render.overlay import overlay, resized
 

@@ -10,7 +10,8 @@ from nbf.solve.steady import FEET
 
 
 def accelerations(joints: Float[Tensor, "t j 3"], rate: float) -> Float[Tensor, "s j"]:
-    """Of each joint, m/s^2, by second differences, so of two frames less (Kanazawa et al. 2019, "Learning 3D human dynamics from video")."""
+    """Of each joint, m/s^2, by second differences, so of two frames less (Kanazawa et al. 2019, "Learning 3D human
+    dynamics from video")."""
     return (joints[2:] - 2 * joints[1:-1] + joints[:-2]).norm(dim=-1) * rate**2
 
 
@@ -39,10 +40,12 @@ class Quality:
             joints, contact = torch.cat([self._last[0], joints]), torch.cat([self._last[1], contact])
         # What ends in the new frames.
         new = accelerations(joints, self.rate)[max(before - 2, 0) :]
-        self._acceleration, self._accelerations = self._acceleration + float(new.sum()), self._accelerations + new.numel()
+        self._acceleration += float(new.sum())
+        self._accelerations += new.numel()
         held = (contact[1:] & contact[:-1])[max(before - 1, 0) :]
         speeds = foot_speeds(joints, self.rate)[max(before - 1, 0) :][held]
-        self._speed, self._speeds = self._speed + float(speeds.sum()), self._speeds + len(speeds)
+        self._speed += float(speeds.sum())
+        self._speeds += len(speeds)
         self._last = joints[-2:], contact[-2:]
 
     def interrupt(self) -> None:

@@ -208,7 +208,14 @@ def _track(
     betas = shape.mean
     translation = torch.from_numpy(pelvis - body.rest_joints(betas[None])[:, 0].numpy())
     motion = Motion(
-        f"person_{index}", betas, torch.from_numpy(rotations), translation, film.rate, body, predictor.body_name, span.start
+        f"person_{index}",
+        betas,
+        torch.from_numpy(rotations),
+        translation,
+        film.rate,
+        body,
+        predictor.body_name,
+        span.start,
     )
     return Track(motion, torch.tensor(span.rows), contact, before.report(), after.report())
 

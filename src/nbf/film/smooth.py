@@ -51,7 +51,7 @@ class Smoother:
         *,
         piece: int = PIECE,
         lag: int = LAG,
-        weights: Steadiness = Steadiness(),
+        weights: Steadiness = Steadiness(),  # noqa: B008  frozen
     ) -> None:
         """`rate`: frames a second. So many frames become final together (`piece`) once `lag` more are known: 1 and 0
         make a filter, which answers at once."""

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
@@ -175,5 +174,3 @@ def of_span(span: Span, frames: Iterable[Sightings]) -> Iterator[Sightings | Non
         if frame >= span.start:
             row = span.rows[frame - span.start]
             yield None if row < 0 else seen[row : row + 1]
-
-

@@ -73,7 +73,7 @@ class Linked(Protocol[Given]):
 
 @dataclass(frozen=True)
 class Band:
-    """Normal equations of t frames: `blocks[k, i]` is the curvature between frames i and i + k, `slope[i]` the slope."""
+    """Normal equations of t frames: `blocks[k, i]` is the curvature between frames i and i + k."""
 
     blocks: Float[Tensor, "3 t p p"]
     slope: Float[Tensor, "t p"]
