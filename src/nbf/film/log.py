@@ -48,7 +48,7 @@ class SightingLog:
             return
         count = np.array([len(seen) for seen in self._pending], np.int64)
         with replacing(self._path(self._files)) as draft:
-            np.savez(draft, count=count, **Sightings.joined(self._pending).arrays())
+            np.savez(draft, allow_pickle=False, count=count, **Sightings.joined(self._pending).arrays())
 
     def read(self) -> Iterator[Sightings]:
         """Frame by frame, as far as `flush` has put them on disk.

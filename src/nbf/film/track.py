@@ -19,34 +19,66 @@ from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.film.sighting import Sightings
 
-COAST = 1.0
+COAST = 2.0
 """Seconds for which somebody may be hidden."""
 SURE = 3
 """Frames in which somebody has to be found to be one; who is found in fewer is a mistake."""
 _FAR = 3.0
-"""Cost from which a detection is nobody's, about standard deviations."""
-# Standard deviations: across the picture at the person's depth, metres, and what a hidden frame adds; of the log of
-# the depth; of joints about the pelvis, metres; of the distance of colours, and of shapes, in standard deviations.
-_ASIDE, _DRIFT, _DEPTH, _POSE, _COLOR, _SHAPE = 0.15, 0.06, 0.25, 0.15, 0.25, 1.5
-# What is learnt of velocity, and of colours, from one frame.
-_QUICK, _SLOW = 0.3, 0.1
+"""Standard deviations, the root mean square over what is compared, from which a detection is nobody's."""
+_LIVELY = 3.0
+"""Density of the white noise on acceleration of people, (m/s^2) s^0.5."""
+# Standard deviations of what fits say: of the place across the picture at the person's depth, metres, and of the log of
+# the depth; of joints about the pelvis, metres, what a hidden frame adds to that, and the most it becomes; of the
+# distance of colours; of shapes, in standard deviations.
+_ASIDE, _DEPTH = 0.05, 0.12
+_POSE, _POSE_DRIFT, _POSE_MOST = 0.15, 0.02, 0.35
+_COLOR, _SHAPE = 0.2, 1.5
+_FASTEST = 1.5  # metres a second, of the velocity of who has just come
+_NOBODY = 1e6
+_SLOW = 0.1  # what is learnt of colours and shape from one frame
 
 
 @dataclass
 class _Track:
-    """Somebody, as last seen."""
+    """Somebody, as last seen, and where they are expected."""
 
     number: int
-    place: Float[ndarray, "3"]
-    """x/z, y/z and log z of the pelvis."""
-    velocity: Float[ndarray, "3"]
-    """The same, a frame."""
+    place: Float[ndarray, "2 3"]
+    """x/z, y/z and log z of the pelvis, and what they change by in a frame."""
+    spread: Float[ndarray, "3 2 2"]
+    """The covariance of each and its change."""
     pose: Float[ndarray, "24 3"]
     """Metres from the pelvis."""
     betas: Float[ndarray, " s"]
     colors: Float[ndarray, "4 k"]
     hits: int = 1
     missed: int = 0
+
+    def expect(self, rate: float) -> None:
+        """The next frame, at constant velocity (Bar-Shalom et al. 2001, section 6.2)."""
+        step = np.array([[1.0, 1.0], [0.0, 1.0]])
+        # The logarithm of the depth changes by metres over the depth, too.
+        density = (_LIVELY / np.exp(self.place[0, 2])) ** 2 / rate**3
+        self.place = step @ self.place
+        self.spread = step @ self.spread @ step.T + density * np.array([[1 / 3, 1 / 2], [1 / 2, 1]])
+
+    def away(self, found: "_Track") -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+        """How far a detection is from where it is expected, and the variances of that."""
+        return found.place[0] - self.place[0], self.spread[:, 0, 0] + found.spread[:, 0, 0]
+
+    def learn(self, found: "_Track") -> None:
+        """What a detection says (Kalman 1960)."""
+        away, variance = self.away(found)
+        gain = self.spread[:, :, 0] / variance[:, None]
+        self.place = self.place + (gain * away[:, None]).T
+        self.spread = self.spread - gain[:, :, None] * self.spread[:, None, 0]
+        self.pose = found.pose
+        self.betas = (1 - _SLOW) * self.betas + _SLOW * found.betas
+        seen = found.colors.sum(1) > 0
+        new = seen & (self.colors.sum(1) == 0)
+        share = np.where(new, 1.0, _SLOW * seen)[:, None]
+        self.colors = (1 - share) * self.colors + share * found.colors
+        self.hits, self.missed = self.hits + 1, 0
 
 
 @dataclass
@@ -74,18 +106,14 @@ class Tracker:
         """The numbers of the tracks of everybody in the next frame, in their order."""
         found = self._found(seen)
         numbers = [-1] * len(found)
-        for track in self._tracks:
-            track.place = track.place + track.velocity
         costs = np.zeros((len(self._tracks), len(found)))
         for row, track in enumerate(self._tracks):
+            track.expect(self.rate)
             costs[row] = [_cost(track, each) for each in found]
-        kept = {}
-        for row, column in zip(*self._assign(np.minimum(costs, 2 * _FAR))):
-            if costs[row, column] < _FAR:
-                kept[row] = column
+        kept = {row: column for row, column in zip(*self._assign(costs)) if costs[row, column] < _NOBODY}
         for row, track in enumerate(self._tracks):
             if row in kept:
-                _learn(track, found[kept[row]])
+                track.learn(found[kept[row]])
                 numbers[kept[row]] = track.number
                 if track.hits >= SURE:
                     self.sure.add(track.number)
@@ -112,39 +140,31 @@ class Tracker:
         where = torch.cat([pelvis[:, :2] / pelvis[:, 2:], pelvis[:, 2:].log()], 1).numpy()
         joints = place(self._joints, bodies, jacobian=False).points
         pose = (joints - joints[:, :1]).numpy()
-        betas, colors, still = bodies.betas.numpy(), seen.colors.numpy(), np.zeros(3, np.float32)
-        return [_Track(-1, where[i], still, pose[i], betas[i], colors[i]) for i in range(len(seen))]
+        betas, colors, spread = bodies.betas.numpy(), seen.colors.numpy(), np.zeros((len(seen), 3, 2, 2))
+        spread[:, :2, 0, 0], spread[:, 2, 0, 0] = (_ASIDE / pelvis[:, 2:].numpy()) ** 2, _DEPTH**2
+        # Of velocity nothing is known but that people are slow.
+        spread[..., 1, 1] = (_FASTEST / self.rate / pelvis[:, 2:].numpy()) ** 2
+        places = np.stack([where, np.zeros_like(where)], 1)
+        return [_Track(-1, places[i], spread[i], pose[i], betas[i], colors[i]) for i in range(len(seen))]
 
 
 def _cost(track: _Track, found: _Track) -> float:
-    """About how many standard deviations apart, the mean over what is compared."""
-    depth = np.exp(track.place[2])
-    aside = np.linalg.norm(found.place[:2] - track.place[:2]) * depth
+    """Minus the log-likelihood of a detection, but for a constant; `_NOBODY` where it is too far off."""
+    away, variance = track.away(found)
+    pose = min(_POSE + _POSE_DRIFT * track.missed, _POSE_MOST)
     both = (track.colors.sum(1) > 0) & (found.colors.sum(1) > 0)
     # Hellinger's distance, 0 to 1.
     alike = np.sqrt(track.colors[both] * found.colors[both]).sum(1)
-    colors = np.sqrt(1 - alike.clip(0, 1)).mean() if both.any() else _COLOR
     apart = [
-        aside / (_ASIDE + _DRIFT * track.missed),
-        (found.place[2] - track.place[2]) / (_DEPTH + _DRIFT * track.missed),
-        np.linalg.norm(found.pose - track.pose, axis=-1).mean() / (_POSE + _DRIFT * track.missed),
-        colors / _COLOR,
+        *(away / np.sqrt(variance)),
+        np.linalg.norm(found.pose - track.pose, axis=-1).mean() / pose,
+        np.sqrt(1 - alike.clip(0, 1)).mean() / _COLOR if both.any() else 1.0,
         np.sqrt(np.mean((found.betas - track.betas) ** 2)) / _SHAPE,
     ]
-    return float(np.sqrt(np.mean(np.square(apart))))
-
-
-def _learn(track: _Track, found: _Track) -> None:
-    """What a frame says about somebody; the track's place is where they were expected."""
-    frames = 1 + track.missed
-    track.velocity = track.velocity + _QUICK * (found.place - track.place) / frames
-    track.place, track.pose = found.place, found.pose
-    track.betas = (1 - _SLOW) * track.betas + _SLOW * found.betas
-    seen = found.colors.sum(1) > 0
-    new = seen & (track.colors.sum(1) == 0)
-    share = np.where(new, 1.0, _SLOW * seen)[:, None]
-    track.colors = (1 - share) * track.colors + share * found.colors
-    track.hits, track.missed = track.hits + 1, 0
+    if np.mean(np.square(apart)) > _FAR**2:
+        return _NOBODY
+    # Who may be anywhere is not likelier to be here than who is expected here.
+    return float(np.sum(np.square(apart)) / 2 + np.log(variance).sum() / 2 + np.log(pose))
 
 
 @dataclass(frozen=True)

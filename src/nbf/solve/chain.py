@@ -102,45 +102,38 @@ class Band:
 
     def step(self) -> Float[Tensor, "t p"]:
         """To where the slope vanishes, by the curvature."""
-        factors, reduced = self._eliminated(len(self.slope))
         step = torch.zeros_like(self.slope)
-        for t in reversed(range(len(step))):
-            lower, ties = factors[t]
+        eliminated, _, _ = self._eliminated(len(step))
+        for t, (lower, ties, reduced) in reversed(list(enumerate(eliminated))):
             later = step[t + 1 : t + 1 + REACH].flatten()
-            value = -reduced[t] - ties[:, : len(later)] @ later
-            step[t] = torch.linalg.solve_triangular(lower.mT, value[:, None], upper=True)[:, 0]
+            step[t] = torch.linalg.solve_triangular(lower.mT, -(reduced + ties @ later)[:, None], upper=True)[:, 0]
         return step
 
     def remaining(self, count: int) -> tuple[Float[Tensor, "q q"], Float[Tensor, " q"]]:
         """Curvature and slope that the first `count` frames leave on the `REACH` frames after them, once they are where
         those want them (Schur's complement). The band must be that of `Link.before` this count."""
-        blocks, slope = self.blocks.clone(), self.slope.clone()
-        self._eliminated(count, blocks, slope)
-        here, there = blocks[0, count], blocks[0, count + 1]
-        tie = blocks[1, count]
+        _, blocks, slope = self._eliminated(count)
+        here, tie, there = blocks[0, count], blocks[1, count], blocks[0, count + 1]
         matrix = torch.cat([torch.cat([here, tie], 1), torch.cat([tie.mT, there], 1)])
         return matrix, slope[count : count + REACH].flatten()
 
-    def _eliminated(
-        self, count: int, blocks: Tensor | None = None, slope: Tensor | None = None
-    ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Of each of the first frames its lower Cholesky factor and ties to the next ones, and slopes divided by it;
-        what is handed in is worked on in place."""
-        blocks = self.blocks.clone() if blocks is None else blocks
-        slope = self.slope.clone() if slope is None else slope
-        frames, factors, reduced = len(slope), [], torch.zeros_like(slope)
+    def _eliminated(self, count: int) -> tuple[list[tuple[Tensor, Tensor, Tensor]], Tensor, Tensor]:
+        """Of each of the first frames its lower Cholesky factor, and ties to the next ones and its slope divided by it;
+        and what is left of blocks and slopes."""
+        blocks, slope, eliminated = self.blocks.clone(), self.slope.clone(), []
         for t in range(count):
             lower, _ = torch.linalg.cholesky_ex(blocks[0, t])
-            after = range(1, min(REACH, frames - 1 - t) + 1)
-            right = torch.cat([*(blocks[k, t] for k in after), slope[t, :, None]], 1)
+            after = min(REACH, len(slope) - 1 - t)
+            right = torch.cat([*blocks[1 : after + 1, t], slope[t, :, None]], 1)
             solved = torch.linalg.solve_triangular(lower, right, upper=False)
-            *ties, reduced[t] = (*solved[:, :-1].split(len(lower), 1), solved[:, -1])
-            for i in after:
-                slope[t + i] -= ties[i - 1].mT @ reduced[t]
-                for j in range(i, len(ties) + 1):
-                    blocks[j - i, t + i] -= ties[i - 1].mT @ ties[j - 1]
-            factors.append((lower, solved[:, :-1]))
-        return factors, reduced
+            ties, reduced = solved[:, :-1], solved[:, -1]
+            each = ties.split(len(lower), 1)
+            for i in range(after):
+                slope[t + 1 + i] -= each[i].mT @ reduced
+                for j in range(i, after):
+                    blocks[j - i, t + 1 + i] -= each[i].mT @ each[j]
+            eliminated.append((lower, ties, reduced))
+        return eliminated, blocks, slope
 
 
 def cost(problem: Linked[S], state: S) -> float:

@@ -36,7 +36,7 @@ class Steadiness:
     """Density of the white noise on acceleration of joints' places, (m/s^2)^2 s."""
     turns: float = 60.0
     """The same of joints' rotations, (rad/s^2)^2 s."""
-    outlier: float = 20.0
+    outlier: float = 8.0
     """Standard deviations, over all freedoms together, beyond which a frame's fit counts less and less."""
     slip: float = 0.15
     """Metres a second by which a foot on the ground may move, as a standard deviation."""

@@ -11,11 +11,11 @@ from moving import BODY, RATE, seen, swinging, together
 from nbf.errors import DataError, InputError
 from nbf.film import run
 from nbf.film.live import Live
-from nbf.film.log import CHUNK, SightingLog
+from nbf.film.log import SightingLog
 from nbf.film.sighting import Sightings
 from nbf.predictor import Predictor
 
-FRAMES = CHUNK + 8
+FRAMES, CHUNK = 18, 8
 # Without networks, of which nobody asks here.
 PREDICTOR = object.__new__(Predictor)
 PREDICTOR.body, PREDICTOR.body_name = BODY, "anny24"
@@ -34,6 +34,11 @@ def people() -> list[Sightings]:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     return write_film(tmp_path_factory.mktemp("film") / "a.mp4", FRAMES)
+
+
+@pytest.fixture(autouse=True)
+def _small_files(monkeypatch) -> None:
+    monkeypatch.setattr("nbf.film.log.CHUNK", CHUNK)
 
 
 @pytest.fixture
@@ -66,7 +71,7 @@ def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, looks, tmp_path, 
     look = run.look
 
     def stopping(predictor: Any, picture: Any, **options: Any) -> Any:
-        if number(picture.pixels) == CHUNK + 3:
+        if number(picture.pixels) == 2 * CHUNK + 1:
             raise Stopped
         return look(predictor, picture, **options)
 
@@ -76,7 +81,7 @@ def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, looks, tmp_path, 
     monkeypatch.setattr(run, "look", look)
     looks.clear()
     again = run.predict_film(PREDICTOR, film, work=tmp_path)
-    assert looks == list(range(CHUNK, FRAMES))
+    assert looks == list(range(2 * CHUNK, FRAMES))
     looks.clear()
     # All is there: nothing is looked at any more.
     once = run.predict_film(PREDICTOR, film, work=tmp_path)
@@ -109,9 +114,7 @@ def test_damaged_files_are_refused(people, tmp_path):
         list(SightingLog(tmp_path, BODY.shape_count).read())
 
 
-def test_memory_does_not_grow_with_the_film(people, tmp_path, monkeypatch):
-    monkeypatch.setattr("nbf.film.log.CHUNK", 4)
-
+def test_memory_does_not_grow_with_the_film(people, tmp_path):
     def most(frames: int) -> int:
         log = SightingLog(tmp_path / str(frames), BODY.shape_count)
         tracemalloc.start()
@@ -124,7 +127,7 @@ def test_memory_does_not_grow_with_the_film(people, tmp_path, monkeypatch):
         tracemalloc.stop()
         return peak
 
-    assert most(32) < 1.2 * most(8)
+    assert most(5 * CHUNK) < 1.2 * most(2 * CHUNK)
 
 
 def test_arguments_are_checked(film):

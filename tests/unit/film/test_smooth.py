@@ -85,7 +85,7 @@ def test_frames_in_which_nobody_was_found_are_filled(true, fits, whole):
     assert errors(found, true)[9:11].mean() < 2 * errors(whole, true)[9:11].mean() + 0.02
 
 
-def test_a_frame_that_flips_is_not_believed(true, fits):
+def test_a_frame_that_flips_is_not_believed(true, fits, whole):
     turned = fits.bodies.rotations.clone()
     turned[9, 0] = turned[9, 0] @ matrix_from_axis_angle(torch.tensor([0.0, 3.0, 0.0]))
     flipped = Sightings(
@@ -93,4 +93,4 @@ def test_a_frame_that_flips_is_not_believed(true, fits):
         Bodies(fits.bodies.betas, turned, fits.bodies.pelvis), fits.root,
     )  # fmt: skip
     assert errors(flipped.bodies, true)[9].mean() > 0.15
-    assert errors(run(rows(flipped)), true)[9].mean() < 0.06
+    assert errors(run(rows(flipped)), true)[9].mean() < errors(whole, true)[9].mean() + 0.03
