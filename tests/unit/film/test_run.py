@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_film(people, tmp_path):
         tracemalloc.stop()
         return peak
 
-    assert most(5 * CHUNK) < 1.2 * most(2 * CHUNK)
+    assert most(4 * CHUNK) < 1.2 * most(2 * CHUNK)
 
 
 def test_arguments_are_checked(film):
