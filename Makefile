@@ -7,6 +7,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
 OUT ?= runs/demo
 BIN := .venv/bin
+# Tests run on one thread each, on up to four processors.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test quick lint types unit format docs clean
@@ -20,7 +22,7 @@ demo: .venv/.product
 test: lint types unit
 
 quick: lint types
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -30,7 +32,7 @@ types: .venv/.dev
 	$(BIN)/pyright
 
 unit: .venv/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .

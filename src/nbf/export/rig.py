@@ -8,7 +8,7 @@ _TRUNK = "pelvis", "spine1", "spine2", "spine3", "neck", "head"
 
 def _names(trunk: tuple[str, ...], limbs: tuple[str, ...], left: str, right: str) -> tuple[str, ...]:
     """In the order of `SMPL24`; `left` and `right` are templates of the name of a limb's joint."""
-    names = dict(zip(_TRUNK, trunk, strict=True))
+    names: dict[str, str] = dict(zip(_TRUNK, trunk, strict=True))
     for ours, theirs in zip(_LEG_AND_ARM, limbs, strict=True):
         names |= {f"left_{ours}": left.format(theirs), f"right_{ours}": right.format(theirs)}
     return tuple(names[name] for name in SMPL24)
