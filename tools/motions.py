@@ -111,26 +111,22 @@ def on_foot(body: BodyModel, betas: Float[Tensor, " s"], rotations: Float[Tensor
 
 
 def _still(
-    ground: Float[ndarray, "t m 2"], weights: Float[ndarray, "t-1 m"], turn: Float[ndarray, "t-1"] | None
-) -> tuple[Float[ndarray, "t-1"], Float[ndarray, "t-1 2"]]:
+    ground: Float[ndarray, "t m 2"], weights: Float[ndarray, "s m"], given: Float[ndarray, " s"] | None
+) -> tuple[Float[ndarray, " s"], Float[ndarray, "s 2"]]:
     """Turns (given ones, if any) and steps that take points of each next frame to where they are in this one, by
     weighted least squares, those that slip being left out more and more."""
     here, there = ground[:-1], ground[1:]
-    given = turn
     slow = np.ones_like(weights)
     for _ in range(8):
         share = weights * slow
         share = share / share.sum(1, keepdims=True)
         middles = [(share[..., None] * points).sum(1, keepdims=True) for points in (here, there)]
         a, b = (points - middle for points, middle in zip((here, there), middles))
-        if given is None:
-            sine = (share * (b[..., 0] * a[..., 1] - b[..., 1] * a[..., 0])).sum(1)
-            turn = np.arctan2(sine, (share * (a * b).sum(-1)).sum(1))
-        assert turn is not None
-        turned = b @ _planar(turn).transpose(0, 2, 1)
-        step = (middles[0] - middles[1] @ _planar(turn).transpose(0, 2, 1))[:, 0]
-        slow = 1 / (1 + ((turned - a) ** 2).sum(-1) / _SLIPPING**2)
-    return turn, step
+        sine = (share * (b[..., 0] * a[..., 1] - b[..., 1] * a[..., 0])).sum(1)
+        turn = np.arctan2(sine, (share * (a * b).sum(-1)).sum(1)) if given is None else given
+        back = _planar(turn).transpose(0, 2, 1)
+        slow = 1 / (1 + ((b @ back - a) ** 2).sum(-1) / _SLIPPING**2)
+    return turn, (middles[0] - middles[1] @ back)[:, 0]
 
 
 def _planar(angle: Float[ndarray, " n"]) -> Float[ndarray, "n 2 2"]:

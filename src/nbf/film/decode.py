@@ -95,7 +95,7 @@ def _opened(path: Path) -> Any:
 
 
 def _decoded(path: Path, file: Any, start: int) -> Iterator[Picture]:
-    import av
+    from av.error import FFmpegError
 
     stream, number, size = file.streams.video[0], 0, ""
     stream.thread_type = "AUTO"
@@ -104,7 +104,7 @@ def _decoded(path: Path, file: Any, start: int) -> Iterator[Picture]:
         try:
             packet = next(packets, None)
             frames = [] if packet is None else packet.decode()
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             if number == 0:
                 raise InputError(f"{path}: no frame can be decoded ({error}); get a fresh copy") from error
             continue  # a packet that is damaged: decoders go on with the next one

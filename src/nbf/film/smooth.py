@@ -104,9 +104,13 @@ class Smoother:
         nothing = torch.zeros(1, size, size).double()
         fits = joined([nowhere if each is None else doubled(each.bodies) for each in seen])
         root = torch.cat([nothing if each is None else each.root.double() for each in seen])
-        start, before = likely(fits, torch.tensor([each is not None for each in seen])), self._before
+        known, start, before = torch.tensor([each is not None for each in seen]), fits, self._before
         if before is not None:
-            start = joined([before.bodies, start[len(before.seen) :]])
+            done = len(before.seen)
+            known[:done], start = True, joined([before.bodies, fits[done:]])
+        start = likely(start, known)
+        if before is not None:
+            start = joined([before.bodies, start[done:]])
         start = Bodies(betas.expand(len(seen), -1), start.rotations, start.pelvis)
         contact = torch.zeros(len(seen), len(FEET), dtype=torch.bool)
         past = None if before is None else before.past
