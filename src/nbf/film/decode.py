@@ -19,6 +19,9 @@ from nbf.pictures import Picture, check_file, check_size, find_photos, read_pict
 RATE = 30.0
 """Frames a second of folders of pictures, and of files that do not say."""
 _FASTEST = 1000.0
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,gif"
+# Of what FFmpeg could open besides, some are lists of other files, or of addresses.
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _opened(path: Path) -> Any:
             f"{path}: films are read by PyAV; install it with: pip install 'neural-body-fitting[video]'"
         ) from error
     try:
-        return av.open(str(path))
+        return av.open(str(path), options=_OPTIONS)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as a film ({error}); convert it to MP4, or get a fresh copy"

@@ -37,13 +37,24 @@ def write_film(people: FilmPeople, folder: Path, name: str, kinds: Sequence[str]
         InputError: the film cannot be read any more.
         OSError: a file cannot be written.
     """
+    _write_motions([track.motion for track in people.tracks], folder, name, kinds, say)
+    if "mp4" in kinds:
+        write_side_by_side(people, folder / f"{name}_film.mp4", say)
+    if "json" in kinds:
+        with replacing(folder / f"{name}.json") as draft:
+            draft.write_text(json.dumps(people.record(), indent=1) + "\n")
+
+
+def _write_motions(motions: Sequence[Motion], folder: Path, name: str, kinds: Sequence[str], say: Progress) -> None:
+    """Each in files of its own, all in one world: people on the ground."""
+    if not motions or not {"glb", "bvh", "npz"} & set(kinds):
+        return
     from nbf.export.amass import write_amass
     from nbf.export.bvh import write_bvh
     from nbf.export.glb import write_glb
     from nbf.export.world import World
 
-    motions = [track.motion for track in people.tracks]
-    world = World.on_ground(motions) if motions else World.as_seen()
+    world = World.on_ground(motions)
     for index, motion in enumerate(motions):
         say("writing", index, len(motions))
         if "glb" in kinds:
@@ -52,11 +63,6 @@ def write_film(people: FilmPeople, folder: Path, name: str, kinds: Sequence[str]
             write_bvh(folder / f"{name}_{index}.bvh", motion, world)
         if "npz" in kinds:
             write_amass(folder / f"{name}_{index}.npz", motion, world)
-    if "mp4" in kinds:
-        write_side_by_side(people, folder / f"{name}_film.mp4", say)
-    if "json" in kinds:
-        with replacing(folder / f"{name}.json") as draft:
-            draft.write_text(json.dumps(people.record(), indent=1) + "\n")
 
 
 def write_side_by_side(people: FilmPeople, path: Path, say: Progress) -> None:

@@ -43,6 +43,13 @@ def test_mistakes_are_said(tmp_path):
         open_film(tmp_path, 0)
 
 
+def test_lists_of_other_files_are_no_films(tmp_path):
+    write_film(tmp_path / "secret.mp4", 3)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile 'secret.mp4'\n")
+    with pytest.raises(InputError, match="cannot be read as a film"):
+        open_film(tmp_path / "list.mp4")
+
+
 def test_frames_of_other_sizes_are_refused(tmp_path):
     for k, side in enumerate((20, 24)):
         Image.new("RGB", (side, side)).save(tmp_path / f"{k}.png")
