@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from nbf.files import replacing
 from nbf.film.run import FilmPeople, Progress
+from nbf.motion import Motion
 from nbf.pictures import Picture
 from nbf.render.overlay import overlay, resized
 
