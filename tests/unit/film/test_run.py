@@ -41,35 +41,37 @@ def _small_files(monkeypatch) -> None:
     monkeypatch.setattr("nbf.film.log.CHUNK", CHUNK)
 
 
-@pytest.fixture
-def looks(monkeypatch, people) -> list[int]:
-    """The numbers of the frames that were looked at."""
-    numbers: list[int] = []
+@pytest.fixture(scope="module")
+def look(people) -> Any:
+    """Sees the people who are in the frame that a picture says it is; keeps the numbers of what it was shown."""
 
     def look(predictor: Any, picture: Any, **options: Any) -> tuple[Any, Sightings]:
-        numbers.append(number(picture.pixels))
-        return None, together(people, numbers[-1])
+        look.numbers.append(number(picture.pixels))
+        return None, together(people, look.numbers[-1])
 
-    monkeypatch.setattr(run, "look", look)
-    return numbers
+    look.numbers = []
+    return look
 
 
-def test_everybody_gets_a_motion(film, looks):
-    found = run.predict_film(PREDICTOR, film)
-    assert looks == list(range(FRAMES))
-    assert [len(track.motion) for track in found.tracks] == [FRAMES, FRAMES]
-    for track in found.tracks:
+@pytest.fixture(scope="module")
+def whole(film, look) -> run.FilmPeople:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "look", look)
+        return run.predict_film(PREDICTOR, film)
+
+
+def test_everybody_gets_a_motion(whole):
+    assert [len(track.motion) for track in whole.tracks] == [FRAMES, FRAMES]
+    for track in whole.tracks:
         before, after = (each["jitter_m_s2"] for each in (track.frame_by_frame, track.smoothed))
         assert before is not None
         assert after is not None
         assert after < before / 3
-    assert found.tracks[0].motion.frame_rate == RATE
-    assert found.record()["people"][0]["found"] == FRAMES
+    assert whole.tracks[0].motion.frame_rate == RATE
+    assert whole.record()["people"][0]["found"] == FRAMES
 
 
-def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, looks, tmp_path, monkeypatch):
-    look = run.look
-
+def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, whole, look, tmp_path, monkeypatch):
     def stopping(predictor: Any, picture: Any, **options: Any) -> Any:
         if number(picture.pixels) == 2 * CHUNK + 1:
             raise Stopped
@@ -79,14 +81,10 @@ def test_who_was_stopped_goes_on_and_ends_as_who_was_not(film, looks, tmp_path, 
     with pytest.raises(Stopped):
         run.predict_film(PREDICTOR, film, work=tmp_path)
     monkeypatch.setattr(run, "look", look)
-    looks.clear()
+    look.numbers.clear()
     again = run.predict_film(PREDICTOR, film, work=tmp_path)
-    assert looks == list(range(2 * CHUNK, FRAMES))
-    looks.clear()
-    # All is there: nothing is looked at any more.
-    once = run.predict_film(PREDICTOR, film, work=tmp_path)
-    assert looks == []
-    for one, other in zip(again.tracks, once.tracks, strict=True):
+    assert look.numbers == list(range(2 * CHUNK, FRAMES))
+    for one, other in zip(again.tracks, whole.tracks, strict=True):
         assert torch.equal(one.motion.rotations, other.motion.rotations)
 
 
