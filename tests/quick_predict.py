@@ -32,6 +32,7 @@ class QuickPredictor:
 def write_lines(people: People, folder: Path, name: str, kinds: Kinds) -> None:
     """As `write_results`, but fast."""
     endings = [f"_{index}.{suffix}" for index in range(len(people)) for suffix in kinds.people]
+    endings += [f".{suffix}" for suffix in kinds.scenes]
     endings += [".json"] * kinds.json + ["_parts.png"] * kinds.parts + [".png"] * kinds.summary
     for ending in endings:
         (folder / f"{name}{ending}").write_text(f"{people.picture.pixels[0, 0]} {len(people)} {ending}")

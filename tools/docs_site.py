@@ -5,6 +5,7 @@ written twice.
 """
 
 import ast
+import json
 import re
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -52,7 +53,7 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds the pages, and the other files of the repository that they link to."""
-    pages = {f"how-to/{path.stem}.md": how_to(path.read_text("utf-8"), path.name) for path in _examples()}
+    pages = {f"how-to/{path.stem}.md": _page(path) for path in _examples()}
     pages |= {f"api/{name}.md": package_page(name) for name in _packages()} | {"api/nbf.md": public_names()}
     for path, page in ADOPTED.items():
         text, linked = relinked((ROOT / path).read_text("utf-8"), path)
@@ -72,6 +73,12 @@ def how_to(source: str, name: str) -> str:
         elif block.strip():
             paragraphs.append("```python\n" + block.strip("\n") + "\n```")
     return "\n\n".join(paragraphs) + "\n"
+
+
+def notebook_page(source: str) -> str:
+    """A notebook as a page: its text, and its code."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source)["cells"]]
+    return "\n\n".join(f"```python\n{text}\n```" if kind == "code" else text for kind, text in cells) + "\n"
 
 
 def package_page(name: str) -> str:
@@ -105,7 +112,12 @@ def relinked(text: str, path: str) -> tuple[str, set[str]]:
 
 
 def _examples() -> list[Path]:
-    return sorted((ROOT / "examples").glob("[0-9]*.py"))
+    return sorted((ROOT / "examples").glob("[0-9]*.*"))
+
+
+def _page(example: Path) -> str:
+    text = example.read_text("utf-8")
+    return notebook_page(text) if example.suffix == ".ipynb" else how_to(text, example.name)
 
 
 def _packages() -> list[str]:

@@ -1,5 +1,6 @@
 """Results: the `People` in a picture, each a frozen `Person`. Drawing and file formats live in render/ and export/."""
 
+import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -130,7 +131,17 @@ class Person:
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The mesh over the picture, guessed parts hatched, the longer side at most `max_side` pixels."""
-        return People((self,), self.picture, self.camera).overlay(max_side)
+        return self._alone().overlay(max_side)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: a still, a view to turn and the measurements."""
+        return self._alone()._repr_html_()
+
+    def _repr_png_(self) -> bytes:
+        return self._alone()._repr_png_()
+
+    def _alone(self) -> "People":
+        return People((self,), self.picture, self.camera)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +205,20 @@ class People(Sequence[Person]):
         parts = [(person.parts.probabilities, person.parts.crop) for person in self]
         meshes = _vertices(self.persons), _faces(self.persons)
         return summary(self.picture.pixels, parts, *meshes, self.camera, guessed=_guessed(self.persons))
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: a still, a view to turn and the measurements."""
+        from nbf.export.page import cell
+
+        return cell(self)
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show that run no scripts."""
+        from nbf.export.page import STILL
+
+        png = io.BytesIO()
+        self.overlay(STILL).save(png, "png")
+        return png.getvalue()
 
     def part_labels(self) -> UInt8[np.ndarray, "h w"]:
         """The most likely part of each pixel of the picture; where people overlap, of the surest of them."""

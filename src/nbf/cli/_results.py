@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,26 @@ STDIN = Path("\0stdin")
 """The picture on standard input, under a name that no file has."""
 
 _MESHES = ("glb", "obj", "npz", "ply")
+_SCENES = ("gif", "mp4", "html")
 _SUMMARY = "png"
+_NAMES = (*_MESHES, *_SCENES, _SUMMARY)
 FORMATS = "glb,obj,npz,png"
 """What is written if nobody says otherwise."""
 # zlib's default level takes twice the time for a tenth of the size; its default strategy a fifth more time and size.
 _PNG_COMPRESSION = 3
 # Options that do not decide what is in a picture's results, the pictures themselves, and what `Kinds` knows.
-_NO_MATTER = ("photos", "results", "output", "device", "skip_done", "recursive", "format", "json", "write_parts")
+_NO_MATTER = (
+    "photos",
+    "results",
+    "output",
+    "device",
+    "skip_done",
+    "recursive",
+    "format",
+    "json",
+    "write_parts",
+    "sheet",
+)
 
 
 @dataclass(frozen=True)
@@ -39,35 +53,46 @@ class Kinds:
 
     Attributes:
         people: suffixes of each person's files.
+        scenes: suffixes of files that everybody is in.
         summary: whether there is a picture of the result.
         json: whether there is a JSON file.
         parts: whether there is a part map.
     """
 
     people: tuple[str, ...]
+    scenes: tuple[str, ...]
     summary: bool
     json: bool
     parts: bool
 
     @classmethod
     def of(cls, formats: str, *, json: bool, parts: bool) -> "Kinds":
-        """Those of `--format`, `--json` and `--write-parts`. Raises UsageError where a format is unknown."""
+        """Those of `--format`, `--json` and `--write-parts`. Raises UsageError where a format is unknown or lacks a
+        package."""
         names = [name.strip().lower().removeprefix(".") for name in formats.split(",")]
         for name in names:
-            if name not in (*_MESHES, _SUMMARY):
+            if name not in _NAMES:
                 raise UsageError(
-                    f"--format: expected some of {', '.join((*_MESHES, _SUMMARY))}, with commas between them, got "
+                    f"--format: expected some of {', '.join(_NAMES)}, with commas between them, got "
                     f"{name!r}" + ("; --json writes JSON" if name == "json" else "")
                 )
-        return cls(tuple(name for name in _MESHES if name in names), _SUMMARY in names, json, parts)
+        if "mp4" in names and find_spec("av") is None:
+            raise UsageError("--format: mp4 needs PyAV; pip install 'neural-body-fitting[video]', or write gif")
+        people, scenes = (tuple(name for name in some if name in names) for some in (_MESHES, _SCENES))
+        return cls(people, scenes, _SUMMARY in names, json, parts)
 
     def options(self) -> dict[str, Any]:
         """What of it decides results, as records have it."""
-        return {"format": [*self.people, *[_SUMMARY] * self.summary], "json": self.json, "write_parts": self.parts}
+        return {
+            "format": [*self.people, *self.scenes, *[_SUMMARY] * self.summary],
+            "json": self.json,
+            "write_parts": self.parts,
+        }
 
     def names(self, name: str) -> re.Pattern[str]:
         """Matches the names of files that are written for a picture."""
         endings = [rf"_\d+\.{suffix}" for suffix in self.people]
+        endings += [rf"\.{suffix}" for suffix in self.scenes]
         endings += [r"\.png"] * self.summary + [r"\.json"] * self.json + [r"_parts\.png"] * self.parts
         return re.compile(f"{re.escape(name)}({'|'.join(endings)})")
 
@@ -135,6 +160,8 @@ def write_results(people: "People", folder: Path, name: str, kinds: Kinds) -> No
     for index, person in enumerate(people):
         for suffix in kinds.people:
             person.export(folder / f"{name}_{index}.{suffix}")
+    for suffix in kinds.scenes if people else ():
+        people.export(folder / f"{name}.{suffix}")
     if kinds.json:
         with replacing(folder / f"{name}.json") as draft:
             draft.write_text(people.to_json())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbf.data.kind import DataSet
     from nbf.data.labelled import BodyLabel
     from nbf.data.manifest import File, Material
-    from nbf.data.sheet import Row
+    from nbf.render.sheet import Tile
 
 SHOWN = 10
 """Pictures on the sheet."""
@@ -209,7 +209,7 @@ def _say_ours(folder: Path) -> None:
             say(f"    without them {each.without}")
 
 
-def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "tuple[list[Row], int]":
+def _checked(data: "DataSet", folder: Path, shown: int, body: Path | None) -> "tuple[list[Tile], int]":
     """Say what there is of a data set; some drawn pictures, and how many things are wrong."""
     from nbf.data.check import LOOKED, count, said, spread
     from nbf.data.sheet import row
@@ -257,7 +257,7 @@ def _list(where: str, failed: dict[str, str]) -> int:
     return len(failed)
 
 
-def _drawn(rows: "Sequence[Row]", title: str) -> "Image.Image":
+def _drawn(rows: "Sequence[Tile]", title: str) -> "Image.Image":
     from nbf.data.sheet import sheet
 
     return sheet(rows, title)

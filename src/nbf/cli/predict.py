@@ -14,6 +14,7 @@ import tyro
 from nbf.cli._known import KnownOptions
 from nbf.cli._output import complain, hushed, say
 from nbf.cli._results import FORMATS, STDIN, Kinds, claims, report, shown
+from nbf.cli._sheet import write_sheet
 from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
 from nbf.files import Claim, written_names
@@ -58,7 +59,8 @@ class Arguments(KnownOptions):
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = FORMATS
-    """What to write: glb, obj, npz and ply are each person's files, png is the picture of the result."""
+    """What to write: glb, obj, npz and ply are each person's files, png is the picture of the result; gif and mp4 turn
+    everybody once around, html is a page to turn them by hand."""
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
     method: str = "nbf"
@@ -68,6 +70,8 @@ class Arguments(KnownOptions):
     """Folder with weights that you trained, used in place of the bundled ones."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk.json: boxes, body parameters and joints of everybody."""
+    sheet: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Also write contact-sheet_1.jpg ...: the pictures of all results on a few pages."""
     skip_done: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Leave out photos that an earlier run with the same options finished, as after one that was stopped."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
@@ -96,7 +100,10 @@ def main(arguments: Sequence[str]) -> int:
             "which only methods that optimise can use; use nbf"
         )
     check_folder(given.output)
-    return _run(given, parse_boxes(given.box), Kinds.of(given.format, json=given.json, parts=given.write_parts))
+    kinds = Kinds.of(given.format, json=given.json, parts=given.write_parts)
+    if given.sheet and not kinds.summary:
+        raise UsageError(f"--sheet: shows the pictures of results; expected png in --format, got {given.format}")
+    return _run(given, parse_boxes(given.box), kinds)
 
 
 def parse_boxes(texts: Sequence[str]) -> list[list[float]] | None:
@@ -121,21 +128,28 @@ def parse_boxes(texts: Sequence[str]) -> list[list[float]] | None:
 
 
 def _run(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds) -> int:
+    photos = _without_results(_photos(given))
+    given.check_files(len(photos))
+    if boxes is not None and len(photos) != 1:
+        raise UsageError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
+    everything = claims("predict", given, photos, given.output, kinds)
+    todo = _not_done(everything, together=given.same_person) if given.skip_done else everything
+    status = 0
+    if todo:
+        status = _predict(given, boxes, kinds, todo)
+    else:
+        say(f"all {len(photos)} photos were done earlier, results in {given.output}/")
+    if given.sheet:
+        status = max(status, write_sheet(everything, given.output))
+    return status
+
+
+def _predict(given: Arguments, boxes: list[list[float]] | None, kinds: Kinds, todo: list[Claim]) -> int:
     # Here and not above: help and mistakes should not wait for torch.
     from rich.console import Console
     from rich.progress import track
 
     start = time.perf_counter()
-    photos = _without_results(_photos(given))
-    given.check_files(len(photos))
-    if boxes is not None and len(photos) != 1:
-        raise UsageError(f"--box: expected one photo beside it, got {len(photos)}; run them one by one")
-    todo = claims("predict", given, photos, given.output, kinds)
-    if given.skip_done:
-        todo = _not_done(todo, together=given.same_person)
-        if not todo:
-            say(f"all {len(photos)} photos were done earlier, results in {given.output}/")
-            return 0
 
     def load() -> "Predictor":
         from nbf import predictor

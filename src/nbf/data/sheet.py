@@ -1,13 +1,12 @@
 """Labelled pictures as people look at them: one sheet of them, with their labels drawn over."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from nbf.body.model import BodyModel
@@ -15,30 +14,31 @@ from nbf.data.joint_orders import ORDERS
 from nbf.data.labelled import IGNORE, UNKNOWN, BodyLabel, LabelledPerson, LabelledPicture, LensCamera
 from nbf.errors import DataError
 from nbf.geometry import matrix_from_axis_angle
-from nbf.render import draw_box, draw_joints, draw_mesh, faded, over, over_labels, resized
+from nbf.render import (
+    Tile,
+    contact_sheet,
+    draw_box,
+    draw_joints,
+    draw_mesh,
+    faded,
+    over,
+    over_labels,
+    resized,
+)
 
 LEGEND = (
     "blue: the person's left, red: right; rings: unsure; thin and pale: 3D joints through the labelled camera; yellow: "
     "boxes, grey and crossed: ignored"
 )
 # Pixels; panels in a row of the sheet.
-_TILE, _GAP, _CAPTION, _TITLE, _FONT, _COLUMNS = 360, 10, 22, 58, 14, 4
-_PAPER, _INK = (255, 255, 255), (40, 40, 46)
+_TILE, _COLUMNS = 360, 4
 _SPECIAL = {"parts24": {UNKNOWN: (230, 230, 230), IGNORE: (0, 0, 0)}, "mask": {1: (60, 210, 90), IGNORE: (0, 0, 0)}}
 
 Models = Callable[[BodyLabel], BodyModel | None]
 """The body model that parameters are of; None where it is not at hand."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One picture on the sheet."""
-
-    caption: str
-    panels: list[Image.Image]
-
-
-def row(picture: LabelledPicture, models: Models) -> Row:
+def row(picture: LabelledPicture, models: Models) -> Tile:
     """The picture with boxes and joints, each of its label maps over it, and its bodies if their models are at hand.
 
     Raises:
@@ -61,35 +61,13 @@ def row(picture: LabelledPicture, models: Models) -> Row:
         panels.append(_meshed(photo, posed, picture.camera, zoom))
     known = sum(not person.ignore for person in picture.people)
     people = {0: "nobody", 1: "1 person"}.get(known, f"{known} people")
-    return Row(f"{picture.name}, {picture.split}: {people}", panels)
+    return Tile(f"{picture.name}, {picture.split}: {people}", panels)
 
 
-def sheet(rows: Sequence[Row], title: str) -> Image.Image:
+def sheet(rows: Sequence[Tile], title: str) -> Image.Image:
     """All pictures, some in a row, captions above."""
     panels = max((len(each.panels) for each in rows), default=1)
-    columns = max(1, min(_COLUMNS // panels, len(rows)))
-    width, lines = (
-        panels * (_TILE + 2) + _GAP,
-        [rows[start : start + columns] for start in range(0, len(rows), columns)],
-    )
-    heights = [max(panel.height for each in line for panel in each.panels) + _CAPTION + _GAP for line in lines]
-    font = ImageFont.load_default(size=_FONT)
-    room = max(columns * width, round(font.getlength(LEGEND)) + _GAP)
-    paper = Image.new("RGB", (_GAP + room, _TITLE + sum(heights)), _PAPER)
-    pen = ImageDraw.Draw(paper)
-    pen.text((_GAP, 20), title, fill=_INK, font=ImageFont.load_default(size=_FONT + 4), anchor="lm")
-    pen.text((_GAP, 44), LEGEND, fill=_INK, font=font, anchor="lm")
-    top = _TITLE
-    for line, height in zip(lines, heights, strict=True):
-        for column, each in enumerate(line):
-            left = _GAP + column * width
-            caption = _fitting(pen, each.caption, font, width - _GAP)
-            pen.text((left, top + _CAPTION / 2), caption, fill=_INK, font=font, anchor="lm")
-            for panel in each.panels:
-                paper.paste(panel, (left, top + _CAPTION))
-                left += panel.width + 2
-        top += height
-    return paper
+    return contact_sheet(rows, max(1, _COLUMNS // panels), title, LEGEND)
 
 
 def _people(photo: Image.Image, picture: LabelledPicture, zoom: float) -> Image.Image:
@@ -146,12 +124,3 @@ def camera_vertices(model: BodyModel, label: BodyLabel) -> Float[Tensor, "v 3"]:
 def _rigid(matrix: Float[ndarray, "3 4"]) -> tuple[Tensor, Tensor]:
     both = torch.from_numpy(np.asarray(matrix, np.float32))
     return both[:, :3], both[:, 3]
-
-
-def _fitting(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
-    """The end of a text for which there is room: names differ at their ends."""
-    if pen.textlength(text, font=font) <= room:
-        return text
-    while text and pen.textlength(f"...{text}", font=font) > room:
-        text = text[1:]
-    return f"...{text}"

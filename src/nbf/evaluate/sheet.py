@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
-from nbf.render import draw_mesh, faded, over, part_colors, side_view
+from nbf.render import Tile, contact_sheet, draw_mesh, faded, over, part_colors, side_view
 
 SHOWN = 30
 # Pixels; columns of people.
-_TILE, _GAP, _CAPTION, _TITLE, _FONT, _COLUMNS = 184, 10, 20, 34, 14, 3
+_TILE, _COLUMNS = 184, 3
 _PICTURE = 256  # side of an entry's picture of a photo
-_PAPER, _INK, _STUDIO = (255, 255, 255), (40, 40, 46), (234, 236, 240)
+_STUDIO = (234, 236, 240)
 _PART_OPACITY, _FOUND_OPACITY = 0.85, 0.7
 # Tint of true bodies, so that they are not taken for the found ones.
 _BLUE = (0.35, 0.6, 1.0)
@@ -66,18 +66,7 @@ def photo_entry(
 
 def sheet(entries: Sequence[Entry], faces: Int64[Tensor, "f 3"], title: str) -> Image.Image:
     """All entries, row by row: picture, parts, mesh over the picture, mesh from the side, and the caption above."""
-    cell = 4 * _TILE + _GAP, _TILE + _CAPTION
-    columns = min(_COLUMNS, max(len(entries), 1))
-    rows = -(-len(entries) // columns)
-    paper = Image.new("RGB", (_GAP + columns * cell[0], _TITLE + rows * cell[1] + _GAP), _PAPER)
-    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
-    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=ImageFont.load_default(size=_FONT + 4), anchor="lm")
-    for index, entry in enumerate(entries):
-        left, top = _GAP + index % columns * cell[0], _TITLE + index // columns * cell[1]
-        pen.text((left, top + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
-        for place, panel in enumerate(_panels(entry, faces)):
-            paper.paste(panel, (left + place * _TILE, top + _CAPTION))
-    return paper
+    return contact_sheet([Tile(entry.caption, _panels(entry, faces)) for entry in entries], _COLUMNS, title)
 
 
 def comparison_sheet(
@@ -92,23 +81,12 @@ def comparison_sheet(
         faces: of all meshes.
         title: above everything.
     """
-    wide, high = 2 * _TILE + _GAP, _TILE + _CAPTION
-    top = _TITLE + _CAPTION
-    paper = Image.new("RGB", (2 * _GAP + _TILE + len(names) * wide, top + len(rows) * high + _GAP), _PAPER)
-    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
-    bold = ImageFont.load_default(size=_FONT + 4)
-    pen.text((_GAP, _TITLE / 2), title, fill=_INK, font=bold, anchor="lm")
-    lefts = [2 * _GAP + _TILE + column * wide for column in range(len(names))]
-    for left, name in zip(lefts, names, strict=True):
-        pen.text((left, _TITLE + _CAPTION / 2), name, fill=_INK, font=bold, anchor="lm")
-    for index, entries in enumerate(rows):
-        down = top + index * high
-        paper.paste(_photo(entries[0]), (_GAP, down + _CAPTION))
-        for left, entry in zip(lefts, entries, strict=True):
-            pen.text((left, down + _CAPTION / 2), entry.caption, fill=_INK, font=font, anchor="lm")
-            for place, panel in enumerate((_meshed(entry, faces), _from_the_side(entry, faces))):
-                paper.paste(panel, (left + place * _TILE, down + _CAPTION))
-    return paper
+    tiles = []
+    for entries in rows:
+        tiles.append(Tile("", [_photo(entries[0])]))
+        for entry, _ in zip(entries, names, strict=True):
+            tiles.append(Tile(entry.caption, [_meshed(entry, faces), _from_the_side(entry, faces)]))
+    return contact_sheet(tiles, 1 + len(names), title, headings=["", *names])
 
 
 def _photo(entry: Entry) -> Image.Image:

@@ -12,12 +12,15 @@ import torch
 
 from nbf.arguments import path as checked_path
 from nbf.errors import InputError
+from nbf.export.film import write_turntable
 from nbf.export.glb import write_glb
 from nbf.export.mesh import write_obj, write_ply
 from nbf.export.npz import load_people, write_npz
+from nbf.export.page import write_html
+from nbf.motion import Motion
 from nbf.people import Person
 
-__all__ = ["load_people", "write", "write_glb", "write_npz", "write_obj", "write_ply"]
+__all__ = ["load_people", "write", "write_glb", "write_html", "write_npz", "write_obj", "write_ply", "write_turntable"]
 
 
 def write(persons: Sequence[Person], path: str | Path) -> Path:
@@ -45,6 +48,10 @@ def write(persons: Sequence[Person], path: str | Path) -> Path:
             write_ply(path, stacked("vertices"), body.faces)
         case ".npz":
             write_npz(path, persons)
+        case ".html":
+            write_html(path, persons)
+        case ".gif" | ".mp4":
+            write_turntable(path, [Motion.of(person, f"person_{index}") for index, person in enumerate(persons)])
         case suffix:
             raise InputError(f"{path}: expected .glb, .obj, .ply or .npz, got {suffix or 'no suffix'!r}")
     return path

@@ -25,7 +25,7 @@ _SAMPLES = 2
 # Hatching: pixels from stripe to stripe, as a share of the picture's longer side so that shrinking the picture keeps
 # the look, and at least; how white the gaps are over the photo and how dark the clay between: they differ on any photo.
 _PERIOD, _LEAST_PERIOD, _GAP_WHITE, _STRIPE_CLAY = 1 / 64, 5.0, 0.65, 0.72
-# Side view: share of the picture's width or height that the people take; longest empty stretch between them, metres.
+# Share of a side view's width or height that the people take; longest empty stretch between them, metres.
 _FILL, _LONGEST_GAP = 0.84, 0.4
 
 
@@ -102,12 +102,12 @@ def shade_clay(normals: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
 def side_view(vertices: Float[Tensor, "n v 3"], width: int, height: int) -> tuple[Float[Tensor, "n v 3"], Camera]:
     """The same bodies seen level from the left of the photo, all of them in the picture.
 
-    Who faces the photo's camera looks to the right. People far behind one another are drawn together, or all would be
+    Who faces the photo's camera looks to the right. People far from one another are drawn together, or all would be
     tiny. Returns vertices in the new camera's frame and that camera.
     """
     # Right is towards the photo's camera (-z), forward is to its right (+x).
     turned = torch.stack([-vertices[..., 2], vertices[..., 1], vertices[..., 0]], dim=-1)
-    turned = _gathered(turned)
+    turned = turned + gathered(turned.amin(dim=1), turned.amax(dim=1))[:, None]
     low, high = turned.amin(dim=(0, 1)), turned.amax(dim=(0, 1))
     extent = (high - low).clamp_min(1e-3)
     # Far enough that perspective is gentle, near enough that it is there.
@@ -118,13 +118,14 @@ def side_view(vertices: Float[Tensor, "n v 3"], width: int, height: int) -> tupl
     return moved, Camera(torch.tensor(focal), torch.tensor([width / 2, height / 2]))
 
 
-def _gathered(turned: Tensor) -> Tensor:
-    """Bodies moved along x so that no empty stretch is longer than `_LONGEST_GAP`."""
-    low, high = turned[..., 0].amin(dim=1), turned[..., 0].amax(dim=1)
-    shift = torch.zeros_like(low)
-    edge, moved = float(low.min()), 0.0
-    for index in low.argsort().tolist():
-        moved += max(0.0, float(low[index]) - edge - _LONGEST_GAP)
-        shift[index] = -moved
-        edge = max(edge, float(high[index]))
-    return torch.cat([turned[..., :1] + shift[:, None, None], turned[..., 1:]], dim=-1)
+def gathered(low: Float[Tensor, "n 3"], high: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    """By how much to move bodies with these corners, metres, so that they can be looked at together: along no axis is
+    an empty stretch between them longer than `_LONGEST_GAP`."""
+    moves = torch.zeros_like(low)
+    for axis in range(3):
+        edge, moved = float(low[:, axis].min()), 0.0
+        for index in low[:, axis].argsort().tolist():
+            moved += max(0.0, float(low[index, axis]) - edge - _LONGEST_GAP)
+            moves[index, axis] = -moved
+            edge = max(edge, float(high[index, axis]))
+    return moves

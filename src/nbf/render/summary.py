@@ -1,19 +1,19 @@
 """The one picture of a result: photo | part map | mesh over the photo | mesh from the side."""
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
 from nbf.render.mesh import draw_mesh, side_view
 from nbf.render.overlay import faded, over, resized
 from nbf.render.parts import part_colors
+from nbf.render.studio import in_studio, studio
 
 # Pixels.
 _SIDE, _GAP, _CAPTION, _FONT, _THINNEST = 600, 12, 34, 16, 200
-_PAPER, _INK, _STUDIO_TOP, _STUDIO_BOTTOM = (255, 255, 255), (90, 90, 96), (246, 247, 249), (222, 225, 230)
+_PAPER, _INK = (255, 255, 255), (90, 90, 96)
 _PART_OPACITY = 0.85
 
 
@@ -38,44 +38,17 @@ def summary(
     zoom = _SIDE / max(pixels.shape[:2])
     photo = resized(pixels, zoom)
     pale = faded(photo)
-    parted, meshed, side = pale, photo, _studio(*photo.size)
+    parted, meshed, side = pale, photo, studio(*photo.size)
     if len(vertices):
         parted = over(pale, part_colors(parts, *photo.size, zoom=zoom), _PART_OPACITY)
         meshed = over(photo, draw_mesh(vertices, faces, camera.scaled(zoom), *photo.size, guessed))
-        side = _from_the_side(vertices, faces, side)
+        turned, side_camera = side_view(vertices, *photo.size)
+        side = in_studio(turned, faces, side_camera, *photo.size)
     people = "nobody found" if len(vertices) == 0 else "mesh over the photo"
     if guessed is not None and guessed.any():
         people = "mesh, guesses hatched"
     panels = {"photo": photo, "body parts": parted, people: meshed, "mesh from the side": side}
     return _side_by_side(panels)
-
-
-def _from_the_side(vertices: Tensor, faces: Tensor, studio: Image.Image) -> Image.Image:
-    turned, camera = side_view(vertices, *studio.size)
-    return over(_with_shadows(studio, turned, camera), draw_mesh(turned, faces, camera, *studio.size))
-
-
-def _with_shadows(studio: Image.Image, vertices: Tensor, camera: Camera) -> Image.Image:
-    """A soft shadow under each body, on the level of its own lowest point."""
-    mask = Image.new("L", studio.size, 0)
-    pen = ImageDraw.Draw(mask)
-    angle = torch.linspace(0, 2 * torch.pi, 48)
-    for body in vertices:
-        low, high = body.amin(dim=0), body.amax(dim=0)
-        middle, reach = (low + high) / 2, (high - low) * 0.55
-        ring = torch.stack(
-            [middle[0] + reach[0] * angle.cos(), high[1].expand(48), middle[2] + reach[2] * angle.sin()], dim=-1
-        )
-        pen.polygon([tuple(point) for point in camera.project(ring).tolist()], fill=110)
-    mask = mask.filter(ImageFilter.GaussianBlur(_SIDE / 80))
-    return Image.composite(Image.new("RGB", studio.size, (70, 72, 80)), studio, mask)
-
-
-def _studio(width: int, height: int) -> Image.Image:
-    """A plain light room: a vertical gradient."""
-    share = np.linspace(0, 1, height)[:, None]
-    rows = np.asarray(_STUDIO_TOP) * (1 - share) + np.asarray(_STUDIO_BOTTOM) * share
-    return Image.fromarray(np.repeat(rows[:, None].round().astype(np.uint8), width, axis=1))
 
 
 def _side_by_side(panels: dict[str, Image.Image]) -> Image.Image:

@@ -41,6 +41,7 @@ def written(folder: Path) -> set[str]:
         ("png", [".png"]),
         ("ply", ["_0.ply"]),
         ("NPZ, .glb,npz", ["_0.glb", "_0.npz"]),
+        ("html,gif", [".gif", ".html"]),
     ],
 )
 def test_formats_are_what_is_written(formats, endings, tmp_path):
@@ -57,6 +58,13 @@ def test_results_without_a_format_are_stale(tmp_path):
     assert written(out) == {"walk_0.npz", "walk.png"}
     assert main([*arguments, "--format", "png,npz"]) == 0
     assert len(ASKED) == 2
+
+
+def test_films_need_a_package(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_results, "find_spec", lambda name: None)
+    assert main(["predict", str(photo(tmp_path / "walk.jpg")), "-o", str(tmp_path / "out"), "--format", "mp4"]) == 2
+    assert "pip install 'neural-body-fitting[video]'" in capsys.readouterr().err
+    assert written(tmp_path / "out") == set()
 
 
 def test_nothing_but_what_was_asked_for_is_made(tmp_path):

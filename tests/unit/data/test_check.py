@@ -164,7 +164,7 @@ def test_a_sheet_has_room_for_all(path: Path) -> None:
     mapped = row(LabelledPicture("a" * 150, path, (), "train", maps=(LabelMap("parts24", lambda: labels),)), no_model)
     plain = row(LabelledPicture("b", path, (LabelledPerson(),), "val"), no_model)
     assert plain.caption == "b, val: 1 person"
-    drawn = sheet([mapped, plain, mapped], "three")
+    drawn = sheet([mapped, mapped, plain], "three")
     assert drawn.width > 4 * SIZE
     assert drawn.height > 2 * SIZE
     assert sheet([], "none").height > 0

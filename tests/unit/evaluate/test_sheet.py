@@ -38,8 +38,8 @@ def entry(body: BodyModel, *, true: bool) -> Entry:
 def test_a_sheet_has_four_panels_for_each_person(body: BodyModel) -> None:
     picture = sheet([entry(body, true=True), entry(body, true=False)], body.faces, "title")
     pixels = np.asarray(picture).astype(int)
-    tile = (picture.width - 10) // 2 // 4
-    photo, parts, mesh, side = (pixels[80:200, 10 + k * tile : 10 + (k + 1) * tile] for k in range(4))
+    tile = (picture.width - 30) // 2 // 4
+    photo, parts, mesh, side = (pixels[80:200, 10 + k * tile : 8 + (k + 1) * tile] for k in range(4))
     assert (photo[40, 20:60] == [200, 30, 30]).all()
     # Left half green, the torso's colour; right half the pale photo.
     assert (parts[40, 20] - parts[40, -20])[1] > 60
@@ -63,20 +63,19 @@ def test_methods_stand_side_by_side(body: BodyModel) -> None:
     farther = replace(here, vertices=here.vertices + torch.tensor([0.0, 0.0, 4.0]))
     picture = comparison_sheet([[here, farther], [nobody, here]], ["near", "far"], body.faces, "title")
     pixels = np.asarray(picture).astype(int)
-    tile = (picture.width - 40) // 5
-    high = (picture.height - 64) // 2
+    tile = (picture.width - 44) // 5
 
     def cell(row: int, left: int) -> np.ndarray:
-        top = picture.height - 10 - (2 - row) * high + (high - tile)
+        top = picture.height - 10 - tile - (1 - row) * (tile + 32)
         return pixels[top : top + tile, left : left + tile]
 
-    first, second = 20 + tile, 30 + 3 * tile
+    first, second = 20 + tile, 32 + 3 * tile
     for row in range(2):
         assert (cell(row, 10) == [200, 30, 30]).all()
     covered = [(cell(0, left) != [200, 30, 30]).any(-1).sum() for left in (first, second)]
     assert covered[0] > 2 * covered[1] > 0
     assert (cell(1, first) == [200, 30, 30]).all()
     np.testing.assert_array_equal(cell(1, second), cell(0, first))
-    assert (cell(0, first + tile) != cell(0, first + tile)[0, 0]).any()
+    assert (cell(0, first + tile + 2) != cell(0, first + tile + 2)[0, 0]).any()
     with pytest.raises(ValueError, match="zip"):
         comparison_sheet([[here]], ["near", "far"], body.faces, "")
