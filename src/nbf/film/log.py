@@ -2,6 +2,7 @@
 than a minute."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +51,16 @@ class SightingLog:
         with replacing(self._path(self._files)) as draft:
             np.savez(draft, allow_pickle=False, count=count, **Sightings.joined(self._pending).arrays())
 
-    def read(self) -> Iterator[Sightings]:
-        """Frame by frame, as far as `flush` has put them on disk.
+    def read(self, start: int = 0) -> Iterator[Sightings]:
+        """Frame by frame from number `start` on, as far as `flush` has put them on disk.
 
         Raises:
             DataError: a file is damaged.
         """
-        number = 0
+        number, left = divmod(start, CHUNK)
         while self._path(number).is_file():
-            yield from self._frames(number)
-            number += 1
+            yield from islice(self._frames(number), left, None)
+            number, left = number + 1, 0
 
     def _frames(self, number: int) -> Iterator[Sightings]:
         path = self._path(number)

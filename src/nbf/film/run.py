@@ -182,16 +182,16 @@ def _track(
 
     count = len(span.rows)
     if lag is None:
-        for seen in of_span(span, log.read()):
+        for seen in of_span(span, log.read(span.start)):
             betas = more(seen)
         smoother = Smoother(body, film.rate, piece=PIECE, lag=LAG)
-        pieces = smoothed(smoother, of_span(span, log.read()), lambda _: betas)
+        pieces = smoothed(smoother, of_span(span, log.read(span.start)), lambda _: betas)
     else:
         smoother = Smoother(body, film.rate, piece=1, lag=lag)
-        pieces = smoothed(smoother, of_span(span, log.read()), more)
+        pieces = smoothed(smoother, of_span(span, log.read(span.start)), more)
     rotations, pelvis = (_array(folder, f"{index}-{what}", (count, *size)) for what, size in _ARRAYS.items())
     contact = torch.zeros(count, len(FEET), dtype=torch.bool)
-    joints, fits = Landmarks.keypoints(body, "smpl24"), of_span(span, log.read())
+    joints, fits = Landmarks.keypoints(body, "smpl24"), of_span(span, log.read(span.start))
     before, after = Quality(film.rate), Quality(film.rate)
     start = 0
     for piece in pieces:

@@ -187,10 +187,7 @@ def spans(tracker: Tracker, frames: Iterable[Sightings]) -> list[Span]:
 
 
 def of_span(span: Span, frames: Iterable[Sightings]) -> Iterator[Sightings | None]:
-    """What was seen of somebody from their first to their last frame; None where they were not found."""
-    for frame, seen in enumerate(frames):
-        if frame >= span.start + len(span.rows):
-            return
-        if frame >= span.start:
-            row = span.rows[frame - span.start]
-            yield None if row < 0 else seen[row : row + 1]
+    """What was seen of somebody from their first to their last frame, out of the frames from their first one on; None
+    where they were not found."""
+    for row, seen in zip(span.rows, frames):
+        yield None if row < 0 else seen[row : row + 1]

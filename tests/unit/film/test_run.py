@@ -96,6 +96,7 @@ def test_what_was_seen_comes_back_from_disk(people, tmp_path):
     log.flush()
     back = list(SightingLog(tmp_path, BODY.shape_count).read())
     assert [len(each) for each in back] == [2] * 5 + [0]
+    assert [len(each) for each in log.read(4)] == [2, 0]
     one, other = frames[3], back[3]
     torch.testing.assert_close(other.bodies.rotations, one.bodies.rotations, atol=1e-5, rtol=0)
     torch.testing.assert_close(other.root, one.root, atol=0, rtol=1e-3)
