@@ -37,6 +37,7 @@ class _Final:
 
     seen: list[Sightings | None]
     bodies: Bodies
+    """Of these, and of the frames after them that were solved together with them."""
     contact: Bool[Tensor, "t 4"]
     past: Past | None
 
@@ -92,7 +93,7 @@ class Smoother:
         if last.start > 0:
             band = Band.of([link.before(last.start) for link in problem.links(row)], frames, FREEDOMS)
             past = Past(*band.remaining(last.start), row.bodies[last.start : last.start + REACH])
-        self._before = _Final(seen[last], row.bodies[last], contact[last], past)
+        self._before = _Final(seen[last], row.bodies[last.start :], contact[last], past)
         del self._waiting[:count]
         final = row.bodies[done : done + count].orthonormal()
         return Piece(Bodies(*(value.float() for value in vars(final).values())), contact[done : done + count])
@@ -106,11 +107,11 @@ class Smoother:
         root = torch.cat([nothing if each is None else each.root.double() for each in seen])
         known, start, before = torch.tensor([each is not None for each in seen]), fits, self._before
         if before is not None:
-            done = len(before.seen)
-            known[:done], start = True, joined([before.bodies, fits[done:]])
+            solved = len(before.bodies.betas)
+            known[:solved], start = True, joined([before.bodies, fits[solved:]])
         start = likely(start, known)
         if before is not None:
-            start = joined([before.bodies, start[done:]])
+            start = joined([before.bodies, start[solved:]])
         start = Bodies(betas.expand(len(seen), -1), start.rotations, start.pelvis)
         contact = torch.zeros(len(seen), len(FEET), dtype=torch.bool)
         past = None if before is None else before.past
