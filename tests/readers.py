@@ -128,7 +128,8 @@ def people(count: int = 2) -> People:
         box = torch.cat([pixels.amin(dim=0), pixels.amax(dim=0)])
         seen = torch.full((14,), 0.9)
         certainty = Certainty(
-            *(torch.full((24,), 0.1), 50 * seen, seen, 0 * seen, seen, seen < 0, 0.04 * torch.eye(len(betas)))
+            *(torch.full((24,), 0.1), 50 * seen, seen, 0 * seen, seen, seen < 0, 0.04 * torch.eye(len(betas))),
+            torch.eye(2).expand(17, 2, 2),
         )
         joints = torch.cat([camera.project(body.keypoints(posed, "coco17")), torch.ones(17, 1)], 1)
         part_map = PartMap(parts / parts.sum(0), Crop.from_boxes(box, 256))

@@ -16,9 +16,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from nbf.data.sets.varied import varied_photos
 from nbf.data.shared import shared_dir
 from nbf.evaluate.detection import calibration
-from nbf.geometry import Camera, Crop
+from nbf.geometry import Camera
+from nbf.locate import framed
 from nbf.nets.locator import box_iou
-from nbf.nets.segmenter import INPUT_SIZE
 from nbf.predictor import load
 from nbf.suppression import CANDIDATE, clues
 
@@ -45,7 +45,7 @@ def main() -> int:
         image = torch.from_numpy(photo.image().copy()).permute(2, 0, 1)
         boxes, scores = predictor.locate(image, CANDIDATE)
         camera = Camera.default(image.shape[2], image.shape[1])
-        proxy = predictor.see(image, camera, Crop.from_boxes(boxes, INPUT_SIZE)) if len(boxes) else None
+        proxy = predictor.see(image, camera, framed(boxes, image.shape[1])) if len(boxes) else None
         people = torch.tensor([person.box.tolist() for person in photo.people]).view(-1, 4)
         ignored = torch.tensor([person.ignore for person in photo.people], dtype=torch.bool)
         overlap = torch.cat([box_iou(boxes, people), torch.zeros(len(boxes), 1)], 1)

@@ -6,8 +6,9 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nbf.body.joints import SMPL24
+from nbf.body.joints import COCO17, SMPL24
 from nbf.body.parts import NAMES
+from nbf.geometry.spread import mean_length
 
 PARTS14 = NAMES[14][1:]
 """Names of the merged parts that evidence is counted for."""
@@ -26,6 +27,8 @@ class Certainty:
         entropy: (14,) how unsure the map is there, nats; nan without cells.
         guessed: (14,) the picture shows so little of the part that its place is a guess.
         shape_covariance: (S, S) of the betas; nan where the method does not say.
+        keypoint_covariance: (17, 2, 2) of the body's COCO keypoints in the picture, pixels squared; nan where the
+            method does not say.
     """
 
     joint_error: Float[Tensor, "24"]
@@ -35,9 +38,16 @@ class Certainty:
     entropy: Float[Tensor, "14"]
     guessed: Bool[Tensor, "14"]
     shape_covariance: Float[Tensor, "s s"]
+    keypoint_covariance: Float[Tensor, "17 2 2"]
+
+    @property
+    def keypoint_error(self) -> Float[Tensor, "17"]:
+        """Pixels by which each keypoint of the body is off on average."""
+        return mean_length(self.keypoint_covariance)
 
     def record(self) -> dict[str, Any]:
-        """For JSON: millimetres by joint (None if unknown), and what is seen, cut off and hidden (shares) by part."""
+        """For JSON: millimetres by joint and pixels by keypoint (None if unknown), and what is seen, cut off and hidden
+        (shares) by part."""
         parts = {}
         for name, *values in zip(PARTS14, self.cells, self.seen, self.cut, self.entropy, self.guessed):
             cells, seen, cut, entropy, guessed = (float(value) for value in values)
@@ -55,4 +65,7 @@ class Certainty:
         joints = {
             name: None if error.isnan() else round(1000 * float(error)) for name, error in zip(SMPL24, self.joint_error)
         }
-        return {"joint_error_mm": joints, "parts": parts}
+        keypoints = {
+            name: None if error.isnan() else round(float(error), 2) for name, error in zip(COCO17, self.keypoint_error)
+        }
+        return {"joint_error_mm": joints, "keypoint_error_px": keypoints, "parts": parts}

@@ -21,8 +21,25 @@ _CUT = 0.02
 # Looks put through the network at once; bounds memory.
 _BATCH = 16
 
+CUT_OFF = 1.5
+"""Height over width that a person's box is taken to have at least where the picture's lower edge cuts it."""
+
 See = Callable[[Float[Tensor, "b 3 h w"]], LocatorOutput]
 Image = UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]
+
+
+def framed(boxes: Float[Tensor, "n 4"], height: int) -> Crop:
+    """The crops in which people in boxes of a picture so many pixels high are looked at.
+
+    Of who is cut off at the chest a crop around the box would show a head and shoulders, larger than the networks ever
+    saw any: they take what they see for a whole body that crouches. So boxes that end with the picture and are wide
+    (`CUT_OFF`) get room below for some of what is missing, at most as much as there is; there the crop is black.
+    """
+    x0, y0, x1, y1 = boxes.unbind(-1)
+    wide, high = x1 - x0, y1 - y0
+    ends = y1 >= height - _CUT * torch.maximum(wide, high)
+    low = torch.where(ends, y0 + torch.maximum(high, torch.minimum(CUT_OFF * wide, 2 * high)), y1)
+    return Crop.from_boxes(torch.stack([x0, y0, x1, low], -1), INPUT_SIZE)
 
 
 def locate(see: See, image: Image, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:

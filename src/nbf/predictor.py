@@ -23,7 +23,7 @@ from nbf.geometry import Camera, Crop
 from nbf.given import checked_boxes, checked_keypoints, checked_parts, looking_at, picture_camera
 from nbf.known import NOTHING, Facts, Gaussian, Known, checked_known, known_of
 from nbf.limits import checked_max_people, checked_min_score
-from nbf.locate import locate
+from nbf.locate import framed, locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
 from nbf.nets.blocks import for_inference, multiplies_bfloat16
@@ -158,7 +158,7 @@ class Predictor:
             found, scores, proxy = self._likely(image, camera, min_score)
         else:
             found = boxes
-            scores, proxy = torch.ones(len(found)), self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
+            scores, proxy = torch.ones(len(found)), self.see(image, camera, framed(found, picture.height))
         told = known_of(known, found, ordered=boxes is not None)
         people, start = People((), picture, camera), 0
         singles: dict[Person, Singles] = {}
@@ -166,7 +166,7 @@ class Predictor:
         # In turns, as located people who turn out to be somebody twice make room for others.
         while start < len(found) and len(people) < most:
             turn = slice(start, start + most - len(people))
-            start, crops = turn.stop, Crop.from_boxes(found[turn], INPUT_SIZE)
+            start, crops = turn.stop, framed(found[turn], picture.height)
             seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
             fit = self.method.solve(seen, told.of(turn, len(found)))
             more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
@@ -182,11 +182,11 @@ class Predictor:
     ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
         """Boxes of located people, how probably they are people, what is seen of them; surest first, nobody twice."""
         found, scores = self.locate(image, min(CANDIDATE, min_score))
-        proxy = self.see(image, camera, Crop.from_boxes(found, INPUT_SIZE))
+        proxy = self.see(image, camera, framed(found, image.shape[1]))
         scores, order = probability(scores, proxy).sort(descending=True, stable=True)
         likely = scores >= min_score
         found, scores, proxy = found[order][likely], scores[likely], proxy[order[likely]]
-        once = distinct_seen(in_picture(seen_joints(proxy), Crop.from_boxes(found, INPUT_SIZE)), found)
+        once = distinct_seen(in_picture(seen_joints(proxy), framed(found, image.shape[1])), found)
         log.info("%d candidates, %d of them likely, %d distinct", len(order), len(once), int(once.sum()))
         return found[once], scores[once], proxy[once]
 
@@ -390,10 +390,15 @@ class Predictor:
         shapes = fit.shape_covariance
         if shapes is None:
             shapes = betas.new_full((*betas.shape, betas.shape[1]), torch.nan)
+        keypoints = fit.keypoint_covariance
+        if keypoints is None:
+            keypoints = betas.new_full((len(betas), 17, 2, 2), torch.nan)
+        keypoints = keypoints * crops.size[:, None, None, None] ** 2
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
-        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, beyond)
+        scores = seen_joints(proxy)[..., 2]
+        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, scores, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
-        return [Certainty(*row) for row in zip(joints, *shown, shapes)]
+        return [Certainty(*row) for row in zip(joints, *shown, shapes, keypoints)]
 
 
 def _camera(camera: Camera, crops: Crop) -> Camera:

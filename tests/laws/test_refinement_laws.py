@@ -9,9 +9,11 @@ from bodies import PEOPLE, camera, generator, noise, people, small
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
-from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
+from nbf.body.joints import COCO17, MIRROR_SMPL24, mirror_rotations
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
+from nbf.body.parts import NAMES
+from nbf.geometry.spread import mean_length
 from nbf.known import NOTHING
 from nbf.nets.doubt import POINTS, Clues, Doubt
 from nbf.nets.mean_body import UPRIGHT
@@ -24,7 +26,7 @@ from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit, Reading
 from nbf.solve.levenberg import cost, solve
 from nbf.solve.optimise import Optimise
-from nbf.solve.uncertainty import joint_sigmas, part_visibility
+from nbf.solve.uncertainty import PartVisibility, joint_sigmas, part_visibility, pixel_covariances
 
 FREEDOMS = 86
 
@@ -250,6 +252,37 @@ def test_joints_are_as_unsure_as_their_covariance_says() -> None:
     assert (more[:, 1:] > plain[:, 1:]).all()
 
 
+def test_keypoints_scatter_in_the_picture_as_their_covariances_say() -> None:
+    state, root, draws = people()[:1], 0.003 * noise(FREEDOMS, FREEDOMS), 4000
+    keypoints, covariance = Landmarks.keypoints(small(), "coco17"), (root @ root.mT)[None]
+    said = pixel_covariances(keypoints, state, camera(1), covariance)[0]
+    many = Bodies(*(value.expand(draws, *value.shape[1:]) for value in (state.betas, state.rotations, state.pelvis)))
+    moved = many.moved(noise(draws, FREEDOMS) @ root.mT)
+    points = camera(draws).project(place(keypoints, moved, jacobian=False).points)
+    for index, found in enumerate(points.unbind(1)):
+        torch.testing.assert_close(torch.cov(found.T), said[index], rtol=0.1, atol=0.1 * float(said[index].trace()))
+    away = points - camera(1).project(place(keypoints, state, jacobian=False).points)
+    torch.testing.assert_close(away.norm(dim=-1).mean(0), mean_length(said), rtol=0.12, atol=0)
+
+
+def test_a_part_is_guessed_by_map_and_keypoints_and_by_the_map_alone_without() -> None:
+    nan, full = torch.nan, torch.full((1, 14), 9.0)
+    seen = torch.tensor([[0.9, 0.3, 0.3, 0.3, 0.2, nan, nan] * 2])
+    ends = torch.tensor([[0.9, 0.9, 0.5, nan, nan, 1.0, nan] * 2])
+    guessed = PartVisibility(full, seen, full, full, ends).guessed()
+    assert guessed.tolist() == [[False, False, True, False, True, True, True] * 2]
+
+
+def test_scores_of_a_part_are_those_at_its_ends() -> None:
+    state, scores = people(), torch.full((PEOPLE, 17), 0.5).double()
+    scores[0], scores[1, COCO17.index("left_wrist")] = 0, 0.9
+    within = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool)
+    ends = part_visibility(small(), state, camera(), seen_parts(state), scores, within).ends
+    assert ends[0].isnan().all()
+    expected = [{"left_hand": 0.9, "left_lower_arm": 0.7}.get(name, 0.5) for name in NAMES[14][1:]]
+    assert ends[1].tolist() == pytest.approx(expected)
+
+
 def test_mirror_images_are_as_sure() -> None:
     state = people()
     sign = mirror_deviation(torch.ones(1, FREEDOMS).double())[0]
@@ -276,7 +309,8 @@ def seen_parts(state: Bodies, side: int = 64) -> Tensor:
 
 def test_person_in_full_view_is_seen_and_not_cut() -> None:
     state = people()
-    shown = part_visibility(small(), state, camera(), seen_parts(state), torch.zeros(PEOPLE, 64, 64, dtype=torch.bool))
+    within, scores = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool), torch.ones(PEOPLE, 17).double()
+    shown = part_visibility(small(), state, camera(), seen_parts(state), scores, within)
     seen, cut = (value[value.isfinite()] for value in (shown.seen, shown.cut))
     torch.testing.assert_close(seen, torch.ones_like(seen))
     assert (cut == 0).all()
@@ -289,7 +323,7 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
     beyond[:, :, 32:] = True
     parts = seen_parts(state)
-    shown = part_visibility(small(), state, camera(1), parts, beyond)
+    shown = part_visibility(small(), state, camera(1), parts, torch.zeros(1, 17).double(), beyond)
     seen, cut = shown.seen[shown.seen.isfinite()], shown.cut[shown.cut.isfinite()]
     torch.testing.assert_close(seen + cut, torch.ones_like(seen))
     assert float(cut.mean()) == pytest.approx(0.5, abs=0.05)
@@ -298,5 +332,5 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     torch.testing.assert_close(middle, torch.full_like(middle, 0.5), atol=0.07, rtol=0)
     nobody = torch.zeros_like(parts)
     nobody[:, 0] = 1
-    hidden = part_visibility(small(), state, camera(1), nobody, beyond)
+    hidden = part_visibility(small(), state, camera(1), nobody, torch.zeros(1, 17).double(), beyond)
     assert (hidden.seen[hidden.seen.isfinite()] == 0).all()

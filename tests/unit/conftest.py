@@ -27,7 +27,8 @@ def made_up_certainty(shapes: int) -> Certainty:
     cells, seen, cut, entropy = torch.full((14,), 50.0), torch.full((14,), 0.9), torch.zeros(14), torch.full((14,), 0.2)
     cells[hand], seen[hand], cut[hand], entropy[hand] = 0, torch.nan, torch.nan, torch.nan
     seen[foot], cut[foot] = 0.0, 1.0
-    return Certainty(torch.linspace(0, 0.1, 24), cells, seen, cut, entropy, ~(seen > 0.25), 0.04 * torch.eye(shapes))
+    errors, keypoints = torch.linspace(0, 0.1, 24), torch.eye(2) * torch.linspace(1, 4, 17)[:, None, None]
+    return Certainty(errors, cells, seen, cut, entropy, ~(seen > 0.25), 0.04 * torch.eye(shapes), keypoints)
 
 
 @pytest.fixture(scope="session")

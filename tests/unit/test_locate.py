@@ -6,8 +6,9 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from nbf.locate import SMALL, locate
-from nbf.nets.locator import LocatorOutput, box_iou
+from nbf.geometry import Crop
+from nbf.locate import SMALL, framed, locate
+from nbf.nets.locator import INPUT_SIZE, LocatorOutput, box_iou
 
 CELLS = 64
 
@@ -136,3 +137,17 @@ def test_scores_below_the_least_are_left_out() -> None:
 
     assert len(locate(see, picture, unsure + 0.01)[0]) == 0
     assert_found(locate(see, picture, unsure - 0.01)[0], people)
+
+
+def test_who_is_cut_off_below_gets_room_there() -> None:
+    """Head and shoulders at the picture's lower edge; the others stand, end above it, or lie there."""
+    cut = torch.tensor([30.0, 60, 70, 100])
+    whole = torch.tensor([[30.0, 20, 60, 100], [30, 30, 70, 70], [0, 80, 60, 100]])
+    crops = framed(torch.cat([cut[None], whole]), 100)
+    tight = Crop.from_boxes(torch.cat([cut[None], whole]), INPUT_SIZE)
+    torch.testing.assert_close(crops.center[1:3], tight.center[1:3])
+    torch.testing.assert_close(crops.size[1:], tight.size[1:])
+    assert float(crops.size[0]) == pytest.approx(1.2 * 1.5 * 40)
+    assert crops.center[0].tolist() == pytest.approx([50, 60 + 1.5 * 40 / 2])
+    # Nearly at the edge counts as well, as boxes are found to a pixel or so.
+    torch.testing.assert_close(framed(cut[None] - torch.tensor([0, 0, 0, 0.5]), 100).size, crops.size[:1])

@@ -86,6 +86,15 @@ def test_json_holds_the_parameters(make_people):
         assert len(found["poses"]) == 72
 
 
+def test_errors_of_keypoints_are_told_in_pixels_and_left_open_where_nobody_knows(make_people):
+    certainty = make_people(1)[0].certainty  # round errors, of a pixel squared at the nose and four at the right ankle
+    told = certainty.record()["keypoint_error_px"]
+    assert told["nose"] == pytest.approx((np.pi / 2) ** 0.5, abs=0.01)
+    assert told["right_ankle"] == pytest.approx(2 * (np.pi / 2) ** 0.5, abs=0.01)
+    unknown = dataclasses.replace(certainty, keypoint_covariance=torch.full((17, 2, 2), torch.nan))
+    assert set(unknown.record()["keypoint_error_px"].values()) == {None}
+
+
 @pytest.mark.parametrize("suffix", [".glb", ".GLB", ".obj", ".ply", ".npz"])
 def test_export_writes_by_suffix_and_makes_folders(make_people, tmp_path, suffix):
     path = tmp_path / "deep" / f"body{suffix}"

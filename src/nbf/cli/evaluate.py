@@ -73,7 +73,7 @@ class Arguments:
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """Also write a contact sheet here: about 30 people, from the worst to the best."""
     plot: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
-    """Also draw here how well the errors that refinement predicts agree with the true ones (benchmark only)."""
+    """Also draw here how well the errors that refinement predicts agree with the true ones (a track, or photos)."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -124,9 +124,11 @@ def _check(given: Arguments) -> None:
     plain = given.method == "nbf-plain"
     if given.known and (plain or real):
         raise UsageError("--known: expected a method that refines, and bench:studio or bench:wild, beside it")
-    if given.plot is not None and (plain or real or given.plot.suffix.lower() != ".png"):
+    unsure = plain or (real and given.data != "photos")
+    if given.plot is not None and (unsure or given.plot.suffix.lower() != ".png"):
         raise UsageError(
-            f"--plot: expected a method that refines, a track and a file name that ends in .png, got {given.plot}"
+            "--plot: expected a method that refines, a track or photos, and a file name that ends in .png, got "
+            f"{given.plot}"
         )
 
 
@@ -150,11 +152,7 @@ def _bench(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     result = protocol.run(groups, bench.body, how, known=given.known, keep=given.sheet is not None)
     report = {"data": given.data, "method": given.method, "proxy": given.proxy} | result.report()
     if given.plot is not None and result.joint_error is not None:
-        from nbf.files import replacing
-        from nbf.render.reliability import reliability_plot
-
-        with replacing(given.plot) as draft:
-            reliability_plot(result.joint_error.flatten(), result.people["joints"].flatten(), given.data).save(draft)
+        _plot(given, result.joint_error.flatten(), result.people["joints"].flatten(), "mm")
     entries = protocol.entries(result.kept, result.people, bench.body) if result.kept else []
     return report, entries, bench.body.faces
 
@@ -230,14 +228,25 @@ def _photos(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     shared, predictor = _shared(given), _predictor(given)
     lspet, coco = (photos(shared)[: given.n] for photos in (lspet_photos, coco_photos))
     empty = empty_photos(shared)[: given.n]
-    scores, entries = evaluate_photos(
+    scores, entries, sureness = evaluate_photos(
         predictor,
         _progress(lspet, len(lspet), "lspet"),
         _progress(coco, len(coco), "coco"),
         _progress(empty, len(empty), "nobody"),
         keep=given.sheet is not None,
     )
+    if given.plot is not None:
+        _plot(given, *sureness.pairs(), "% of the crop")
     return {"data": given.data, "method": given.method, "proxy": given.proxy} | scores, entries, predictor.body.faces
+
+
+def _plot(given: Arguments, said: "Tensor", was: "Tensor", unit: str) -> None:
+    from nbf.files import replacing
+    from nbf.render.reliability import reliability_plot
+
+    assert given.plot is not None  # as asked
+    with replacing(given.plot) as draft:
+        reliability_plot(said, was, given.data, unit).save(draft)
 
 
 def _shared(given: Arguments) -> Path:
@@ -320,6 +329,17 @@ def _print(report: dict[str, Any], title: str) -> None:
                 action, *(f"{scores[name]:g}" if name in scores else "" for name in next(iter(each.values())))
             )
         console.print(actions)
+    for name in ("lspet_certainty", "coco_certainty"):
+        if certain := report.get(name):
+            errors = Table("which", *next(iter(certain["errors"].values())), title=f"{name}, % of the crop's side")
+            for kind, scores in certain["errors"].items():
+                errors.add_row(kind, *(f"{value:g}" for value in scores.values()))
+            console.print(errors)
+            if "guessed_recall" in certain:
+                console.print(
+                    f"guessed: {certain['guessed_precision']} % of those joints are not seen by people; "
+                    f"{certain['guessed_recall']} % of the joints that they do not see are guessed"
+                )
     if "reliability" in report:
         bins = Table("score of boxes", "share right", "boxes", title="reliability")
         for said, was, count in report["reliability"]:

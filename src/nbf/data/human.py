@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.arguments import shown
@@ -21,6 +21,9 @@ from nbf.data.joint_orders import ORDERS
 from nbf.data.labelled import JointLabels, LabelledPerson, LabelledPicture
 from nbf.data.sets.varied import AGREED, annotations, negatives
 from nbf.reading import Damaged, to_numbers
+
+VISIBLE = 2.0
+"""COCO's flag of joints that are not only labelled (1) but seen."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class HumanPhoto:
                 row[:, :2], weight = person.joints_2d.pick(LIMB_JOINTS)
                 row[:, 2] = weight > 0
         return torch.from_numpy(joints)
+
+    @cached_property
+    def visible(self) -> Bool[Tensor, "n 12"]:
+        """Which of them the annotators saw; COCO's say so, who label hidden joints as well."""
+        weights = [person.joints_2d.pick(LIMB_JOINTS)[1] for person in self.picture.people if person.joints_2d]
+        return torch.from_numpy(np.array(weights).reshape(-1, len(LIMB_JOINTS)) == VISIBLE)
 
 
 def lspet_photos(shared: Path) -> list[HumanPhoto]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from nbf.body.joints import COCO17, LIMB_JOINTS
 from nbf.data.human import HumanPhoto, Sightings
 from nbf.evaluate import metrics
 from nbf.evaluate.detection import RIGHT, WRONG, assign, calibration, judge
+from nbf.evaluate.photo_certainty import Sureness
 from nbf.evaluate.report import Scores, percent, rounded
 from nbf.evaluate.sheet import Entry, photo_entry, spread
 from nbf.nets.locator import box_iou
@@ -148,7 +150,7 @@ class Ruler:
         self.empty += 1
         self.false += len(found.mesh.boxes) > 0
 
-    def report(self) -> dict[str, float | int | list[tuple[float, float, int]]]:
+    def report(self) -> dict[str, Any]:
         bins, error = self.found.reliability()
         return {
             **self.lspet.scores("lspet"),
@@ -174,7 +176,7 @@ def evaluate_photos(
     empty: Iterable[Path],
     *,
     keep: bool = False,
-) -> tuple[dict[str, float | int | list[tuple[float, float, int]]], list[Entry]]:
+) -> tuple[dict[str, Any], list[Entry], Sureness]:
     """Find people in photos and measure them by human labels; docs/benchmark.md explains every number.
 
     Args:
@@ -184,30 +186,41 @@ def evaluate_photos(
         keep: make entries of a contact sheet.
 
     Returns:
-        The scores; and about 30 photos for a contact sheet, evenly spaced through the ranking by the share of joints
-        met, the worst first; none without `keep`.
+        The scores; about 30 photos for a contact sheet, evenly spaced through the ranking by the share of joints
+        met, the worst first, none without `keep`; and what was said of the joints of coco.
     """
     ruler, start = Ruler(), time.perf_counter()
+    lspet_sureness, coco_sureness = Sureness(), Sureness()
     entries: list[Entry] = []
     ranks: list[float] = []
-    for photos, add in ((lspet, ruler.add_lspet), (coco, ruler.add_coco)):
+    for photos, add, sureness in (
+        (lspet, ruler.add_lspet, lspet_sureness),
+        (coco, ruler.add_coco, coco_sureness),
+    ):
         for photo in photos:
             people = predictor.predict(photo.path)
-            met = add(photo, Findings.of(people))
+            found = Findings.of(people)
+            met = add(photo, found)
+            sureness.add(photo, people, torch.where(_large(photo), _pairs(photo, found.mesh), -1))
             if keep and len(met):
                 ranks.append(-float(met.float().mean()))
                 entries.append(_entry(photo, people, met))
     for path in empty:
         ruler.add_empty(Findings.of(predictor.predict(path)))
     report = ruler.report() | {"seconds": rounded(time.perf_counter() - start)}
-    return report, [entries[index] for index in spread(ranks)] if keep else []
+    report["lspet_certainty"] = lspet_sureness.report(visibility=False)
+    report["coco_certainty"] = coco_sureness.report(visibility=True)
+    return report, [entries[index] for index in spread(ranks)] if keep else [], coco_sureness
+
+
+def _large(photo: HumanPhoto) -> Bool[Tensor, " n"]:
+    return (photo.boxes[:, 2:] - photo.boxes[:, :2]).amax(1) >= PERSON_SIDE
 
 
 def _measured(photo: HumanPhoto) -> Bool[Tensor, " n"]:
     """Whom of COCO's people the joints are measured of."""
     labelled = photo.joints[..., 2] > 0
-    large = (photo.boxes[:, 2:] - photo.boxes[:, :2]).amax(1) >= PERSON_SIDE
-    return large & labelled[:, _TRUNK].all(1) & (labelled.sum(1) >= LEAST_JOINTS)
+    return _large(photo) & labelled[:, _TRUNK].all(1) & (labelled.sum(1) >= LEAST_JOINTS)
 
 
 def _pairs(photo: HumanPhoto, found: Sightings) -> Tensor:

@@ -15,8 +15,9 @@ from nbf.evaluate.report import Scores, percent, rounded
 from nbf.evaluate.sheet import Entry, photo_entry, spread
 from nbf.geometry.camera import Camera
 from nbf.geometry.crop import Crop
+from nbf.locate import framed
 from nbf.nets.locator import box_iou
-from nbf.nets.segmenter import INPUT_SIZE, STRIDE
+from nbf.nets.segmenter import STRIDE
 from nbf.predictor import Predictor
 from nbf.raster.zbuffer import rasterize
 
@@ -83,7 +84,7 @@ def _measure(predictor: Predictor, photo: LabelledPicture, tally: _Tally, keep: 
     if len(located):
         tally.found += int((box_iou(boxes, located).amax(1) >= FOUND).sum())
     people = predictor.predict(pixels, boxes=boxes)
-    crops, camera = Crop.from_boxes(boxes, INPUT_SIZE), people.camera
+    crops, camera = framed(boxes, image.shape[1]), people.camera
     vertices, parts = (
         torch.stack(values) for values in zip(*((person.vertices, person.parts.probabilities) for person in people))
     )

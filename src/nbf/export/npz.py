@@ -87,6 +87,7 @@ KEYS = {
     "certainty_entropy": Key("nats", (14,), low=-_ROUNDING, high=10, nan=True),
     "certainty_guessed": Key("bool", (14,), dtype=bool),
     "certainty_shape_covariance": Key("of betas", ("s", "s"), nan=True),
+    "certainty_keypoint_covariance": Key("of COCO-17 of the body, pixels squared", (17, 2, 2), nan=True),
 }
 """What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, `body_model`, the name
 of the body model that betas and vertices belong to, and `lens`, how the focal length came about, empty where unknown.

@@ -83,6 +83,8 @@ class Doubt(nn.Module):
     """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
     shape_factor: Tensor
     """The same for the standard deviation of shape."""
+    keypoint_factor: Tensor
+    """Mean error of a keypoint in the picture over the one that that curvature gives it."""
 
     def __init__(self, shapes: int, width: int = 96) -> None:
         super().__init__()
@@ -102,6 +104,7 @@ class Doubt(nn.Module):
         self.register_buffer("joint_noise_root", torch.eye(2 * JOINTS))
         self.register_buffer("joint_factor", torch.ones(()))
         self.register_buffer("shape_factor", torch.ones(()))
+        self.register_buffer("keypoint_factor", torch.ones(()))
 
     def forward(self, clues: Clues) -> Doubts:
         """Log standard deviations, the mean of both ways to look at a person: mirror images are doubted alike."""

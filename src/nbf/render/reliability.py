@@ -27,7 +27,7 @@ def reliability(
     """Bins of equal count by predicted error: (mean predicted, mean actual, count) of each, the surest first.
 
     The points of a reliability diagram (DeGroot & Fienberg, The Statistician 1983) for a regression, as in Levi et al.,
-    "Evaluating and calibrating uncertainty prediction in regression tasks", Sensors 2022. In the units given (mm).
+    "Evaluating and calibrating uncertainty prediction in regression tasks", Sensors 2022. In the units given.
     Counts differ by at most one; fewer values than bins are a bin each; the order of the values does not matter.
 
     Raises:
@@ -45,8 +45,10 @@ def reliability(
     return [(*chunk.mean(dim=0).tolist(), len(chunk)) for chunk in chunks]
 
 
-def reliability_plot(predicted: Float[Tensor, " n"], actual: Float[Tensor, " n"], title: str) -> Image.Image:
-    """`reliability` as a picture: mean actual over mean predicted error (mm) of each bin, and the diagonal.
+def reliability_plot(
+    predicted: Float[Tensor, " n"], actual: Float[Tensor, " n"], title: str, unit: str = "mm"
+) -> Image.Image:
+    """`reliability` as a picture: mean actual over mean predicted error of each bin, and the diagonal.
 
     Dots below the diagonal are better than they were said to be, dots above it worse. Below the plot stand the number
     of joints and Pearson's correlation over joints, which is undefined where all predicted or actual errors agree.
@@ -78,8 +80,8 @@ def reliability_plot(predicted: Float[Tensor, " n"], actual: Float[Tensor, " n"]
     pen.line([place(*point) for point in points], _DATA, 1.5)
     for point in points:
         pen.dot(place(*point), _DATA)
-    pen.text((_LEFT + side / 2, _TOP + side + 36), "predicted error (mm)", "mm")
-    pen.text_upwards((20, _TOP + side / 2), "actual error (mm)")
+    pen.text((_LEFT + side / 2, _TOP + side + 36), f"predicted error ({unit})", "mm")
+    pen.text_upwards((20, _TOP + side / 2), f"actual error ({unit})")
     count = f"{len(predicted):,} joint{'s' * (len(predicted) > 1)} in {len(points)} bin{'s' * (len(points) > 1)}"
     written = f"{count} · correlation {_correlation(predicted, actual)}"
     pen.text((_LEFT + side / 2, _HEIGHT - 20), written, "mm")

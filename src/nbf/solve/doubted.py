@@ -39,7 +39,8 @@ class Doubted:
 
     @property
     def calibration(self) -> Calibration:
-        return Calibration(float(self.doubt.joint_factor), float(self.doubt.shape_factor))
+        doubt = self.doubt
+        return Calibration(float(doubt.joint_factor), float(doubt.shape_factor), float(doubt.keypoint_factor))
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known, fit: Fit) -> "DoubtedProblem":

@@ -42,6 +42,8 @@ class Fit:
     """Metres by which each joint is off on average, relative to the pelvis: the covariance, calibrated."""
     shape_covariance: Float[Tensor, "n s s"] | None = None
     """Of the betas, calibrated."""
+    keypoint_covariance: Float[Tensor, "n 17 2 2"] | None = None
+    """Of the body's COCO keypoints in the picture, crop sides squared, calibrated; nan where nobody found out how."""
     start: Bodies | None = None
     """Where optimisers began, the first of several."""
     report: Report | None = None

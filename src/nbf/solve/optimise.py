@@ -1,5 +1,6 @@
 """Optimise: least squares from another solver's bodies, over a list of terms that the evidence gives."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from nbf.known import NOTHING, Known
 from nbf.proxy.proxy import Proxy
 from nbf.solve.fit import Fit, Solve
 from nbf.solve.levenberg import Problem, normal_equations, solve
-from nbf.solve.uncertainty import joint_sigmas
+from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
 
 STEPS = 12
 
@@ -26,6 +27,8 @@ class Calibration:
     """Mean error of a joint's place over the standard deviation that the residuals' curvature gives it."""
     shape: float = 1.0
     """The same for the standard deviation of shape."""
+    keypoints: float = math.nan
+    """Mean error of a keypoint in the picture over the one that the curvature gives it; nan where nobody found out."""
 
 
 @runtime_checkable
@@ -45,7 +48,7 @@ class Optimise:
     def __init__(self, body: BodyModel, start: Solve, terms: Terms, *, steps: int = STEPS) -> None:
         """With `steps` 0 the start stays as it is, and only how sure it is is found."""
         self.start, self.terms, self.steps = start, terms, steps
-        self.joints = Landmarks.keypoints(body, "smpl24")
+        self.joints, self.keypoints = (Landmarks.keypoints(body, kind) for kind in ("smpl24", "coco17"))
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
@@ -67,6 +70,8 @@ class Optimise:
             covariance,
             joint_error=joint_sigmas(self.joints, bodies, covariance) * calibration.joints,
             shape_covariance=covariance[:, SHAPE_START:, SHAPE_START:] * calibration.shape**2,
+            keypoint_covariance=pixel_covariances(self.keypoints, bodies, proxy.camera, covariance)
+            * calibration.keypoints**2,
             start=(fit.bodies if fit.start is None else fit.start) if self.steps else None,
             report=report,
             reading=fit.reading,

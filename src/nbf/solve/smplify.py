@@ -184,6 +184,7 @@ def chosen(fit: Fit, other: Fit, where: Bool[Tensor, " n"]) -> Fit:
         pick(fit.covariance, other.covariance),
         pick(fit.joint_error, other.joint_error),
         pick(fit.shape_covariance, other.shape_covariance),
+        pick(fit.keypoint_covariance, other.keypoint_covariance),
         fit.start.chosen(other.start, where),
         Report(*map(pick, vars(fit.report).values(), vars(other.report).values())),
     )

@@ -8,15 +8,35 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from nbf.body.bodies import Bodies
+from nbf.body.joints import COCO17
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
-from nbf.body.parts import merge_labels, merge_probabilities
+from nbf.body.parts import NAMES, merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
 from nbf.solve.maps import MERGED
+from nbf.solve.terms import project
 
-GUESSED = 0.25
-"""Probability of a part, where the mesh shows it, below which its place is a guess."""
+GUESSED, GUESSED_BY_MAP = 0.45, 0.25
+"""Mean of the probability of a part, where the mesh shows it, and of the scores of the keypoints at its ends, below
+which its place is a guess; and that probability alone, where nobody looked for keypoints."""
+_FACE = "nose", "left_eye", "right_eye", "left_ear", "right_ear"
+_TRUNK = "left_shoulder", "right_shoulder", "left_hip", "right_hip"
+_LIMB_ENDS = {
+    "upper_arm": ("shoulder", "elbow"), "lower_arm": ("elbow", "wrist"), "hand": ("wrist",),
+    "upper_leg": ("hip", "knee"), "lower_leg": ("knee", "ankle"), "foot": ("ankle",),
+}  # fmt: skip
+
+
+def _ends(part: str) -> tuple[str, ...]:
+    """Names of the keypoints at the ends of one of the 14 parts."""
+    if part in ("head", "torso"):
+        return _FACE if part == "head" else _TRUNK
+    side, limb = part.split("_", 1)
+    return tuple(f"{side}_{joint}" for joint in _LIMB_ENDS[limb])
+
+
+_ENDS = torch.tensor([[(name in ends) / len(ends) for name in COCO17] for ends in map(_ends, NAMES[MERGED][1:])])
 
 
 def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
@@ -27,6 +47,15 @@ def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b 
     relative = jacobian - jacobian[:, :1]
     spread = torch.einsum("bnip,bpq,bniq->bn", relative, covariance, relative)
     return spread.clamp_min(0).sqrt()
+
+
+def pixel_covariances(
+    points: Landmarks, state: Bodies, camera: Camera, covariance: Float[Tensor, "b p p"]
+) -> Float[Tensor, "b n 2 2"]:
+    """Covariance of each point's place in the picture, in the camera's unit squared, by linear propagation likewise."""
+    jacobian = project(place(points, state), camera).jacobian
+    assert jacobian is not None
+    return torch.einsum("bnip,bpq,bnjq->bnij", jacobian, covariance, jacobian)
 
 
 @dataclass(frozen=True)
@@ -41,10 +70,13 @@ class PartVisibility:
     """Share of them beyond the edge of the photo; nan without cells. What is neither seen nor cut is hidden."""
     entropy: Float[Tensor, "b 14"]
     """How unsure the map is there of what it sees, in nats; nan without cells."""
+    ends: Float[Tensor, "b 14"]
+    """Mean score of the keypoints at the part's ends; nan where nobody looked for any."""
 
     def guessed(self) -> Bool[Tensor, "b 14"]:
-        """Parts of which the picture shows less than a quarter, or nothing at all."""
-        return ~(self.seen >= GUESSED)
+        """Parts of which the picture shows little, or nothing at all."""
+        shown = torch.where(self.ends.isnan(), self.seen >= GUESSED_BY_MAP, (self.seen + self.ends) / 2 >= GUESSED)
+        return ~shown
 
 
 def part_visibility(
@@ -52,9 +84,11 @@ def part_visibility(
     state: Bodies,
     camera: Camera,
     parts: Float[Tensor, "b 25 h h"],
+    scores: Float[Tensor, "b 17"],
     beyond: Bool[Tensor, "b h h"],
 ) -> PartVisibility:
-    """Compare bodies with part maps. `camera` is in crop sides; `beyond` marks cells outside of the photo."""
+    """Compare bodies with part maps. `camera` is in crop sides; `scores` are those of the keypoints, all 0 where nobody
+    looked; `beyond` marks cells outside of the photo."""
     side = parts.shape[-1]
     pixels = camera.scaled(side).pixels_depth(state.posed(body).vertices)
     drawn = rasterize(pixels, body.faces, side, side)
@@ -72,6 +106,7 @@ def part_visibility(
         seen=mean(probabilities[..., 1:] * inside[..., None]),
         cut=mean(1 - inside[..., None]),
         entropy=mean(torch.special.entr(probabilities).sum(-1, keepdim=True)),
+        ends=torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan),
     )
 
 

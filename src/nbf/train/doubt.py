@@ -16,6 +16,7 @@ from nbf.body.files import load_body
 from nbf.body.landmarks import Landmarks, place
 from nbf.geometry import Camera
 from nbf.geometry.procrustes import align
+from nbf.geometry.spread import mean_length
 from nbf.nets.doubt import MIRROR_POINTS, PLACE, POINTS, Clues, Doubt, Doubts
 from nbf.nets.fitter import JOINTS, KEYPOINTS, Fitter
 from nbf.nets.mirror import in_crop, in_sides
@@ -30,7 +31,7 @@ from nbf.solve.levenberg import normal_equations, solve
 from nbf.solve.optimise import STEPS
 from nbf.solve.regress import Regress
 from nbf.solve.terms import height_and_slopes
-from nbf.solve.uncertainty import joint_sigmas
+from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
 from nbf.train.batch import Batch, Draw, seeded
 from nbf.train.config import LoopConfig
 from nbf.train.loop import train
@@ -249,9 +250,11 @@ def robust_covariance(values: Float[Tensor, "n d"], config: DoubtConfig) -> Floa
 
 @dataclass(frozen=True)
 class Trial:
-    """Held-out people refined: predicted and actual errors of joints (metres, pelvis aligned), and of heights."""
+    """Held-out people refined: predicted and actual errors of joints (metres, pelvis aligned), of keypoints in the crop
+    (its sides), and of heights."""
 
     joints: tuple[Float[Tensor, "n 23"], Float[Tensor, "n 23"]]
+    keypoints: tuple[Float[Tensor, " k"], Float[Tensor, " k"]]
     heights: tuple[Float[Tensor, " n"], Float[Tensor, " n"]]
     before: Float[Tensor, " n"]
     """PA-MPJPE in mm, as is `after`."""
@@ -274,8 +277,15 @@ def attempt(doubted: Doubted, cases: Cases) -> Trial:
     height, slopes = height_and_slopes(doubted.body, refined.betas)
     true_height, _ = height_and_slopes(doubted.body, cases.true.betas)
     shape = covariance[:, SHAPE_START:, SHAPE_START:]
+    keypoints = Landmarks.keypoints(doubted.body, "coco17")
+    found, there = (
+        cases.camera.project(place(keypoints, state, jacobian=False).points) for state in (refined, cases.true)
+    )
+    inside = ((there >= 0) & (there <= 1)).all(-1)
+    said = mean_length(pixel_covariances(keypoints, refined, cases.camera, covariance))
     return Trial(
         (joint_sigmas(joints, refined, covariance)[:, 1:], (end - true).norm(dim=-1)[:, 1:]),
+        (said[inside], (found - there).norm(dim=-1)[inside]),
         (torch.einsum("ni,nij,nj->n", slopes, shape, slopes).sqrt(), (height - true_height).abs()),
         (align(start, true) - true).norm(dim=-1).mean(1) * 1000,
         (align(end, true) - true).norm(dim=-1).mean(1) * 1000,
@@ -284,7 +294,7 @@ def attempt(doubted: Doubted, cases: Cases) -> Trial:
 
 @torch.no_grad()
 def calibrate(doubted: Doubted, cases: Sequence[Cases], config: DoubtConfig) -> dict[str, float]:
-    """Set the caution, and make the mean predicted error of joints and heights that of people who were held out."""
+    """Set the caution, and make the mean predicted errors of joints, keypoints and heights those of people held out."""
     doubt, record, trials = doubted.doubt, {}, []
     for some, root, kind in zip(cases, (doubt.noise_root, doubt.joint_noise_root), ("rgb", "true")):
         plain, best = root.clone(), (float("inf"), 0.0)
@@ -303,13 +313,16 @@ def calibrate(doubted: Doubted, cases: Sequence[Cases], config: DoubtConfig) -> 
             f"{kind}_pa_mpjpe_after_mm": round(float(trials[-1].after.mean()), 2),
         }
     said, was = (torch.cat([trial.joints[k].flatten() for trial in trials]) for k in (0, 1))
+    where, missed = (torch.cat([trial.keypoints[k] for trial in trials]) for k in (0, 1))
     tall, off = (torch.cat([trial.heights[k] for trial in trials]) for k in (0, 1))
     doubt.joint_factor.copy_(was.mean() / said.mean())
+    doubt.keypoint_factor.copy_(missed.mean() / where.mean())
     # A normal error's mean size is 0.8 of its standard deviation.
     doubt.shape_factor.copy_(off.mean() / (MEAN_SIZE * tall.mean()))
     return record | {
         "joint_factor": round(float(doubt.joint_factor), 3),
         "shape_factor": round(float(doubt.shape_factor), 3),
+        "keypoint_factor": round(float(doubt.keypoint_factor), 3),
         "joint_correlation": round(float(torch.corrcoef(torch.stack([said, was]))[0, 1]), 3),
     }
 
