@@ -51,6 +51,17 @@ def test_a_film_is_written_beside_its_bodies_with_numbers(looks, tmp_path, capsy
     assert list((output / ".nbf").glob("*.seen")) == []
 
 
+def test_each_person_has_files_of_their_motion(looks, tmp_path):
+    amass = pytest.importorskip("nbf.export.amass")
+    bvh = pytest.importorskip("nbf.export.bvh")
+    film, output = write_film(tmp_path / "walk.mp4", FRAMES), tmp_path / "out"
+    assert main(["video", str(film), "-o", str(output), "--format", "glb,bvh,npz"]) == 0
+    assert files(output) == ["walk_0.bvh", "walk_0.glb", "walk_0.npz"]
+    assert len(amass.read_amass(output / "walk_0.npz")) == FRAMES
+    assert "Frames: 6" in (output / "walk_0.bvh").read_text()
+    assert bvh.read_bvh(output / "walk_0.bvh") is not None
+
+
 def test_what_was_seen_with_other_options_is_not_gone_on_with(looks, tmp_path, monkeypatch):
     film, output = write_film(tmp_path / "walk.mp4", FRAMES), tmp_path / "out"
     with monkeypatch.context() as patch:
