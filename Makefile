@@ -3,6 +3,7 @@
 #   make test    install, lint, type-check, run the tests; make quick leaves the slow ones out
 # and a third one builds the documentation:
 #   make docs    install, build the site into build/site; warnings are errors
+#   make viewers installs a glTF validator, three.js and Blender's module, with which more tests of files are run
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTO ?= examples/demo.jpg
 OUT ?= runs/demo
@@ -11,7 +12,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick lint types unit format docs clean
+.PHONY: demo test quick lint types unit format docs viewers clean
 
 demo: .venv/.product
 	@mkdir -p "$(OUT)"
@@ -42,6 +43,14 @@ format: .venv/.dev
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"
+
+# Other people's readers of our files, for tests/integration/test_viewers.py. Needs npm; the browser is yours to install.
+viewers:
+	mkdir -p build/viewers
+	cp tests/viewers/package.json build/viewers
+	npm install --prefix build/viewers --no-package-lock --no-audit --no-fund
+	"$(PYTHON)" -m venv build/blender
+	build/blender/bin/python -m pip install --quiet --disable-pip-version-check bpy==4.5.15
 
 clean:
 	rm -rf .venv runs/demo build src/*.egg-info

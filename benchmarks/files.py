@@ -44,7 +44,9 @@ def main() -> None:
         suffixes = (".glb", ".obj", ".npz")
         each = [_line(f"{suffix}, a person", lambda s=suffix: export(s), given.rounds) for suffix in suffixes]
         picture = _line("summary.png, a photo", summary, given.rounds)
-    print(f"{'all of it, a person':<22}{sum(each) + picture / len(people):>10.1f}")
+        print(f"{'all of it, a person':<22}{sum(each) + picture / len(people):>10.1f}")
+        for suffix in (".ply", ".bvh", ".usd", ".amass.npz", ".coco.json", ".csv"):
+            _line(f"{suffix}, a person", lambda s=suffix: export(s), given.rounds)
 
 
 def _line(label: str, write: Callable[[], Path], rounds: int) -> float:

@@ -1,4 +1,4 @@
-"""Results as files: for Blender and games, for other people's programs, and to be read back later.
+"""Results as files: for Blender and games, for tables and other people's programs, and to be read back later.
 
 python examples/03_files.py [PHOTO] [FOLDER]
 """
@@ -16,10 +16,19 @@ folder = Path(sys.argv[2] if len(sys.argv) > 2 else "nbf-results")
 people = nbf.load().predict(photo)
 
 # The suffix says what is written. Metres everywhere; GLB, OBJ and PLY are y up, as their readers expect.
-people.export(folder / "scene.glb")  # Blender: File > Import > glTF; skeleton, pose, skin weights, the photo's camera
+people.export(folder / "scene.glb")  # Blender: File > Import > glTF, Bone Dir: Temperance; rigged bodies and a camera
+people.export(folder / "stage.glb", ground=True, rig="mixamo", skin="photo")  # standing at y = 0, dressed as they are
 people.export(folder / "scene.obj")  # the meshes as they stand, with texture coordinates
 people.export(folder / "scene.npz")  # all parameters, under the names that SMPL and AMASS use
 (folder / "scene.json").write_text(people.to_json())  # what a web page needs: joints, boxes, measurements
+
+# Of one person: BVH for motion tools, joints called as Unreal calls them, feet on the ground; a table for R or Excel;
+# the layout of AMASS. USD (pip install 'neural-body-fitting[usd]') and FBX (Blender) go the same way. So does
+# `nbf export` from the files of an earlier run.
+for index, person in enumerate(people):
+    person.export(folder / f"person_{index}.bvh", rig="unreal", ground=True)
+    person.export(folder / f"person_{index}.csv")
+    person.export(folder / f"person_{index}.amass.npz")
 
 # Any program that reads NumPy archives reads ours; one row a person. docs/files.md names every key.
 with np.load(folder / "scene.npz") as file:

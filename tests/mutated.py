@@ -27,8 +27,8 @@ _BOMB, _BLOCK = 2600 << 20, 1 << 20
 
 
 def mutated(data: bytes, kind: str, rng: Random) -> bytes:
-    """One of many changes to a file of the kind npz, json, jsonl, safetensors or any other, which is bytes alone."""
-    change = {"npz": _npz, "json": _json, "jsonl": _json_lines, "safetensors": _safetensors}.get(kind)
+    """One of many changes to a file of the kind npz, json, jsonl, safetensors, glb, or any other (bytes alone)."""
+    change = {"npz": _npz, "json": _json, "jsonl": _json_lines, "safetensors": _safetensors, "glb": _glb}.get(kind)
     if change is None or rng.random() < 0.3:
         return _bytes(data, rng)
     return change(data, rng)
@@ -221,3 +221,11 @@ def _safetensors(data: bytes, rng: Random) -> bytes:
         return save_tensors(tensors, metadata)
     except (ValueError, TypeError, OverflowError, SafetensorError):  # no such conversion, or no such kind there
         return _bytes(data, rng)
+
+
+def _glb(data: bytes, rng: Random) -> bytes:
+    """With other JSON in the first chunk."""
+    size = struct.unpack_from("<I", data, 12)[0]
+    text = _json(data[20 : 20 + size], rng)
+    rest = data[20 + size :]
+    return data[:8] + struct.pack("<II", 20 + len(text) + len(rest), len(text)) + data[16:20] + text + rest

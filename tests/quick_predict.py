@@ -11,6 +11,7 @@ from PIL import Image
 from nbf import predictor as predictor_module
 from nbf.cli import _results
 from nbf.cli._results import Kinds
+from nbf.export import FORMATS
 from nbf.given import picture_camera
 from nbf.people import People, Person
 from nbf.pictures import Picture
@@ -31,8 +32,8 @@ class QuickPredictor:
 
 def write_lines(people: People, folder: Path, name: str, kinds: Kinds) -> None:
     """As `write_results`, but fast."""
-    endings = [f"_{index}.{suffix}" for index in range(len(people)) for suffix in kinds.people]
-    endings += [f".{suffix}" for suffix in kinds.scenes]
+    endings = [f"_{index}{FORMATS[format].ending}" for index in range(len(people)) for format in kinds.people]
+    endings += [FORMATS[format].ending for format in kinds.scenes]
     endings += [".json"] * kinds.json + ["_parts.png"] * kinds.parts + [".png"] * kinds.summary
     for ending in endings:
         (folder / f"{name}{ending}").write_text(f"{people.picture.pixels[0, 0]} {len(people)} {ending}")

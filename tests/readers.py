@@ -3,9 +3,10 @@
 import json
 import math
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ import numpy as np
 import photos
 import street
 import torch
+from motions import motion
 from mutated import mutated
 from packs import random_pack, random_people
 from PIL import Image
@@ -32,10 +34,19 @@ from nbf.data.sets.varied import varied_photos
 from nbf.errors import NbfError
 from nbf.evaluate import bench
 from nbf.experiments import experiment
+from nbf.export import write as export
+from nbf.export.amass import read_amass
+from nbf.export.bvh import read_bvh
+from nbf.export.glb import read_glb, write_glb
 from nbf.export.npz import load_people
+from nbf.export.obj import read_obj
+from nbf.export.ply import read_ply
+from nbf.export.table import read_csv
+from nbf.export.usd import read_usd
 from nbf.fact_files import read_facts
 from nbf.files import Record
 from nbf.geometry import Camera, Crop, matrix_from_axis_angle
+from nbf.motion import Motion
 from nbf.nets.fitter import Fitter
 from nbf.nets.regressor import Regressor
 from nbf.nets.weights import load_network, save_network
@@ -159,6 +170,12 @@ def _read_people(folder: Path) -> People:
 
 def _refuse(word: str) -> None:
     raise AssertionError(f"was read, but gives {word}")
+
+
+def _make_glb(folder: Path) -> None:
+    one, other = (Motion.of(person, f"person_{i}") for i, person in enumerate(people()))
+    film = replace(one, rotations=one.rotations.repeat(3, 1, 1, 1), translation=one.translation.repeat(3, 1))
+    write_glb(folder / "people.glb", [replace(film, frame_rate=25.0), other])
 
 
 def _keypoints(document: Any) -> Reader:
@@ -360,6 +377,28 @@ def _make_checkpoint(folder: Path) -> None:
     save_checkpoint(folder / "checkpoint.pt", state | {"schedule": schedule, "average": average, "step": 1})
 
 
+def _read_mesh(vertices: np.ndarray, faces: np.ndarray) -> None:
+    _must(np.isfinite(vertices[faces]).all(), "a corner is not finite")
+
+
+def _read_obj(folder: Path) -> None:
+    for mesh in read_obj(folder / "people.obj").values():
+        _read_mesh(mesh.vertices, mesh.faces)
+
+
+def _read_ply(folder: Path) -> None:
+    mesh = read_ply(folder / "people.ply")
+    _read_mesh(mesh.vertices, mesh.faces)
+
+
+def _read_motions(motions: Sequence[Motion]) -> None:
+    """As they are exported."""
+    for each in motions:
+        _finite(each.posed(slice(0, 1)).vertices, "a vertex")
+        _finite(each.joints(), "a joint")
+        _must(each.frame_rate is None or 0 < each.frame_rate < math.inf, "has a strange rate")
+
+
 def _smpl_npz(path: Path) -> None:
     np.savez_compressed(path, **tiny_smpl())  # pyright: ignore[reportArgumentType]
 
@@ -391,6 +430,26 @@ READERS: dict[str, Reader] = {
         lambda folder: _finite(read_keypoints(folder / "keypoints.json", WIDTH, HEIGHT), "a keypoint"),
     ),
     "results, NPZ": Reader({"people.npz": "npz"}, lambda folder: people().export(folder / "people.npz"), _read_people),
+    "results, OBJ": Reader({"people.obj": "obj"}, lambda folder: people(1).export(folder / "people.obj"), _read_obj),
+    "results, PLY": Reader({"people.ply": "ply"}, lambda folder: people().export(folder / "people.ply"), _read_ply),
+    "results, CSV": Reader(
+        {"people.csv": "csv"},
+        lambda folder: people().export(folder / "people.csv"),
+        lambda folder: _must(read_csv(folder / "people.csv"), "has no rows"),
+    ),
+    "motion, BVH": Reader(
+        {"walk.bvh": "bvh"},
+        lambda folder: export([motion()], folder / "walk.bvh"),
+        lambda folder: _must(np.isfinite(read_bvh(folder / "walk.bvh").joints()).all(), "a joint is not finite"),
+    ),
+    "motion, AMASS": Reader(
+        {"walk.amass.npz": "npz"},
+        lambda folder: export([motion()], folder / "walk.amass.npz"),
+        lambda folder: _read_motions([read_amass(folder / "walk.amass.npz")]),
+    ),
+    "people, GLB": Reader(
+        {"people.glb": "glb"}, _make_glb, lambda folder: _read_motions(read_glb(folder / "people.glb"))
+    ),
     "SMPL, pickle": _body(
         "smpl.pkl", "pickle", lambda folder: (folder / "smpl.pkl").write_bytes(pickle.dumps(tiny_smpl()))
     ),
@@ -432,3 +491,14 @@ READERS: dict[str, Reader] = {
         lambda folder: load_checkpoint(folder / "checkpoint.pt", torch.device("cpu")),
     ),
 }
+if find_spec("pxr") is not None:
+
+    def _write_usd(folder: Path) -> None:
+        for name in ("walk.usd", "walk.usda"):
+            export([motion()], folder / name)
+
+    def _read_usd(folder: Path) -> None:
+        for name in ("walk.usd", "walk.usda"):
+            _read_motions(read_usd(folder / name))
+
+    READERS["motion, USD"] = Reader({"walk.usd": "usd", "walk.usda": "usda"}, _write_usd, _read_usd)

@@ -1,14 +1,18 @@
 """One person over time, as files of animators hold it: one shape, a pose a frame. A still person has one frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.body.model import BodyModel, BodyOutput
+from nbf.body.files import load_body
+from nbf.body.model import BodyModel, BodyOutput, pose_joints, turn_about_origin
 from nbf.people import Person
+
+STILL_RATE = 30.0
+"""Frames a second of files that must name a rate, where the person is still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,10 @@ class Motion:
             name, person.betas, person.rotations[None], person.translation[None], None, person.body, person.body_name
         )
 
+    def small(self) -> "Motion":
+        """The same person with the small body of a bundled model, whose shapes and joints are the same."""
+        return replace(self, body=load_body(self.body_name, "small"))
+
     def __len__(self) -> int:
         """The number of frames."""
         return len(self.rotations)
@@ -50,6 +58,20 @@ class Motion:
         """The body in these frames, camera frame, metres; all at once, so a long film wants a few at a time."""
         rotations, translation = self.rotations[frames], self.translation[frames]
         return self.body(self.betas.expand(len(rotations), -1), rotations, translation)
+
+    @torch.no_grad()
+    def joints(self) -> Float[Tensor, "t 24 3"]:
+        """SMPL's 24 joints in each frame, camera frame, metres; without the mesh, so of a long film as well."""
+        rest = self.body.rest_joints(self.betas).expand(len(self), 24, 3)
+        return pose_joints(rest, self.rotations, self.translation)[1]
+
+    @torch.no_grad()
+    def moved(self, move: Float[Tensor, "4 4"]) -> "Motion":
+        """The same in the frame that a rigid move, such as `grounded`, leads to."""
+        pelvis = self.body.rest_joints(self.betas)[0].expand(len(self), 3)
+        turn = move[:3, :3].expand(len(self), 3, 3)
+        rotations, translation = turn_about_origin(turn, pelvis, self.rotations, self.translation)
+        return replace(self, rotations=rotations, translation=translation + move[:3, 3])
 
 
 def as_seen() -> Float[Tensor, "4 4"]:

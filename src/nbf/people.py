@@ -123,11 +123,13 @@ class Person:
 
         return {name: np.asarray(values[0]) for name, values in arrays([self]).items()} | {"faces": self.faces.numpy()}
 
-    def export(self, path: str | Path) -> Path:
-        """Write this person as .glb, .obj, .ply or .npz; see `People.export`."""
+    def export(
+        self, path: str | Path, *, rig: str = "smpl", ground: bool = False, skin: str = "clay", detail: str = "full"
+    ) -> Path:
+        """Write this person alone; see `People.export`. What the photo shows of others is taken for this person's."""
         from nbf.export import write
 
-        return write([self], path)
+        return write([self], path, rig=rig, ground=ground, skin=skin, detail=detail)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The mesh over the picture, guessed parts hatched, the longer side at most `max_side` pixels."""
@@ -176,18 +178,29 @@ class People(Sequence[Person]):
         """`Person.numpy` of everybody."""
         return [person.numpy() for person in self]
 
-    def export(self, path: str | Path) -> Path:
-        """Write everybody into one file, by its suffix.
+    def export(
+        self, path: str | Path, *, rig: str = "smpl", ground: bool = False, skin: str = "clay", detail: str = "full"
+    ) -> Path:
+        """Write everybody into one file, by its ending, in metres.
 
-        .glb (rigged, T-pose mesh with the pose in its joints), .obj and .ply (posed mesh) are y up; .npz (SMPL and
-        AMASS keys) is in the camera frame. Units are metres.
+        .glb, .usd and .fbx (rigged: T-pose mesh with the pose in its joints), .bvh (skeleton of one person), .obj and
+        .ply (posed mesh) are y up; .npz (SMPL and AMASS keys), .csv (joints) and .coco.json (keypoints) are in the
+        camera frame, .amass.npz (one person) has z up. docs/files.md has all of it.
+
+        Args:
+            path: the file; missing folders are made.
+            rig: what joints are called in files with a skeleton: smpl, vrm, mixamo or unreal.
+            ground: people stand on the ground, the first of them facing +z, in place of where the camera saw them.
+            skin: of bodies in .glb: clay; parts, the 24 parts in colours; photo, as the photo shows them.
+            detail: of bodies in .glb: full or small.
 
         Raises:
-            InputError: another suffix, or nobody to export.
+            InputError: another ending, an unknown word, nobody to export, several people for a file of one, or a format
+                needs what is not installed.
         """
         from nbf.export import write
 
-        return write(self.persons, path)
+        return write(self.persons, path, rig=rig, ground=ground, skin=skin, detail=detail)
 
     def overlay(self, max_side: int = 1024) -> Image.Image:
         """The meshes over the picture, nearer people in front, guessed parts hatched; the longer side is at most

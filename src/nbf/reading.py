@@ -1,4 +1,5 @@
-"""Files that anybody may have written, read so that the worst that one can do is to be refused: NPZ, NPY and JSON.
+"""Files that anybody may have written, read so that the worst that one can do is to be refused: NPZ, NPY, JSON and
+text.
 
 What a file claims about itself (sizes, shapes, kinds of number) is checked before memory is set aside for it, nothing
 in it is ever run, and what comes out is what the caller asked for, in shape, kind and range.
@@ -208,11 +209,7 @@ def read_json(path: str | Path, make: Callable[[dict[str, Any]], Any] | None = N
     Raises Damaged (also where a name is there twice, a number has thousands of digits, or values lie within hundreds of
     others) and OSError.
     """
-    path = Path(path)
-    size = _regular(path)
-    if size > most:
-        raise Damaged(f"it has {size} bytes, and the most that is read are {most}")
-    return from_json(path.read_bytes(), make)
+    return from_json(read_bytes(path, most), make)
 
 
 def from_json(text: bytes, make: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -240,6 +237,21 @@ def read_json_lines(path: str | Path, make: Callable[[Any], T]) -> list[T]:
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Damaged(f"line {number}: {type(error).__name__} {error}"[:200]) from error
     return made
+
+
+def read_text(path: str | Path, most: int) -> str:
+    """A text of at most `most` bytes in UTF-8; of bytes that are none, a mark stands in their place. Raises Damaged and
+    OSError."""
+    return read_bytes(path, most).decode("utf-8", errors="replace")
+
+
+def read_bytes(path: str | Path, most: int) -> bytes:
+    """A regular file of at most `most` bytes. Raises Damaged and OSError."""
+    path = Path(path)
+    size = _regular(path)
+    if size > most:
+        raise Damaged(f"it has {size} bytes, and the most that is read are {most}")
+    return path.read_bytes()
 
 
 def to_numbers(value: Any, *shape: int | None, dtype: Any = np.float32) -> np.ndarray:

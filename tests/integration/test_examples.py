@@ -13,7 +13,7 @@ import pytest
 
 WRITES = {
     "01_predict": {".glb", ".npz", ".obj", ".png"},
-    "03_files": {".glb", ".json", ".npz", ".obj", ".png"},
+    "03_files": {".bvh", ".csv", ".glb", ".json", ".npz", ".obj", ".png"},
     "05_measurements": {".png"},
 }
 FOLDER = Path(__file__).parents[2] / "examples"

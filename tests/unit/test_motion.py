@@ -2,22 +2,10 @@
 
 import pytest
 import torch
+from motions import motion, off_origin
 
-from nbf.body.files import load_body
 from nbf.geometry import matrix_from_axis_angle
-from nbf.motion import Motion, as_seen, grounded
-
-
-def motion(name: str = "person_0", seed: int = 0, frames: int = 3) -> Motion:
-    """Somebody who moves at random, in front of the camera."""
-    generator = torch.Generator().manual_seed(seed)
-    body = load_body("anny24", "small")
-    rotations = matrix_from_axis_angle(0.3 * torch.randn(frames, 24, 3, generator=generator))
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ rotations[:, 0]
-    translation = torch.tensor([0.3, 0.2, 4.0]) + 0.1 * torch.randn(frames, 3, generator=generator)
-    return Motion(
-        name, torch.randn(body.shape_count, generator=generator), rotations, translation, 25.0, body, "anny24"
-    )
+from nbf.motion import as_seen, grounded
 
 
 def moved(points: torch.Tensor, move: torch.Tensor) -> torch.Tensor:
@@ -28,6 +16,14 @@ def test_a_motion_is_its_frames():
     someone = motion()
     assert len(someone) == 3
     torch.testing.assert_close(someone.posed(slice(1, 2)).vertices[0], someone.posed().vertices[1])
+
+
+def test_a_moved_body_is_its_points_moved():
+    someone = off_origin(motion())
+    move = grounded([someone])
+    after, before = someone.moved(move).posed(), someone.posed()
+    torch.testing.assert_close(after.vertices, moved(before.vertices, move), atol=1e-5, rtol=0)
+    torch.testing.assert_close(after.joints, moved(before.joints, move), atol=1e-5, rtol=0)
 
 
 def test_as_seen_is_y_up():

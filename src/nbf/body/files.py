@@ -63,6 +63,15 @@ def load_body(name_or_path: str | Path = "anny24", detail: Literal["full", "smal
     return BodyModel(read_smpl(path))
 
 
+def bundled_body(name: str, vertices: int, components: int) -> BodyModel | None:
+    """The bundled model of this name that has so many vertices and shape components; None where no detail has."""
+    for detail in ("full", "small"):
+        body = load_body(name, detail)
+        if (len(body.template), body.shape_count) == (vertices, components):
+            return body
+    return None
+
+
 def read_bundled(path: Path) -> BodyData:
     """Read the file that tools/bake_body.py writes (half precision where accuracy allows) into float32 and int64.
 

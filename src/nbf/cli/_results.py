@@ -4,18 +4,19 @@ import os
 import re
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from importlib.util import find_spec
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbf import __version__
-from nbf.cli._known import KnownOptions
 from nbf.cli._output import complain, say
-from nbf.cli._usage import UsageError
+from nbf.cli._usage import UsageError, understanding
 from nbf.errors import NbfError
+from nbf.export.formats import FORMATS as EXPORTS
+from nbf.export.formats import Scene, Style, write_scene
 from nbf.files import Claim, fingerprint, real_path, records, seen_from
 
 if TYPE_CHECKING:
@@ -24,39 +25,46 @@ if TYPE_CHECKING:
 STDIN = Path("\0stdin")
 """The picture on standard input, under a name that no file has."""
 
-_MESHES = ("glb", "obj", "npz", "ply")
-_SCENES = ("gif", "mp4", "html")
 _SUMMARY = "png"
-_NAMES = (*_MESHES, *_SCENES, _SUMMARY)
 FORMATS = "glb,obj,npz,png"
 """What is written if nobody says otherwise."""
+_PLAIN = Style()
 # zlib's default level takes twice the time for a tenth of the size; its default strategy a fifth more time and size.
 _PNG_COMPRESSION = 3
-# Options that do not decide what is in a picture's results, the pictures themselves, and what `Kinds` knows.
+# Options that do not decide what is in a picture's results, the pictures themselves, and what `Written` knows.
 _NO_MATTER = (
-    "photos",
-    "results",
-    "output",
-    "device",
-    "skip_done",
-    "recursive",
-    "format",
-    "json",
-    "write_parts",
-    "sheet",
+    *("photos", "results", "output", "device", "skip_done", "recursive"),
+    *("format", "to", "json", "write_parts", "sheet"),
 )
 
 
+class Written(ABC):
+    """Which files are written for an item of a batch: `Kinds`, or another verb's."""
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What of it decides results, as records have it."""
+
+    @abstractmethod
+    def names(self, name: str) -> re.Pattern[str]:
+        """Matches the names of files that are written for an item."""
+
+    @abstractmethod
+    def write(self, people: Any, folder: Path, name: str) -> None:
+        """The files of one item, each with a name that starts with `name`."""
+
+
 @dataclass(frozen=True)
-class Kinds:
+class Kinds(Written):
     """Which files are written for a picture.
 
     Attributes:
-        people: suffixes of each person's files.
-        scenes: suffixes of files that everybody is in.
+        people: formats of each person's files.
+        scenes: formats of files that everybody is in.
         summary: whether there is a picture of the result.
         json: whether there is a JSON file.
         parts: whether there is a part map.
+        style: how people are in their files.
     """
 
     people: tuple[str, ...]
@@ -64,22 +72,18 @@ class Kinds:
     summary: bool
     json: bool
     parts: bool
+    style: Style = _PLAIN
 
     @classmethod
-    def of(cls, formats: str, *, json: bool, parts: bool) -> "Kinds":
+    def of(cls, formats: str, *, json: bool, parts: bool, style: Style = _PLAIN) -> "Kinds":
         """Those of `--format`, `--json` and `--write-parts`. Raises UsageError where a format is unknown or lacks a
         package."""
-        names = [name.strip().lower().removeprefix(".") for name in formats.split(",")]
-        for name in names:
-            if name not in _NAMES:
-                raise UsageError(
-                    f"--format: expected some of {', '.join(_NAMES)}, with commas between them, got "
-                    f"{name!r}" + ("; --json writes JSON" if name == "json" else "")
-                )
-        if "mp4" in names and find_spec("av") is None:
-            raise UsageError("--format: mp4 needs PyAV; pip install 'neural-body-fitting[video]', or write gif")
-        people, scenes = (tuple(name for name in some if name in names) for some in (_MESHES, _SCENES))
-        return cls(people, scenes, _SUMMARY in names, json, parts)
+        names = format_names("--format", formats, (*EXPORTS, _SUMMARY))
+        if "smpl" in names:
+            raise UsageError("--format: expected formats that need no model of yours, got 'smpl'; nbf export writes it")
+        chosen = [(name, format.together) for name, format in EXPORTS.items() if name in names]
+        people, scenes = (tuple(name for name, together in chosen if together == one) for one in (False, True))
+        return cls(people, scenes, _SUMMARY in names, json, parts, style)
 
     def options(self) -> dict[str, Any]:
         """What of it decides results, as records have it."""
@@ -91,14 +95,33 @@ class Kinds:
 
     def names(self, name: str) -> re.Pattern[str]:
         """Matches the names of files that are written for a picture."""
-        endings = [rf"_\d+\.{suffix}" for suffix in self.people]
-        endings += [rf"\.{suffix}" for suffix in self.scenes]
+        endings = [rf"_\d+{re.escape(EXPORTS[name].ending)}" for name in self.people]
+        endings += [re.escape(EXPORTS[name].ending) for name in self.scenes]
         endings += [r"\.png"] * self.summary + [r"\.json"] * self.json + [r"_parts\.png"] * self.parts
         return re.compile(f"{re.escape(name)}({'|'.join(endings)})")
 
+    def write(self, people: "People", folder: Path, name: str) -> None:
+        """Everything about one photo; see `write_results`."""
+        write_results(people, folder, name, self)
 
-def claims(verb: str, given: KnownOptions, sources: Sequence[Path], folder: Path, kinds: Kinds) -> list[Claim]:
-    """The files in a folder that a verb, run with the options `given`, may write for each picture."""
+
+def format_names(option: str, text: str, known: Sequence[str]) -> list[str]:
+    """Names of formats with commas between them. Raises UsageError where one is unknown, or cannot be written here."""
+    names = [name.strip().lower().removeprefix(".") for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{option}: expected some of {', '.join(known)}, with commas between them, got {name!r}"
+                + ("; --json writes JSON" if name == "json" else "")
+            )
+        if name in EXPORTS:
+            with understanding():
+                EXPORTS[name].ready()
+    return names
+
+
+def claims(verb: str, given: Any, sources: Sequence[Path], folder: Path, kinds: Written) -> list[Claim]:
+    """The files in a folder that a verb, run with the options `given` (a dataclass), may write for each picture."""
     values = {field.name: getattr(given, field.name) for field in fields(given) if field.name not in _NO_MATTER}
     read = [value for value in values.values() if isinstance(value, Path)]
     reads = {real_path(path) for path in (*sources, *read)}
@@ -107,7 +130,7 @@ def claims(verb: str, given: KnownOptions, sources: Sequence[Path], folder: Path
         # As JSON has it, files by what is in them: that is what records compare.
         value = fingerprint(value) if isinstance(value, Path) else value
         options[name] = list(value) if isinstance(value, tuple) else value
-    if given.same_person:
+    if values.get("same_person"):
         options["together"] = [fingerprint(source) for source in sources]
     return [
         Claim(folder, name, source, options, writes=kinds.names(name), reads=reads)
@@ -115,7 +138,13 @@ def claims(verb: str, given: KnownOptions, sources: Sequence[Path], folder: Path
     ]
 
 
-def report(results: "Iterable[tuple[Claim, People | NbfError]]", output: Path, start: float, kinds: Kinds) -> int:
+def report(
+    results: "Iterable[tuple[Claim, Sequence[Any] | NbfError]]",
+    output: Path,
+    start: float,
+    kinds: Written,
+    what: str = "photos",
+) -> int:
     """Write the results of each picture under the names claimed for it and say so, with the time since `start`
     (`time.perf_counter`); 0 if all could be, 1 if one failed."""
     count, done, written, guessed, failed = 0, 0, 0, 0, []
@@ -125,7 +154,7 @@ def report(results: "Iterable[tuple[Claim, People | NbfError]]", output: Path, s
             if isinstance(people, NbfError):
                 raise people
             with claim.writing() as drafts:
-                write_results(people, drafts, claim.name, kinds)
+                kinds.write(people, drafts, claim.name)
                 sizes = {path.name: path.stat().st_size for path in sorted(drafts.iterdir())}
         except NbfError as error:
             complain(f"failed: {error}")
@@ -135,13 +164,13 @@ def report(results: "Iterable[tuple[Claim, People | NbfError]]", output: Path, s
             failed.append(photo)
         else:
             count, done, written = count + len(people), done + 1, written + sum(sizes.values())
-            guessed += bool(people) and people.camera.lens == "guess"
+            guessed += bool(people) and _lens(people) == "guess"
             say(f"{photo}: {_counted(people)} -> {_listed(output, claim.name, sizes)}")
         finally:
             claim.release()
     total, seconds = done + len(failed), time.perf_counter() - start
     where = f", {_size(written)} in {output}{os.sep}" if written else ""
-    say(f"{done} of {total} photos done, people: {count}{where} ({seconds:.1f} s)")
+    say(f"{done} of {total} {what} done, people: {count}{where} ({seconds:.1f} s)")
     if guessed:
         say(f"lens guessed in {guessed} of {done}: so are distances; --focal (28mm, say) makes them true")
     if failed and total > 1:
@@ -157,11 +186,14 @@ def write_results(people: "People", folder: Path, name: str, kinds: Kinds) -> No
     """
     from nbf.files import replacing
 
-    for index, person in enumerate(people):
-        for suffix in kinds.people:
-            person.export(folder / f"{name}_{index}.{suffix}")
-    for suffix in kinds.scenes if people else ():
-        people.export(folder / f"{name}.{suffix}")
+    style = kinds.style if "glb" in kinds.people else replace(kinds.style, skin="clay")
+    scene = Scene.of(people, rig=style.rig, skin=style.skin, detail=style.detail)
+    for index, one in enumerate(scene.alone()):
+        for format in kinds.people:
+            path = folder / f"{name}_{index}{EXPORTS[format].ending}"
+            write_scene(one.on_ground() if style.ground else one, path, EXPORTS[format])
+    for format in kinds.scenes if people else ():
+        write_scene(scene, folder / f"{name}{EXPORTS[format].ending}", EXPORTS[format])
     if kinds.json:
         with replacing(folder / f"{name}.json") as draft:
             draft.write_text(people.to_json())
@@ -210,7 +242,12 @@ def _pngs(name: str) -> tuple[str, str]:
     return f"{name}.png", f"{name}_parts.png"
 
 
-def _counted(people: "People") -> str:
+def _lens(people: Sequence[Any]) -> str | None:
+    """How the focal length of people in a photo came about."""
+    return getattr(getattr(people, "camera", None), "lens", None)
+
+
+def _counted(people: Sequence[Any]) -> str:
     return {0: "nobody found", 1: "1 person"}.get(len(people), f"{len(people)} people")
 
 
@@ -219,13 +256,15 @@ def _listed(output: Path, name: str, sizes: dict[str, int]) -> str:
     if not sizes:
         return "no files"
     first = f"{name}.png" if f"{name}.png" in sizes else min(sizes)
-    counts = Counter(
-        "part map" if file == f"{name}_parts.png" else Path(file).suffix.removeprefix(".")
-        for file in sizes
-        if file != first
-    )
+    counts = Counter("part map" if file == f"{name}_parts.png" else _kind(file) for file in sizes if file != first)
     others = [kind if kind in ("json", "part map") else f"{count} {kind}" for kind, count in counts.items()]
     return f"{', '.join([str(output / first), *others])} ({_size(sum(sizes.values()))})"
+
+
+def _kind(file: str) -> str:
+    """The name of the format that has the longest of the file's endings, else the file's suffix."""
+    endings = {format.ending: name for name, format in EXPORTS.items() if file.endswith(format.ending)}
+    return endings[max(endings, key=len)] if endings else Path(file).suffix.removeprefix(".")
 
 
 def _size(count: int) -> str:

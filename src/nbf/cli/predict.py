@@ -17,6 +17,7 @@ from nbf.cli._results import FORMATS, STDIN, Kinds, claims, report, shown
 from nbf.cli._sheet import write_sheet
 from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
+from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
 from nbf.limits import check_method, checked_max_people, checked_min_score, weight_files
 
@@ -59,8 +60,16 @@ class Arguments(KnownOptions):
     max_people: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Keep only the N surest people of each photo."""
     format: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = FORMATS
-    """What to write: glb, obj, npz and ply are each person's files, png is the picture of the result; gif and mp4 turn
-    everybody once around, html is a page to turn them by hand."""
+    """What to write: glb, obj, npz, ply, bvh, usd, fbx (needs Blender), amass, coco and csv are each person's files,
+    png is the picture of the result; gif and mp4 turn everybody once around, html is a page to turn them by hand."""
+    rig: RigName = "smpl"
+    """What joints are called in files that have a skeleton, such as glb."""
+    ground: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Stand each person on the ground, in the middle, facing +z, not where the camera saw them; not npz, coco."""
+    skin: Skin = "clay"
+    """Of bodies in glb: clay; parts, the 24 parts in colours; photo, as the photo shows them (half a second more)."""
+    detail: Detail = "full"
+    """Of bodies in glb: full, 12,488 vertices, or small, 1,164."""
     write_parts: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Also write walk_parts.png: the predicted part map, to be repainted."""
     method: str = "nbf"
@@ -99,8 +108,11 @@ def main(arguments: Sequence[str]) -> int:
             f"--method {given.method}: expected neither facts about people nor --same-person or --keypoints beside it, "
             "which only methods that optimise can use; use nbf"
         )
+    if given.skin == "photo" and given.detail != "full":
+        raise UsageError("--skin photo: expected --detail full beside it: the small body has no place for a picture")
     check_folder(given.output)
-    kinds = Kinds.of(given.format, json=given.json, parts=given.write_parts)
+    style = Style(given.rig, given.ground, given.skin, given.detail)
+    kinds = Kinds.of(given.format, json=given.json, parts=given.write_parts, style=style)
     if given.sheet and not kinds.summary:
         raise UsageError(f"--sheet: shows the pictures of results; expected png in --format, got {given.format}")
     return _run(given, parse_boxes(given.box), kinds)

@@ -1,238 +1,318 @@
-"""Rigged bodies as binary glTF 2.0 (https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html).
+"""Rigged people as binary glTF 2.0, for animators.
 
-Every person is a skinned mesh in the T-pose of their own shape, with SMPL's 24 joints as its skeleton and the pose in
-the joints' rotations: a viewer shows the person posed, an animator can pose them anew. glTF skins exactly as SMPL does
-(linear blend skinning), so the file holds the same surface as `BodyModel`.
+Every person is a skinned mesh in the T-pose of their own shape, with SMPL's 24 joints as its skeleton: world-aligned
+frames at rest, so that a joint's rotation is SMPL's. glTF skins exactly as SMPL does (linear blend skinning), so the
+file holds the same surface as `BodyModel`.
+
+    scene
+      person_0               a node for each person, upright: only says where they stand. Blender's armature
+        pelvis               root motion is here and nowhere else
+          left_hip ...
+      person_0_body          the mesh; its skin, not its place in the tree, says what moves it
+      photo                  the camera, nobody's child
 """
 
-import json
+import io
 import math
-import struct
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from nbf.body.joints import PARENTS, SMPL24
-from nbf.body.model import BodyModel, dense_weights
+from nbf import __version__
+from nbf.arguments import path as checked_path
+from nbf.body.files import BUNDLED, bundled_body
+from nbf.body.joints import PARENTS
+from nbf.body.model import BodyModel
+from nbf.body.parts import COLORS
+from nbf.errors import InputError
+from nbf.export.gltf import Binary, Document
+from nbf.export.rig import joint_names
+from nbf.export.skinned import INFLUENCES, Surface, rest_vertices, surface
 from nbf.files import replacing
 from nbf.geometry.camera import Camera
-from nbf.geometry.quaternions import quaternion_from_matrix
+from nbf.geometry.quaternions import matrix, quaternion_from_matrix
+from nbf.motion import Motion, as_seen
 from nbf.raster.attributes import vertex_normals
-
-_MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
-_FLOAT, _UINT8, _UINT32 = 5126, 5121, 5125
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
-_COMPONENT = {np.dtype(np.float32): _FLOAT, np.dtype(np.uint8): _UINT8, np.dtype(np.uint32): _UINT32}
-_SKIN_SET = 4
-"""glTF holds the influences of a vertex in sets of four: JOINTS_0, JOINTS_1 ..."""
+from nbf.reading import Array, Damaged, fitted, read_bytes, refusing, to_numbers
 
 _CLAY = [0.62, 0.50, 0.42, 1.0]
 """Linear RGB of the surface: clay, to look like nobody in particular."""
 
+_ROUGH = {"metallicFactor": 0.0, "roughnessFactor": 0.7}
+_PART_COLORS = ((COLORS.float() / 255).pow(2.2) * 65535).round().int().numpy().astype(np.uint16)
+_PART_COLORS = np.pad(_PART_COLORS, ((0, 0), (0, 1)), constant_values=65535)
+"""Linear RGBA of the 24 parts, as shares of 65535."""
+_SAMPLER = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
+"""Of textures: smooth near by and, from smaller copies, far away; the border's colour goes on."""
+_PNG_COMPRESSION = 3
+"""zlib's own level takes twice the time for little."""
+
+_MOST_BYTES = 1 << 30
+_LONGEST_NAME = 255
+_FURTHEST, _SHAPES_OFF = 1e4, 100.0
+"""Metres and betas that are beyond people."""
+_ARRAYS = {
+    "turns": Array(np.float32, (24, "k", 4), -1.01, 1.01),
+    "pelvis": Array(np.float32, ("k", 3), -_FURTHEST, _FURTHEST),
+}
+"""What reading takes of each person: quaternions, real part last, and places."""
+
+FOUND, MOVING, T_POSE = "found pose", "motion", "T-pose"
+"""Names of clips. Viewers play the first, so the T-pose comes last."""
+
 
 def write_glb(
     path: str | Path,
-    body: BodyModel,
-    betas: Float[Tensor, "n s"],
-    rotations: Float[Tensor, "n 24 3 3"],
-    translation: Float[Tensor, "n 3"],
+    motions: Sequence[Motion],
     *,
+    world_from_camera: Float[Tensor, "4 4"] | None = None,
+    rig: str = "smpl",
     camera: Camera | None = None,
     size: tuple[int, int] | None = None,
+    textures: Sequence[UInt8[np.ndarray, "h w 4"]] = (),
+    parts: bool = False,
 ) -> None:
-    """Write n people into one scene.
+    """Write people into one scene, the first frame as their pose, with two clips: what they do (`found pose` of still
+    people, `motion` of others), and the T-pose, which stands where they stand in the first frame.
+
+    Of a body with pose blend shapes, which glTF's skinning lacks, those of the first frame are in the mesh.
 
     Args:
-        betas: shape, standard deviations.
-        rotations: parent_from_joint; the root's is cam_from_body.
-        translation: metres, OpenCV camera frame; written y up (half a turn about x), camera at the origin.
+        motions: at least one.
+        world_from_camera: a rigid move from the camera's frame to the file's, y up (`nbf.motion`); as seen without one.
+        rig: what the joints are called, a name of `nbf.export.rig.RIGS`.
         camera: with `size` (width, height in pixels), adds the photo's camera to the scene.
+        textures: of each person, as `nbf.render.texture.person_textures` makes them; people without are clay.
+        parts: colour the 24 body parts instead (`nbf.body.parts.COLORS`).
+
+    Raises:
+        InputError: the rig is unknown, or somebody moves without a frame rate.
     """
-    scene = _Scene(body)
-    for index in range(len(betas)):
-        scene.add_person(f"person_{index}", betas[index], rotations[index], translation[index])
+    move = as_seen() if world_from_camera is None else world_from_camera
+    still = all(len(motion) == 1 for motion in motions)
+    beginning = None if still else min(_time(motion, 0) for motion in motions)
+    scene = _Scene(move, joint_names(rig), beginning, parts)
+    for motion, texture in zip_longest(motions, textures):
+        scene.add_person(motion, texture)
     if camera is not None and size is not None:
         scene.add_camera(float(camera.focal), *size)
+    data = scene.to_bytes()
     with replacing(path) as draft:
-        draft.write_bytes(scene.to_bytes())
+        draft.write_bytes(data)
+
+
+def read_glb(path: str | Path) -> list[Motion]:
+    """The people in a file that `write_glb` wrote, in the camera's frame: equal to what was written within float32.
+
+    Raises:
+        InputError: the file is missing, damaged, of another program, or of a body model that is not bundled.
+    """
+    path = checked_path(path, "path")
+    with refusing(InputError, path, "a .glb that nbf wrote", "write it anew; those of other programs say no shape"):
+        file = Binary(read_bytes(path, _MOST_BYTES))
+        try:
+            return _motions(file)
+        except Damaged:
+            raise
+        # Of JSON that lacks something, or has something else in its place.
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise Damaged(f"{type(error).__name__} {error}"[:200]) from error
+
+
+def _time(motion: Motion, frame: int) -> float:
+    """Seconds since the beginning of the film."""
+    if motion.frame_rate is None:
+        if len(motion) > 1:
+            raise InputError(f"{motion.name}: expected a frame rate of {len(motion)} frames, got None")
+        return 0.0
+    return (motion.start + frame) / motion.frame_rate
 
 
 class _Scene:
-    """A glTF document under construction: its JSON lists and its binary buffer."""
+    """A scene under construction; its film begins at some time, if it is one."""
 
-    def __init__(self, body: BodyModel) -> None:
-        self.body = body
-        self.buffer = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-        self.nodes: list[dict[str, Any]] = []
-        self.roots: list[int] = []
-        self.meshes: list[dict[str, Any]] = []
-        self.skins: list[dict[str, Any]] = []
-        self.cameras: list[dict[str, Any]] = []
-        self.vertex, triangles, attributes = _surface(body)
-        self.shared = {name: self._accessor(values, kind, _ARRAY_BUFFER) for name, values, kind in attributes}
-        self.indices = self._accessor(triangles.reshape(-1), "SCALAR", _ELEMENT_ARRAY_BUFFER)
+    def __init__(self, world_from_camera: Tensor, joints: Sequence[str], beginning: float | None, parts: bool) -> None:
+        self._document = Document()
+        self._move, self._joints, self._beginning, self._parts = world_from_camera, joints, beginning, parts
+        self._roots: list[int] = []
+        self._people: list[dict[str, Any]] = []
+        self._shared: dict[BodyModel, tuple[Surface, dict[str, int], int]] = {}
+        self._clips: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+        self._plain: int | None = None
 
-    def add_person(self, name: str, betas: Tensor, rotations: Tensor, translation: Tensor) -> None:
-        rest, joints = _rest_vertices(self.body, betas, rotations), self.body.rest_joints(betas)
-        normals = vertex_normals(rest, self.body.faces)
-        first = len(self.nodes)
-        self._add_skeleton(joints, rotations, translation)
-        self.skins.append(
+    def add_person(self, motion: Motion, texture: np.ndarray | None) -> None:
+        document, body = self._document, motion.body
+        rest, joints = rest_vertices(body, motion.betas, motion.rotations[0]), body.rest_joints(motion.betas)
+        home = _home(motion, self._move, rest, joints)
+        rotations, pelvis = _local(motion, self._move, joints, home)
+        skeleton = self._add_skeleton(_offsets(joints), rotations[0], pelvis[0])
+        person = document.add("nodes", name=motion.name, translation=home.tolist(), children=[skeleton])
+        bind = document.numbers(_inverse_bind_matrices(joints), "MAT4")
+        nodes = list(range(skeleton, skeleton + len(joints)))
+        skin = document.add(
+            "skins", name=f"{motion.name}_skeleton", inverseBindMatrices=bind, skeleton=skeleton, joints=nodes
+        )
+        name = f"{motion.name}_body"
+        material = self._plain_material() if texture is None else self._add_material(name, texture)
+        primitive = {**self._primitive(body, rest), "material": material}
+        mesh = document.add("meshes", name=name, primitives=[primitive])
+        self._roots += [person, document.add("nodes", name=name, mesh=mesh, skin=skin)]
+        self._add_clips(motion, skeleton, rotations, pelvis, joints[0])
+        self._people.append(
             {
-                "name": name,
-                "inverseBindMatrices": self._accessor(_inverse_bind_matrices(joints), "MAT4"),
-                "skeleton": first,
-                "joints": list(range(first, first + len(SMPL24))),
+                "name": motion.name,
+                "body_model": motion.body_name,
+                "vertices": len(body.template),
+                "betas": [float(str(beta)) for beta in motion.betas.numpy()],
+                "frames": len(motion),
+                "frame_rate": motion.frame_rate,
+                "start": motion.start,
             }
         )
-        points = _float32(rest[self.vertex])
-        position = self._accessor(points, "VEC3", _ARRAY_BUFFER)
-        # The specification wants the bounds of positions, and of nothing else here.
-        self.accessors[position] |= {"min": points.min(axis=0).tolist(), "max": points.max(axis=0).tolist()}
-        normal = self._accessor(_unit(normals[self.vertex]), "VEC3", _ARRAY_BUFFER)
-        attributes = {"POSITION": position, "NORMAL": normal, **self.shared}
-        self.meshes.append(
-            {"name": name, "primitives": [{"attributes": attributes, "indices": self.indices, "material": 0}]}
-        )
-        skinned = {"name": name, "mesh": len(self.meshes) - 1, "skin": len(self.skins) - 1}
-        self.nodes.append({**skinned, "extras": {"betas": [round(value, 5) for value in betas.tolist()]}})
-        self.roots += [first, len(self.nodes) - 1]
 
     def add_camera(self, focal: float, width: int, height: int) -> None:
         """glTF knows no principal point: a photo's camera looks through its middle."""
         view = {"yfov": 2 * math.atan(height / (2 * focal)), "aspectRatio": width / height, "znear": 0.01}
-        self.cameras.append({"name": "photo", "type": "perspective", "perspective": view})
-        self.nodes.append({"name": "photo", "camera": 0})
-        self.roots.append(len(self.nodes) - 1)
+        camera = self._document.add("cameras", name="photo", type="perspective", perspective=view)
+        place = self._move @ as_seen()  # glTF's cameras are y up and look along -z
+        turn = _xyzw(place[:3, :3]).tolist()
+        node = {"name": "photo", "camera": camera, "translation": place[:3, 3].tolist(), "rotation": turn}
+        self._roots.append(self._document.add("nodes", **node))
 
     def to_bytes(self) -> bytes:
-        document: dict[str, Any] = {
-            "asset": {"version": "2.0", "generator": "Neural Body Fitting"},
-            "scene": 0,
-            "scenes": [{"nodes": self.roots}],
-            "nodes": self.nodes,
-            "meshes": self.meshes,
-            "skins": self.skins,
-            "materials": [
-                {
-                    "name": "clay",
-                    "pbrMetallicRoughness": {"baseColorFactor": _CLAY, "metallicFactor": 0.0, "roughnessFactor": 0.7},
-                }
-            ],
-            "accessors": self.accessors,
-            "bufferViews": self.views,
-            "buffers": [{"byteLength": len(self.buffer)}],
+        for name, (samplers, channels) in self._clips.items():
+            self._document.add("animations", name=name, samplers=samplers, channels=channels)
+        extras = {
+            "nbf": __version__,
+            "frame": "right-handed, y up, +z ahead of people at rest",
+            "unit": "metre",
+            "world_from_camera": self._move.tolist(),
+            "people": self._people,
         }
-        if self.cameras:
-            document["cameras"] = self.cameras
-        text = json.dumps(document, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        parts = struct.pack("<II", len(text), _JSON_CHUNK) + text
-        parts += struct.pack("<II", len(self.buffer), _BINARY_CHUNK) + bytes(self.buffer)
-        return struct.pack("<III", _MAGIC, 2, 12 + len(parts)) + parts
+        return self._document.to_bytes(self._roots, extras)
 
-    def _add_skeleton(self, joints: Tensor, rotations: Tensor, translation: Tensor) -> None:
-        flip = torch.diag(rotations.new_tensor([1.0, -1.0, -1.0]))
-        local = rotations.clone()
-        local[0] = flip @ rotations[0]
-        offsets = joints.clone()
-        offsets[1:] -= joints[torch.as_tensor(PARENTS)[1:]]
-        offsets[0] = flip @ (joints[0] + translation)
-        quaternions = quaternion_from_matrix(local.double()).roll(-1, -1)  # glTF writes x, y, z, w
-        first = len(self.nodes)
-        for index, name in enumerate(SMPL24):
-            node = {"name": name, "translation": offsets[index].tolist(), "rotation": quaternions[index].tolist()}
+    def _primitive(self, body: BodyModel, rest: Tensor) -> dict[str, Any]:
+        """The mesh: what differs from person to person, and what does not."""
+        document = self._document
+        if body not in self._shared:
+            self._shared[body] = self._add_surface(surface(body, self._parts))
+        drawn, attributes, indices = self._shared[body]
+        position = document.numbers(_float32(rest)[drawn.vertex], "VEC3", "vertices", bounds=True)
+        normal = document.numbers(_unit(vertex_normals(rest, body.faces))[drawn.vertex], "VEC3", "vertices")
+        return {"attributes": {"POSITION": position, "NORMAL": normal, **attributes}, "indices": indices}
+
+    def _add_surface(self, drawn: Surface) -> tuple[Surface, dict[str, int], int]:
+        numbers = self._document.numbers
+        attributes = {}
+        for index in range(drawn.joints.shape[1] // INFLUENCES):
+            columns = slice(index * INFLUENCES, (index + 1) * INFLUENCES)
+            attributes[f"JOINTS_{index}"] = numbers(drawn.joints[:, columns], "VEC4", "vertices")
+            attributes[f"WEIGHTS_{index}"] = numbers(drawn.weights[:, columns], "VEC4", "vertices")
+        if drawn.uv is not None:
+            attributes["TEXCOORD_0"] = numbers(drawn.uv, "VEC2", "vertices")
+        if drawn.parts is not None:
+            attributes["COLOR_0"] = numbers(_PART_COLORS[drawn.parts], "VEC4", "vertices", normalized=True)
+        return drawn, attributes, numbers(drawn.triangles.reshape(-1), "SCALAR", "indices")
+
+    def _plain_material(self) -> int:
+        """Of everybody without a texture."""
+        if self._plain is None:
+            name, color = ("parts", [1.0] * 4) if self._parts else ("clay", _CLAY)
+            self._plain = self._document.add(
+                "materials", name=name, pbrMetallicRoughness=_ROUGH | {"baseColorFactor": color}
+            )
+        return self._plain
+
+    def _add_material(self, name: str, texture: np.ndarray) -> int:
+        document, png = self._document, io.BytesIO()
+        Image.fromarray(texture).save(png, "PNG", compress_level=_PNG_COMPRESSION)
+        image = document.add("images", name=name, mimeType="image/png", bufferView=document.view(png.getvalue()))
+        if document.count("samplers") == 0:
+            document.add("samplers", **_SAMPLER)
+        index = document.add("textures", sampler=0, source=image)
+        return document.add(
+            "materials", name=name, pbrMetallicRoughness=_ROUGH | {"baseColorTexture": {"index": index}}
+        )
+
+    def _add_skeleton(self, offsets: Tensor, rotations: np.ndarray, pelvis: Tensor) -> int:
+        """The joints as nodes, in SMPL's order; the first one's index."""
+        first = self._document.count("nodes")
+        for index, name in enumerate(self._joints):
+            place = pelvis if index == 0 else offsets[index]
+            node = {"name": name, "translation": place.tolist(), "rotation": rotations[index].tolist()}
             children = [first + child for child, parent in enumerate(PARENTS) if parent == index]
-            self.nodes.append({**node, "children": children} if children else node)
+            self._document.add("nodes", **node, **({"children": children} if children else {}))
+        return first
 
-    def _accessor(self, values: np.ndarray, kind: str, target: int | None = None) -> int:
-        data = np.ascontiguousarray(values)
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": data.nbytes}
-        self.views.append(view if target is None else {**view, "target": target})
-        self.buffer += data.tobytes() + bytes(-data.nbytes % 4)
-        self.accessors.append(
-            {
-                "bufferView": len(self.views) - 1,
-                "componentType": _COMPONENT[data.dtype],
-                "count": len(data),
-                "type": kind,
-            }
-        )
-        return len(self.accessors) - 1
+    def _add_clips(self, motion: Motion, skeleton: int, rotations: np.ndarray, pelvis: Tensor, rest: Tensor) -> None:
+        """What somebody does, and the T-pose: keys of all turns, and of where the pelvis is."""
+        numbers = self._document.numbers
+        # Two keys give a pose a length, which viewers want of a clip.
+        held = np.array([[0], [1]], np.float32)
+        still = numbers(held, "SCALAR", bounds=True)
+        unturned = numbers(np.tile(np.array([0, 0, 0, 1], np.float32), (2, 1)), "VEC4")
+        if self._beginning is None:
+            name, times, rotations, pelvis = FOUND, still, rotations.repeat(2, axis=0), pelvis.repeat(2, 1)
+        else:
+            seconds = [[_time(motion, frame) - self._beginning] for frame in range(len(motion))]
+            name, times = MOVING, numbers(np.array(seconds, np.float32), "SCALAR", bounds=True)
+        turns = self._document.several(rotations.swapaxes(0, 1), "VEC4")
+        self._add_clip(name, skeleton, times, turns, numbers(_float32(pelvis), "VEC3"))
+        place = numbers(_float32(rest.repeat(2, 1)), "VEC3")
+        self._add_clip(T_POSE, skeleton, still, [unturned] * len(turns), place)
 
-
-@lru_cache(maxsize=2)  # a batch of photos has one body model
-def _surface(body: BodyModel) -> tuple[np.ndarray, np.ndarray, list[tuple[str, np.ndarray, str]]]:
-    """What all people with a body model share: the body's vertex of each file vertex, the faces, and attributes: name,
-    values and kind."""
-    vertex, uv, triangles = _split_seams(body)
-    coordinates = [] if uv is None else [("TEXCOORD_0", uv, "VEC2")]
-    return vertex, triangles, _skinning(body, vertex) + coordinates
-
-
-def _skinning(body: BodyModel, vertex: np.ndarray) -> list[tuple[str, np.ndarray, str]]:
-    """JOINTS_k and WEIGHTS_k of these vertices: four influences a set, the strongest first, weights summing to 1."""
-    weights = body.skin_weights.detach().cpu().numpy().astype(np.float64)
-    joints = body.skin_joints.cpu().numpy()
-    order = np.argsort(-weights, axis=1, kind="stable")
-    weights, joints = np.take_along_axis(weights, order, axis=1), np.take_along_axis(joints, order, axis=1)
-    sets = max(1, math.ceil(np.count_nonzero(weights > 0, axis=1).max() / _SKIN_SET))
-    count = min(sets * _SKIN_SET, weights.shape[1])
-    padded = np.zeros((len(weights), sets * _SKIN_SET), np.float32)
-    padded[:, :count] = weights[:, :count] / weights[:, :count].sum(axis=1, keepdims=True)
-    named = np.zeros(padded.shape, np.uint8)
-    # The specification wants joint 0 where the weight is 0.
-    named[:, :count] = np.where(padded[:, :count] > 0, joints[:, :count], 0)
-    sets_of = [slice(start, start + _SKIN_SET) for start in range(0, sets * _SKIN_SET, _SKIN_SET)]
-    return [
-        entry
-        for index, columns in enumerate(sets_of)
-        for entry in (
-            (f"JOINTS_{index}", named[vertex, columns], "VEC4"),
-            (f"WEIGHTS_{index}", padded[vertex, columns], "VEC4"),
-        )
-    ]
+    def _add_clip(self, name: str, skeleton: int, times: int, turns: Sequence[int], place: int) -> None:
+        samplers, channels = self._clips.setdefault(name, ([], []))
+        for node, path, output in [(0, "translation", place), *((i, "rotation", turn) for i, turn in enumerate(turns))]:
+            samplers.append({"input": times, "output": output})
+            channels.append({"sampler": len(samplers) - 1, "target": {"node": skeleton + node, "path": path}})
 
 
-def _split_seams(body: BodyModel) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """glTF indexes positions and texture coordinates together, so a vertex on a texture seam becomes several.
-
-    Returns the body's vertex of each file vertex, its texture coordinates (None if the body has none) and the faces.
-    """
-    faces = body.faces.cpu().numpy()
-    if len(body.uv) == 0:
-        return np.arange(len(body.template)), None, faces.astype(np.uint32)
-    # Pairs of vertex and texture point as one number, which is far faster to sort than pairs.
-    pairs = faces.reshape(-1) * len(body.uv) + body.faces_uv.cpu().numpy().reshape(-1)
-    unique, corner = np.unique(pairs, return_inverse=True)
-    vertex, point = np.divmod(unique, len(body.uv))
-    # The body's v grows upwards (OBJ), glTF's downwards.
-    uv = _float32(body.uv)[point]
-    uv[:, 1] = 1 - uv[:, 1]
-    return vertex, uv, corner.reshape(-1, 3).astype(np.uint32)
+def _home(motion: Motion, move: Tensor, rest: Tensor, joints: Tensor) -> Float[Tensor, "3"]:
+    """Where the T-pose stands: its pelvis above or below that of the first frame, its feet as low as that frame's
+    lowest point."""
+    first = motion.posed(slice(0, 1))
+    lowest = (first.vertices[0] @ move[1, :3]).min() + move[1, 3]
+    pelvis = move[:3, :3] @ first.joints[0, 0] + move[:3, 3]
+    return torch.stack([pelvis[0] - joints[0, 0], lowest - rest[:, 1].min(), pelvis[2] - joints[0, 2]])
 
 
-def _rest_vertices(body: BodyModel, betas: Tensor, rotations: Tensor) -> Tensor:
-    """The T-posed body that linear blend skinning turns into the posed one: with SMPL's pose blend shapes, if any."""
-    if body.pose_dirs is None:
-        return body.rest_vertices(betas)
-    posed = body(betas, rotations, betas.new_zeros(3))
-    blended = torch.einsum("vj,jab->vab", dense_weights(body.skin_joints, body.skin_weights), posed.transforms)
-    return torch.linalg.solve(blended[..., :3], posed.vertices - blended[..., 3])
+def _local(motion: Motion, move: Tensor, joints: Tensor, home: Tensor) -> tuple[np.ndarray, Float[Tensor, "t 3"]]:
+    """Each joint's turn, a quaternion (t, 24, 4), and where the pelvis is, relative to where the person stands."""
+    rotations = motion.rotations.clone()
+    rotations[:, 0] = move[:3, :3] @ rotations[:, 0]
+    pelvis = (joints[0] + motion.translation) @ move[:3, :3].T + move[:3, 3] - home
+    turns = _xyzw(rotations)
+    # q and -q are one turn; viewers go from one to the next by the short way.
+    for before, after in pairwise(turns):
+        after *= np.where((before * after).sum(axis=-1, keepdims=True) < 0, -1, 1)
+    return turns, pelvis
+
+
+def _offsets(joints: Tensor) -> Tensor:
+    """Of each joint from its parent; the root's own place."""
+    return torch.cat([joints[:1], joints[1:] - joints[list(PARENTS[1:])]])
 
 
 def _inverse_bind_matrices(joints: Tensor) -> np.ndarray:
     """Rest frames are world-aligned: each matrix only moves its joint to the origin. Column-major, as glTF has it."""
     matrices = np.tile(np.eye(4, dtype=np.float32), (len(joints), 1, 1))
-    matrices[:, 3, :3] = -joints.detach().cpu().numpy()
-    return matrices.reshape(-1, 16)
+    matrices[:, 3, :3] = -_float32(joints)
+    return matrices
+
+
+def _xyzw(rotations: Float[Tensor, "*b 3 3"]) -> np.ndarray:
+    """Quaternions in glTF's order."""
+    return _float32(quaternion_from_matrix(rotations.double()).roll(-1, -1))
 
 
 def _unit(normals: Tensor) -> np.ndarray:
@@ -246,3 +326,64 @@ def _unit(normals: Tensor) -> np.ndarray:
 
 def _float32(values: Tensor) -> np.ndarray:
     return values.detach().cpu().numpy().astype(np.float32)
+
+
+def _motions(file: Binary) -> list[Motion]:
+    said, nodes = file.json["asset"]["extras"], file.json["nodes"]
+    move = torch.from_numpy(to_numbers(said["world_from_camera"], 4, 4))
+    turn = move[:3, :3]
+    rigid = torch.allclose(turn @ turn.T, torch.eye(3), atol=1e-4) and torch.linalg.det(turn) > 0
+    if not rigid or move.abs().max() > _FURTHEST:
+        raise Damaged("expected a rigid move in world_from_camera")
+    homes = {child: node for node in nodes for child in node.get("children", ())}
+    clips = [clip for clip in file.json["animations"] if clip["name"] in (FOUND, MOVING)]
+    keys = {
+        (channel["target"]["node"], channel["target"]["path"]): clip["samplers"][channel["sampler"]]["output"]
+        for clip in clips
+        for channel in clip["channels"]
+    }
+    people, skins = said["people"], file.json["skins"]
+    if not len(people) == len(skins) > 0:
+        raise Damaged("expected a skin for each person")
+    motions, body_of = [], lru_cache(_body)
+    for person, skin in zip(people, skins):
+        bones = skin["joints"]
+        if len(bones) != len(PARENTS):
+            raise Damaged(f"expected {len(PARENTS)} joints, got {len(bones)}")
+        outputs = [keys[bone, "rotation"] for bone in bones]
+        arrays = {
+            "turns": np.stack([file.numbers(output) for output in outputs]),
+            "pelvis": file.numbers(keys[bones[0], "translation"]),
+        }
+        home = torch.from_numpy(to_numbers(homes[bones[0]]["translation"], 3))
+        body = body_of(person["body_model"], person["vertices"], len(person["betas"]))
+        motions.append(_motion(person, body, arrays, home, move))
+    return motions
+
+
+def _body(model: str, vertices: int, components: int) -> BodyModel | None:
+    return bundled_body(model, vertices, components) if model in BUNDLED else None
+
+
+def _motion(
+    person: dict[str, Any], body: BodyModel | None, arrays: dict[str, np.ndarray], home: Tensor, move: Tensor
+) -> Motion:
+    frames, rate, start = person["frames"], person["frame_rate"], person["start"]
+    if not (type(frames) is type(start) is int and 0 < frames <= len(arrays["pelvis"]) and abs(start) < 1 << 53):
+        raise Damaged("expected numbers of frames that are there")
+    if rate is not None and not (type(rate) in (int, float) and 0 < rate < math.inf):
+        raise Damaged("expected a frame rate above 0, or none")
+    if body is None:
+        raise Damaged(f"expected the body model {' or '.join(BUNDLED)} of this version, got another")
+    known = {name: torch.from_numpy(array) for name, array in fitted(arrays, _ARRAYS).items()}
+    turns, pelvis = known["turns"].swapaxes(0, 1)[:frames].roll(1, -1), known["pelvis"][:frames]
+    if not bool(((turns.norm(dim=-1) - 1).abs() < 1e-3).all()) or home.abs().max() > _FURTHEST:
+        raise Damaged("expected unit quaternions, and people within a few kilometres")
+    rotations = matrix(normalize(turns, dim=-1))
+    rotations[:, 0] = move[:3, :3].T @ rotations[:, 0]
+    betas = torch.from_numpy(to_numbers(person["betas"], None))
+    if betas.abs().max() > _SHAPES_OFF:
+        raise Damaged("expected betas that bodies have")
+    translation = (home + pelvis - move[:3, 3]) @ move[:3, :3] - body.rest_joints(betas)[0]
+    name, model = str(person["name"])[:_LONGEST_NAME], person["body_model"]
+    return Motion(name, betas, rotations, translation, rate, body, model, start)

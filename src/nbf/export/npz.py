@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbf import __version__
 from nbf.arguments import path as checked_path
-from nbf.body.files import load_body
+from nbf.body.files import bundled_body
 from nbf.body.model import BodyModel, BodyOutput
 from nbf.certainty import Certainty
 from nbf.errors import InputError
+from nbf.export.world import CAMERA, UNIT
 from nbf.files import replacing
 from nbf.geometry import Camera, Crop, axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.geometry.camera import Lens
@@ -36,6 +38,7 @@ _ROUNDING = 1e-3
 """Of shares, when results are computed."""
 _LEAST_VARIANCE = 1e-6
 """Of the least over the greatest number in a covariance."""
+_LONGEST_NAME = 255
 _SHAPES_OFF = 100.0
 """Betas that no body has."""
 
@@ -54,6 +57,8 @@ class Key:
     """The least and the greatest number that reading takes."""
     nan: bool = False
     """Whether it may be unknown."""
+    optional: bool = False
+    """Whether older files lack it, of whom it is unknown then."""
     dtype: Any = np.float32
 
 
@@ -87,15 +92,24 @@ KEYS = {
     "certainty_entropy": Key("nats", (14,), low=-_ROUNDING, high=10, nan=True),
     "certainty_guessed": Key("bool", (14,), dtype=bool),
     "certainty_shape_covariance": Key("of betas", ("s", "s"), nan=True),
-    "certainty_keypoint_covariance": Key("of COCO-17 of the body, pixels squared", (17, 2, 2), nan=True),
+    "certainty_keypoint_covariance": Key(
+        "of COCO-17 of the body, pixels squared", (17, 2, 2), low=-(_FAR**2), high=_FAR**2, nan=True, optional=True
+    ),
 }
 """What the file holds of every person; beside it `faces` (F, 3), counter-clockwise from outside, `body_model`, the name
-of the body model that betas and vertices belong to, and `lens`, how the focal length came about, empty where unknown.
+of the body model that betas and vertices belong to, `lens`, how the focal length came about, empty where unknown,
+`picture`, the name of the photo, and what the file says of itself.
 """
+_STATEMENT = {"nbf": __version__, "unit": UNIT, "frame": CAMERA}
 _READ = {
     "body_model": Array("U", ()),
     "lens": Array("U", (), optional=True),
-    **{name: Array(key.dtype, ("n", *key.shape), key.low, key.high, key.nan) for name, key in KEYS.items() if key.read},
+    "picture": Array("U", (), optional=True),
+    **{
+        name: Array(key.dtype, ("n", *key.shape), key.low, key.high, key.nan, key.optional)
+        for name, key in KEYS.items()
+        if key.read
+    },
 }
 _WANTED = (
     "a .npz that nbf predict wrote",
@@ -148,6 +162,8 @@ def write_npz(path: str | Path, persons: Sequence[Person]) -> None:
         "faces": persons[0].faces.numpy(),
         "body_model": np.array(persons[0].body_name),
         "lens": np.array(persons[0].camera.lens or ""),
+        "picture": np.array(Path(persons[0].picture.name).name),
+        **{name: np.array(text) for name, text in _STATEMENT.items()},
     }
     # As `numpy.savez_compressed`, whose level takes thrice the time for files that are 4 % smaller.
     with replacing(path) as draft, ZipFile(draft, "w", ZIP_DEFLATED, compresslevel=1) as archive:
@@ -165,19 +181,25 @@ def load_people(path: str | Path, picture: PictureLike | None = None) -> People:
     Args:
         path: the .npz file.
         picture: the picture that the people are in. The file does not contain it: without one, `People.picture` is a
-            white one of the right size with the file's name, so that `overlay` and `summary` draw on white.
+            white one of the right size with its name, so that `overlay` and `summary` draw on white.
 
     Raises:
         InputError: the file is missing, damaged, from another program or for another body model, or the picture cannot
             be read or has another size.
     """
     path = checked_path(path, "path")
-    known, lens = _read(path)
-    body = _body(known["vertices"].shape[1], known["betas"].shape[1], path)
+    known, lens, name = _read(path)
+    sizes = known["vertices"].shape[1], known["betas"].shape[1]
+    body = bundled_body(BODY, *sizes)
+    if body is None:
+        raise InputError(
+            f"{path}: {sizes[0]} vertices and {sizes[1]} betas are those of another version of {BODY}; predict again "
+            "with this version of nbf"
+        )
     width, height = map(int, known["image_size"][0])
     with refusing(InputError, path, *_WANTED):
         _check(known)
-    seen = _blank(width, height, path) if picture is None else read_picture(picture)
+    seen = _blank(width, height, name or str(path)) if picture is None else read_picture(picture)
     if (seen.width, seen.height) != (width, height):
         raise InputError(
             f"picture: expected the one that {path} is about, {width} x {height}, got {seen.name}, "
@@ -219,11 +241,13 @@ def _person(
     )
 
 
-def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None]:
-    """The arrays that reading needs, as tensors, each on its own as `KEYS` has it; how the focal length came about."""
+def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None, str]:
+    """The arrays that reading needs, as tensors, each on its own as `KEYS` has it; how the focal length came about; the
+    name of the photo, empty where unknown."""
     with refusing(InputError, path, *_WANTED):
         arrays = read_npz(path, _READ)
         model, lens = str(arrays.pop("body_model")), str(arrays.pop("lens", ""))
+        name = str(arrays.pop("picture", ""))[:_LONGEST_NAME]
         if lens and lens not in get_args(Lens):
             raise Damaged(f"expected one of {', '.join(get_args(Lens))} in lens, got {lens[:80]!a}")
         if len(arrays["betas"]) == 0:
@@ -235,7 +259,10 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], Lens | None]:
     width, height = map(int, arrays["image_size"][0])
     if not (min(width, height) > 0 and width * height <= MAX_PIXELS):
         raise InputError(f"{path}: expected image_size of a picture, got {width} x {height}; predict again")
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, cast(Lens, lens) if lens else None
+    for key in KEYS.keys() & _READ.keys() - arrays.keys():
+        arrays[key] = np.full((len(arrays["betas"]), *KEYS[key].shape), np.nan, np.float32)
+    known = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return known, cast(Lens, lens) if lens else None, name
 
 
 def _check(known: Mapping[str, Tensor]) -> None:
@@ -266,17 +293,5 @@ def _check(known: Mapping[str, Tensor]) -> None:
             raise Damaged("expected nan, or a covariance that can be inverted, in certainty_shape_covariance")
 
 
-def _body(vertices: int, components: int, path: str | Path) -> BodyModel:
-    """The level of detail that the file was made with."""
-    for detail in ("full", "small"):
-        body = load_body(BODY, detail)
-        if (len(body.template), body.shape_count) == (vertices, components):
-            return body
-    raise InputError(
-        f"{path}: {vertices} vertices and {components} betas are those of another version of {BODY}; predict "
-        "again with this version of nbf"
-    )
-
-
-def _blank(width: int, height: int, path: str | Path) -> Picture:
-    return Picture(np.full((height, width, 3), 255, np.uint8), str(path))
+def _blank(width: int, height: int, name: str) -> Picture:
+    return Picture(np.full((height, width, 3), 255, np.uint8), name)

@@ -1,6 +1,8 @@
 """What animation systems call the joints of SMPL's skeleton."""
 
+from nbf.arguments import shown
 from nbf.body.joints import SMPL24
+from nbf.errors import InputError
 
 _LEG_AND_ARM = "hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist", "hand"
 _TRUNK = "pelvis", "spine1", "spine2", "spine3", "neck", "head"
@@ -39,3 +41,10 @@ RIGS = {
     ),
 }
 """Names of SMPL's 24 joints, in their order, by the name of the rig."""
+
+
+def joint_names(rig: str) -> tuple[str, ...]:
+    """Of the 24 joints in a rig. Raises InputError where there is no such rig."""
+    if not isinstance(rig, str) or rig not in RIGS:
+        raise InputError(f"rig: expected one of {', '.join(RIGS)}, got {shown(rig)}")
+    return RIGS[rig]

@@ -23,6 +23,9 @@ _CANDIDATES = 24  # faces with the nearest centres, of which one is nearest
 _AHEAD = 5.0  # metres in front of a camera at the origin, where bodies are fitted
 _WEAK_SHAPE, _WEAK_TURN = 0.05, 1.0  # so that what no point tells does not drift: sigmas a beta, sigmas a radian
 _WEAK_HANDS = 5.0
+_STRONG_SHAPE = 1e3  # of a shape that is known
+_MOST_POINTS = 1500  # that are fitted; more take longer and tell nothing new
+_POINTS_AT_ONCE = 1024  # whose distances from all faces are in memory
 _STEPS = 25
 
 
@@ -48,26 +51,43 @@ class Conversion:
     def __init__(self, source: BodyModel, target: BodyModel) -> None:
         self.source, self.target = source, target
         self.map = _mapped(source, target)
-        self.landmarks = Landmarks.vertices(target, self.map.vertex)
+        self._fitted = _spread(len(self.map.vertex))
+        self._landmarks = Landmarks.vertices(target, self.map.vertex[self._fitted])
 
     @torch.no_grad()
     def __call__(
-        self, betas: Float[Tensor, "b s"], rotations: Float[Tensor, "b 24 3 3"], translation: Float[Tensor, "b 3"]
+        self,
+        betas: Float[Tensor, "b s"],
+        rotations: Float[Tensor, "b 24 3 3"],
+        translation: Float[Tensor, "b 3"],
+        shape: Float[Tensor, " t"] | None = None,
     ) -> tuple[Float[Tensor, "b t"], Float[Tensor, "b 24 3 3"], Float[Tensor, "b 3"], Float[Tensor, " b"]]:
         """Betas, rotations and translations of the target, and the mean distance of mapped points that is left, metres.
 
-        Everything may be in any frame; where a body stands makes no difference to how it is converted.
+        Everything may be in any frame; where a body stands makes no difference to how it is converted. `shape` is what
+        the target's betas must be, if they are known.
         """
         ahead = translation.new_tensor([0.0, 0.0, _AHEAD])
         pelvis = self.source.rest_joints(betas)[:, 0] + translation
-        posed = self.source(betas, rotations, translation - pelvis + ahead)
-        points = self.map.points(posed.vertices)
-        start = Bodies(betas.new_zeros(len(betas), self.target.shape_count), rotations, ahead.expand(len(betas), 3))
-        found, _ = solve(_Surfaces(self.landmarks, points, start), start, steps=_STEPS)
-        found = found.orthonormal()
-        left = (place(self.landmarks, found, jacobian=False).points - points).norm(dim=-1).mean(1)
+        points = self.map.points(self.source(betas, rotations, translation - pelvis + ahead).vertices)
+        likely = betas.new_zeros(self.target.shape_count) if shape is None else shape
+        start = Bodies(likely.expand(len(betas), -1), rotations, ahead.expand(len(betas), 3))
+        found, wanted, reached = start, points[:, self._fitted], points
+        # Landmarks do not know of bulges by the pose: what they come to is taken off what is fitted.
+        for _ in range(1 if self.target.pose_dirs is None else 2):
+            problem = _Surfaces(self._landmarks, wanted, start, shape is not None)
+            found = solve(problem, found, steps=_STEPS)[0].orthonormal()
+            reached = found.posed(self.target).vertices[:, self.map.vertex]
+            bulge = reached[:, self._fitted] - place(self._landmarks, found, jacobian=False).points
+            wanted = points[:, self._fitted] - bulge
+        left = (reached - points).norm(dim=-1).mean(1)
         rest = self.target.rest_joints(found.betas)[:, 0]
         return found.betas, found.rotations, found.pelvis - ahead + pelvis - rest, left
+
+
+def _spread(count: int) -> Int64[Tensor, " m"]:
+    """Indices of points that are fitted, spread over all of them: a surface is known by far fewer than it has."""
+    return torch.linspace(0, count - 1, min(count, _MOST_POINTS)).long()
 
 
 @dataclass(frozen=True)
@@ -77,19 +97,26 @@ class _Surfaces:
     landmarks: Landmarks
     points: Float[Tensor, "b n 3"]
     start: Bodies
+    shaped: bool = False
+    """The start has the shape."""
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         placed = place(self.landmarks, state, jacobian)
         return [
             terms.points_3d(placed, self.points, torch.full(self.points.shape[:2], 1 / SIGMA).to(self.points), ROBUST),
-            *_held(state, self.start, jacobian),
+            *_held(state, self.start, jacobian, self.shaped),
         ]
 
 
-def _held(state: Bodies, start: Bodies, jacobian: bool) -> list[Block]:
+def _held(state: Bodies, start: Bodies, jacobian: bool, shaped: bool = False) -> list[Block]:
     turn = torch.full((24,), _WEAK_TURN).to(state.betas)
     turn[[22, 23]] = _WEAK_HANDS
-    return [terms.shape(state, _WEAK_SHAPE, jacobian), terms.near_start(state, start, turn, None, jacobian)]
+    betas, root = start.betas, torch.eye(start.betas.shape[1]).to(start.betas)
+    root = root * (_STRONG_SHAPE if shaped else _WEAK_SHAPE)
+    return [
+        terms.shape_among(state, betas, root.expand(len(betas), *root.shape), jacobian),
+        terms.near_start(state, start, turn, None, jacobian),
+    ]
 
 
 @torch.no_grad()
@@ -105,8 +132,9 @@ def _mapped(source: BodyModel, target: BodyModel) -> VertexMap:
     state, _ = solve(_Joints(joints, mesh.joints, start), start, steps=_STEPS)
     found = _closest(target, state, mesh.vertices[0], source.faces, normals)
     for _ in range(_ROUNDS):
-        landmarks = Landmarks.vertices(target, found.vertex)
-        state, _ = solve(_Surfaces(landmarks, found.points(mesh.vertices), start), state, steps=_STEPS)
+        some = _spread(len(found.vertex))
+        landmarks = Landmarks.vertices(target, found.vertex[some])
+        state, _ = solve(_Surfaces(landmarks, found.points(mesh.vertices)[:, some], start), state, steps=_STEPS)
         found = _closest(target, state, mesh.vertices[0], source.faces, normals)
     return found
 
@@ -134,7 +162,10 @@ def _closest(
     posed = state.posed(target).vertices
     points, facing = posed[0], vertex_normals(posed, target.faces)[0]
     corners = vertices[faces]
-    near = torch.cdist(points, corners.mean(1)).topk(min(_CANDIDATES, len(faces)), largest=False).indices
+    centres, count = corners.mean(1), min(_CANDIDATES, len(faces))
+    near = torch.cat(
+        [torch.cdist(some, centres).topk(count, largest=False).indices for some in points.split(_POINTS_AT_ONCE)]
+    )
     weights = _barycentric(points, corners[near])
     at = (corners[near] * weights[..., None]).sum(2)
     distance, best = (at - points[:, None]).norm(dim=-1).min(1)

@@ -6,14 +6,19 @@ import sys
 from collections.abc import Iterator
 from inspect import unwrap
 from pathlib import Path
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from quick_predict import ASKED, photo, quick_predict
 
 from nbf.cli import _results, main
 from nbf.cli import predict as verb
 from nbf.cli._results import FORMATS, Kinds
+from nbf.export.formats import Style
+from nbf.export.glb import read_glb
+from nbf.export.gltf import Binary
 
 # Before it is replaced, and without its types, which want whole people.
 WRITE_RESULTS = unwrap(_results.write_results)
@@ -61,18 +66,43 @@ def test_results_without_a_format_are_stale(tmp_path):
 
 
 def test_films_need_a_package(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(_results, "find_spec", lambda name: None)
+    monkeypatch.setattr("nbf.export.needs.find_spec", lambda name: None)
     assert main(["predict", str(photo(tmp_path / "walk.jpg")), "-o", str(tmp_path / "out"), "--format", "mp4"]) == 2
     assert "pip install 'neural-body-fitting[video]'" in capsys.readouterr().err
     assert written(tmp_path / "out") == set()
 
 
-def test_nothing_but_what_was_asked_for_is_made(tmp_path):
+def test_nothing_but_what_was_asked_for_is_made(make_people, tmp_path, monkeypatch):
     """Drawing and exporting take longer than predicting."""
-    exported: list[str] = []
-    person = SimpleNamespace(export=lambda path: exported.append(path.name))
-    WRITE_RESULTS([person, person], tmp_path, "walk", Kinds.of("ply,obj", json=False, parts=False))  # pyright: ignore
-    assert exported == ["walk_0.obj", "walk_0.ply", "walk_1.obj", "walk_1.ply"]
+
+    def refuse(*_):
+        raise AssertionError
+
+    for name in ("nbf.people.People.summary", "nbf.people.People.to_json", "nbf.people.People.part_labels"):
+        monkeypatch.setattr(name, refuse)
+    monkeypatch.setattr("nbf.render.texture.person_textures", refuse)
+    kinds = Kinds.of("ply,obj", json=False, parts=False, style=Style(skin="photo"))
+    WRITE_RESULTS(make_people(2), tmp_path, "walk", kinds)
+    assert written(tmp_path) == {"walk_0.obj", "walk_0.ply", "walk_1.obj", "walk_1.ply"}
+
+
+def test_each_person_has_their_own_ground_and_their_own_texture(make_people, tmp_path, monkeypatch):
+    textures = [np.full((2, 2, 4), 200 + i, np.uint8) for i in range(2)]
+    monkeypatch.setattr("nbf.render.texture.person_textures", lambda persons: textures[: len(persons)])
+    style = Style(rig="vrm", ground=True, skin="photo")
+    WRITE_RESULTS(make_people(2), tmp_path, "walk", Kinds.of("glb", json=False, parts=False, style=style))
+    for i in range(2):
+        path = tmp_path / f"walk_{i}.glb"
+        data = path.read_bytes()
+        assert b"leftUpperLeg" in data
+        start = data.index(b"\x89PNG")
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data[start:]))), textures[i])
+        (motion,) = read_glb(path)
+        move = torch.tensor(Binary(data).json["asset"]["extras"]["world_from_camera"])
+        posed = motion.posed()
+        lowest = (posed.vertices[0] @ move[:3, :3].T + move[:3, 3])[:, 1].min()
+        pelvis = posed.joints[0, 0] @ move[:3, :3].T + move[:3, 3]
+        assert torch.stack([lowest, pelvis[0], pelvis[2]]).abs().max() < 1e-4
 
 
 def test_notes_say_what_was_written_and_how_much(tmp_path, capsys, monkeypatch):

@@ -7,9 +7,14 @@ import pytest
 import torch
 import trimesh
 
-from nbf.export import write_obj
+from nbf import __version__
+from nbf.export import write
 from nbf.export.npz import KEYS, arrays
+from nbf.export.obj import read_obj, write_obj
+from nbf.export.ply import read_ply
+from nbf.export.world import CAMERA, UNIT, World
 from nbf.files import replacing
+from nbf.motion import Motion, as_seen
 from nbf.raster import vertex_normals
 
 _FLIP = np.array([1, -1, -1])
@@ -24,6 +29,40 @@ def test_trimesh_reads_the_same_surface(make_people, tmp_path, suffix, count):
     np.testing.assert_allclose(mesh.triangles, expected, atol=1e-5)
     # Faces look outwards: a body encloses about as many litres as it weighs kilograms.
     assert 0.02 < mesh.volume / count < 0.2
+
+
+def test_obj_and_ply_are_read_back(make_people, tmp_path):
+    people = make_people(2)
+    meshes = read_obj(people.export(tmp_path / "a.obj"))
+    assert list(meshes) == ["person_0", "person_1"]
+    joined = read_ply(people.export(tmp_path / "a.ply"))
+    for index, (person, mesh) in enumerate(zip(people, meshes.values(), strict=True)):
+        np.testing.assert_allclose(mesh.vertices, person.vertices.numpy() * _FLIP, atol=1e-6)
+        np.testing.assert_array_equal(mesh.faces, person.faces)
+        size = len(person.vertices)
+        np.testing.assert_allclose(joined.vertices[size * index :][:size], person.vertices.numpy() * _FLIP, atol=1e-6)
+        faces = joined.faces[len(person.faces) * index :][: len(person.faces)]
+        np.testing.assert_array_equal(faces - size * index, person.faces)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply"])
+def test_on_the_ground_surfaces_are_moved_as_a_whole(make_people, tmp_path, suffix):
+    people = make_people(2)
+    seen, ground = (
+        trimesh.load_mesh(write(people, tmp_path / f"{on}{suffix}", ground=on), process=False) for on in (False, True)
+    )
+    move = World.on_ground([Motion.of(person, "") for person in people]).from_camera @ as_seen()
+    np.testing.assert_allclose(ground.vertices, seen.vertices @ move[:3, :3].T.numpy() + move[:3, 3].numpy(), atol=1e-5)
+    np.testing.assert_allclose(ground.vertex_normals, seen.vertex_normals @ move[:3, :3].T.numpy(), atol=1e-3)
+    assert ground.vertices[:, 1].min() == pytest.approx(0, abs=1e-5)
+
+
+def test_obj_of_other_programs(tmp_path):
+    """Numbers that count backwards, corners without texture points, faces of four corners, no name."""
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0 0.5\nv 0 1 0\nf -4 -3/1 -2//7 4\n")
+    mesh = read_obj(tmp_path / "a.obj")[""]
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3]])
+    np.testing.assert_array_equal(mesh.vertices, [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
 
 
 def test_obj_keeps_texture_points_and_normals(make_people, tmp_path):
@@ -43,7 +82,7 @@ def test_npz_holds_what_it_says(make_people, tmp_path, count):
     people = make_people(count)
     with np.load(people.export(tmp_path / "a.npz")) as file:
         arrays = dict(file)
-    assert set(arrays) == {*KEYS, "faces", "body_model", "lens"}
+    assert set(arrays) == {*KEYS, "faces", "body_model", "lens", "picture", "nbf", "unit", "frame"}
     sizes = {"s": people[0].body.shape_count, "v": len(people[0].vertices)}
     for name, key in KEYS.items():
         expected = tuple(sizes[side] if isinstance(side, str) else side for side in key.shape)
@@ -82,8 +121,8 @@ def test_obj_is_the_plain_text(make_people, tmp_path, textured):
     people = make_people(2)
     body, vertices = people[0].body, torch.stack([person.vertices for person in people])
     uv = body.uv if textured else body.uv[:0]
-    write_obj(tmp_path / "a.obj", vertices, body.faces, uv, body.faces_uv)
-    rows = ["# Neural Body Fitting; metres, y up, camera at the origin looking along -z"]
+    write_obj(tmp_path / "a.obj", vertices, body.faces, uv, body.faces_uv, World.as_seen(), "made up")
+    rows = ["# made up"]
     rows += [f"vt {u:.6f} {v:.6f}" for u, v in uv.tolist()]
     for index, points in enumerate(vertices):
         normals = vertex_normals(vertices, body.faces)[index]
@@ -102,6 +141,7 @@ def test_npz_is_that_of_numpy_and_the_same_each_time(make_people, tmp_path):
     first, second = (people.export(tmp_path / name).read_bytes() for name in ("a.npz", "b.npz"))
     assert first == second
     contents: dict[str, Any] = arrays(people) | {"faces": people[0].faces, "body_model": "anny24", "lens": ""}
+    contents |= {"picture": "made-up", "nbf": __version__, "unit": UNIT, "frame": CAMERA}
     np.savez_compressed(tmp_path / "numpy.npz", **contents)
     with np.load(tmp_path / "a.npz") as ours, np.load(tmp_path / "numpy.npz") as theirs:
         assert ours.files == theirs.files

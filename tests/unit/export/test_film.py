@@ -12,7 +12,8 @@ from PIL import Image, ImageSequence
 
 from nbf.body.model import turn_about_origin
 from nbf.errors import InputError
-from nbf.export import film, write_turntable
+from nbf.export import film
+from nbf.export.film import write_turntable
 from nbf.geometry import matrix_from_axis_angle
 from nbf.motion import Motion
 from nbf.people import People

@@ -52,11 +52,13 @@ def test_files_keep_how_the_lens_came_about(make_people, tmp_path, lens):
     assert loaded.camera.lens == loaded[0].camera.lens == lens
 
 
-def test_older_files_do_not_say_how_the_lens_came_about(make_people, tmp_path):
+def test_older_files_do_not_say_how_the_lens_came_about_and_how_far_off_keypoints_are(make_people, tmp_path):
     arrays = dict(np.load(make_people(2).export(tmp_path / "people.npz")))
-    del arrays["lens"]
+    del arrays["lens"], arrays["certainty_keypoint_covariance"]
     np.savez(tmp_path / "older.npz", **arrays)
-    assert load_people(tmp_path / "older.npz").camera.lens is None
+    older = load_people(tmp_path / "older.npz")
+    assert older.camera.lens is None
+    assert older[0].certainty.keypoint_covariance.isnan().all()
 
 
 def test_one_person_can_be_saved_alone(make_people, tmp_path):
@@ -70,7 +72,7 @@ def test_without_its_picture_the_people_stand_on_white(make_people, tmp_path):
     picture = load_people(path).picture
     assert picture.pixels.shape == (90, 80, 3)
     assert (picture.pixels == 255).all()
-    assert (picture.name, picture.focal) == (str(path), None)
+    assert (picture.name, picture.focal) == ("made-up", None)
 
 
 def test_another_picture_is_refused(make_people, tmp_path):
