@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from draw_benchmark import SCENES, group_seed
 from jaxtyping import Float
-from motions import Take, on_foot, read_takes
 from scenery import draw_scenes
+from takes import Take, on_foot, read_takes
 from torch import Tensor
 
 from nbf.body.bodies import Bodies

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from motions import Take, on_foot
+from takes import Take, on_foot
 
 from nbf.body.files import load_body
 from nbf.errors import DataError
