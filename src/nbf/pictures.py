@@ -38,6 +38,9 @@ SUFFIXES = frozenset(
 )
 """What a folder is searched for. A file named outright is opened whatever its suffix."""
 
+FILMS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
+"""Suffixes of what `nbf.film` reads."""
+
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
 """What is read, by Pillow's names and as far as this Pillow can (HEIF once pillow-heif is registered). Some of what it
 could read besides are programs: for EPS it starts Ghostscript, whatever the file is called."""
@@ -276,6 +279,8 @@ def _read_file(path: Path) -> Picture:
             f"{path}: a folder without pictures ({kinds}); for deeper folders give a pattern: '{path}/**/*'"
         )
     check_file(path)
+    if path.suffix.lower() in FILMS:
+        raise InputError(f"{path}: expected a picture, got a film; follow people in it with: nbf video {path}")
     try:
         file = path.open("rb", buffering=0)
     except PermissionError:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,9 +41,13 @@ from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, sil
 from nbf.proxy.segmented import Segmented
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
+from nbf.solve.shared_shape import SharedShape
 from nbf.solve.together import Singles, joined
 from nbf.solve.uncertainty import cells_beyond, part_visibility
 from nbf.suppression import LIKELY, kept
+
+if TYPE_CHECKING:
+    from nbf.film.run import FilmPeople
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +126,29 @@ class Predictor:
         Raises:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
+        return self._together(
+            *self.alone(
+                picture, boxes=boxes, min_score=min_score, max_people=max_people, focal=focal, center=center,
+                known=known, keypoints=keypoints, parts=parts,
+            )
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def alone(
+        self,
+        picture: PictureLike,
+        *,
+        boxes: Any = None,
+        min_score: float = LIKELY,
+        max_people: int | None = None,
+        focal: float | str | None = None,
+        center: Any = None,
+        known: "Known | Facts | Sequence[Facts]" = NOTHING,
+        keypoints: Any = None,
+        parts: Any = None,
+    ) -> tuple[People, dict[Person, Singles]]:
+        """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
+        where the method does not say how sure it is."""
         picture = read_picture(picture)
         camera = picture_camera(picture, focal, center)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
@@ -152,7 +179,7 @@ class Predictor:
             if boxes is None:
                 people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
-        return self._together(people, singles)
+        return people, singles
 
     def _likely(
         self, image: Tensor, camera: Camera, min_score: float
@@ -184,6 +211,13 @@ class Predictor:
                 yield source, self.predict(source, **options)
             except NbfError as error:
                 yield source, error
+
+    def predict_film(self, film: str | Path, **options: Any) -> "FilmPeople":
+        """Everybody in a film, as motions: a video file, or a folder with its frames. `nbf.film.run.predict_film` says
+        which options there are and what it raises."""
+        from nbf.film.run import predict_film
+
+        return predict_film(self, film, **options)
 
     @torch.no_grad()
     def refit(
@@ -254,9 +288,10 @@ class Predictor:
             return singles
         if not all(person.certainty.shape_covariance.isfinite().all() for person in sure):
             raise InputError("photos: expected results of a method that says how sure it is; use the method nbf")
-        precisions = torch.stack([torch.linalg.inv(person.certainty.shape_covariance) for person in sure])
-        covariance = torch.linalg.inv(precisions.sum(0))
-        mean = covariance @ torch.einsum("nij,nj->i", precisions, torch.stack([person.betas for person in sure]))
+        joint = SharedShape.nothing(len(sure[0].betas))
+        for person in sure:
+            joint = joint.with_fit(person.betas, person.certainty.shape_covariance)
+        mean = joint.mean
         shape: Gaussian = mean, _SHARED * torch.eye(len(mean))
         known = replace(known, shape=shape)
         return [self.refit(people, known=known) for people in singles]

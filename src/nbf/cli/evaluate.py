@@ -37,9 +37,9 @@ class Arguments:
     """
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME")] = "bench:wild"
-    """A track of nbf-bench (bench:studio, bench:wild), or its pictures of several people (bench:crowd); street photos
-    of the val split, in the labelled boxes (real); photos of varied poses, from picture to mesh, against human labels
-    (photos); or a data set, NAME:FOLDER, under a protocol."""
+    """A track of nbf-bench (bench:studio, bench:wild), its pictures of several people (bench:crowd), or its films
+    (bench:motion); street photos of the val split, in the labelled boxes (real); photos of varied poses, from picture
+    to mesh, against human labels (photos); or a data set, NAME:FOLDER, under a protocol."""
     protocol: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """How a data set is measured, a name in docs/datasets.md."""
     smpl: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse the command line, measure, print; 0 when done."""
     given = parsed(Arguments, "evaluate", arguments, config=(tyro.conf.FlagCreatePairsOff,))
     _check(given)
-    others = {"real": _real, "photos": _photos, "bench:crowd": _crowd}
+    others = {"real": _real, "photos": _photos, "bench:crowd": _crowd, "bench:motion": _motion}
     measure = others.get(given.data, _field if given.protocol else _bench)
     report, entries, faces = measure(given)
     title = f"{given.data}, proxy {given.proxy}"
@@ -107,16 +107,18 @@ def _check(given: Arguments) -> None:
             weight_files(given.weights)
     if given.n is not None and given.n < 1:
         raise UsageError(f"--n: expected 1 or more, got {given.n}")
-    sets = ("bench:studio", "bench:wild", "bench:crowd", "real", "photos")
+    sets = ("bench:studio", "bench:wild", "bench:crowd", "bench:motion", "real", "photos")
     if (given.data in sets) == (given.protocol is not None):
         raise UsageError(
             f"--data {given.data}: expected one of {', '.join(sets)}, or NAME:FOLDER of a data set and its --protocol"
         )
-    real = given.data in ("real", "photos", "bench:crowd") or given.protocol is not None
+    real = given.data in ("real", "photos", "bench:crowd", "bench:motion") or given.protocol is not None
     if real and given.proxy != "rgb":
         raise UsageError(f"--proxy {given.proxy}: of people in given crops alone; use --data bench:wild")
     if given.sheet is not None and given.sheet.suffix.lower() != ".png":
         raise UsageError(f"--sheet: expected a file name that ends in .png, got {given.sheet}")
+    if given.sheet is not None and given.data == "bench:motion":
+        raise UsageError("--sheet: not drawn of films; `nbf video` makes films of the results")
     if given.sheet is not None and given.protocol is not None:
         raise UsageError("--sheet: not drawn of data sets; `nbf data check` draws their labels")
     plain = given.method == "nbf-plain"
@@ -168,6 +170,17 @@ def _crowd(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
     pictures = _progress(bench.pictures(count), count, given.data)
     scores, entries = evaluate_crowd(predictor, pictures, keep=given.sheet is not None)
     return {"data": given.data, "method": given.method} | scores, entries, predictor.body.faces
+
+
+def _motion(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
+    from nbf.evaluate.bench import FOLDER
+    from nbf.evaluate.motion import MotionBenchmark
+    from nbf.evaluate.motion_run import evaluate_motion
+
+    bench, predictor = MotionBenchmark.load(given.people or FOLDER), _predictor(given)
+    films = bench.films[: given.n]
+    scores = evaluate_motion(predictor, _progress(films, len(films), given.data))
+    return {"data": given.data, "method": given.method} | scores, [], predictor.body.faces
 
 
 def _field(given: Arguments) -> "tuple[dict[str, Any], list[Entry], Tensor]":
@@ -291,6 +304,12 @@ def _print(report: dict[str, Any], title: str) -> None:
             f"errors of joints: said {certain['said_mm']}, were {certain['was_mm']} mm on average; "
             f"correlation {certain['joint_correlation']}"
         )
+    if "frame_by_frame" in report:
+        kinds = "frame_by_frame", "smoothed", "truth"
+        motions = Table("motion", *kinds)
+        for name in report["truth"]:
+            motions.add_row(name, *(f"{report[kind][name]:g}" for kind in kinds))
+        console.print(motions)
     if "nothing_known" in report:
         known = {name: value for name, value in report.items() if isinstance(value, dict)}
         scales = Table("known", "distance, median %", "height, cm", title="scale")
