@@ -173,7 +173,8 @@ def test_given_keypoints_pull_the_body(predictor: nbf.Predictor, people: nbf.Peo
     moved[wrist] += torch.tensor([25.0, -25.0, 1.0])
     pulled = predictor.predict(DEMO, keypoints=moved[None])
     assert pixel_errors(pulled[0], moved)[wrist] < 0.5 * pixel_errors(people[0], moved)[wrist]
-    torch.testing.assert_close(pulled[1].rotations, people[1].rotations, atol=1e-3, rtol=0)
+    # But for what follows from where they stand beside each other.
+    torch.testing.assert_close(pulled[1].rotations, people[1].rotations, atol=3e-3, rtol=0)
 
 
 def test_results_come_back_from_their_file(predictor: nbf.Predictor, people: nbf.People, tmp_path: Path) -> None:
