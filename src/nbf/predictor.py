@@ -136,19 +136,19 @@ class Predictor:
     @torch.no_grad()
     def alone(
         self,
-        picture: PictureLike,
+        picture: Any,
         *,
         boxes: Any = None,
-        min_score: float = LIKELY,
-        max_people: int | None = None,
-        focal: float | str | None = None,
+        min_score: Any = LIKELY,
+        max_people: Any = None,
+        focal: Any = None,
         center: Any = None,
-        known: "Known | Facts | Sequence[Facts]" = NOTHING,
+        known: Any = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
     ) -> tuple[People, dict[Person, Singles]]:
         """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
-        where the method does not say how sure it is."""
+        where the method does not say how sure it is. Arguments may be anything: it is here that they are checked."""
         picture = read_picture(picture)
         camera = picture_camera(picture, focal, center)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
