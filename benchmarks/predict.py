@@ -1,4 +1,5 @@
-"""Warm time per photo with one person, by stage, as `nbf predict` does them: locate, see, regress, optimise, mesh.
+"""Warm time per photo with one person, by stage, as `nbf predict` does them: locate, see, regress, refine (shape and
+uncertainty included), mesh.
 
     python benchmarks/predict.py [PHOTO] [--threads 2] [--rounds 20]
 
@@ -18,7 +19,7 @@ from nbf.geometry import Camera, Crop
 from nbf.known import NOTHING
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.pictures import read_picture
-from nbf.solve.optimise import Optimise
+from nbf.solve.shape import Shaped
 
 
 def main() -> None:
@@ -41,13 +42,13 @@ def main() -> None:
     crops = Crop.from_boxes(box, INPUT_SIZE)
     proxy = predictor.see(image, camera, crops)
     solve = predictor.method.solve
-    assert isinstance(solve, Optimise)
-    start, fit, score = solve.start(proxy, NOTHING), solve(proxy, NOTHING), torch.ones(1)
+    assert isinstance(solve, Shaped)
+    regress, fit, score = solve.refine.start, solve(proxy, NOTHING), torch.ones(1)
     stages: dict[str, Callable[[], object]] = {
         "locate": lambda: predictor.locate(image),
         "see": lambda: predictor.see(image, camera, crops),
-        "regress": lambda: solve.start(proxy, NOTHING),
-        "optimise": lambda: solve.improve(proxy, NOTHING, start),
+        "regress": lambda: regress(proxy, NOTHING),
+        "regress and refine": lambda: solve(proxy, NOTHING),
         "mesh": lambda: predictor.people(picture, camera, box, score, crops, proxy, fit),
         "predict, all of it": lambda: predictor.predict(picture, boxes=box),
     }
@@ -55,7 +56,8 @@ def main() -> None:
     total = 0.0
     for name, stage in stages.items():
         median, worst = _milliseconds(stage, given.rounds)
-        total += median if not name.startswith("predict") else 0.0
+        # Refining starts with regressing.
+        total += 0.0 if name in ("regress", "predict, all of it") else median
         print(f"{name:<20}{median:>10.1f}{worst:>10.1f}")
     print(f"{'sum of the stages':<20}{total:>10.1f}")
 
