@@ -158,7 +158,8 @@ class Predictor:
         keypoints = checked_keypoints(keypoints, picture)
         parts = None if parts is None else checked_parts(parts, picture)
         if boxes is None:
-            found, scores, proxy = self._likely(image, camera, min_score)
+            likely = find(self.locate, lambda left, crops: self.see(left, camera, crops), image, min_score)
+            found, scores, proxy = likely.boxes, likely.scores, likely.seen
         else:
             found = boxes
             scores, proxy = torch.ones(len(found)), self.see(image, camera, framed(found, picture.height))
@@ -180,13 +181,6 @@ class Predictor:
                 people = kept(people)
         log.info("%s: %d people", picture.name, len(people))
         return people, singles
-
-    def _likely(
-        self, image: Tensor, camera: Camera, min_score: float
-    ) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"], Proxy]:
-        """Boxes of located people, how probably they are people, what is seen of them; surest first, nobody twice."""
-        found = find(self.locate, lambda picture, crops: self.see(picture, camera, crops), image, min_score)
-        return found.boxes, found.scores, found.seen
 
     def predict_many(
         self, pictures: PictureLike | Iterable[PictureLike], **options: Any

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 from nbf.body.bodies import Bodies
 from nbf.errors import InputError
-from nbf.geometry import axis_angle_from_matrix, matrix_from_axis_angle
+from nbf.geometry import Crop, axis_angle_from_matrix, matrix_from_axis_angle
 from nbf.people import People, Person
 from nbf.pictures import Picture
 from nbf.predictor import Predictor
@@ -126,9 +126,8 @@ def part_colors(picture: Picture, person: Person) -> Float[Tensor, "4 k"]:
     """How often each colour is seen on head, torso, arms and legs."""
     parts = person.parts.probabilities.float()
     side = parts.shape[-1]
-    crop = person.parts.crop
-    pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-    small = type(crop)(crop.center[None], crop.size[None], side).sample(pixels)[0]
+    crop = Crop(person.parts.crop.center[None], person.parts.crop.size[None], side)
+    small = crop.sample(torch.from_numpy(picture.pixels).permute(2, 0, 1))[0]
     level = (small * BINS).long().clamp(0, BINS - 1)
     color = one_hot((level[0] * BINS + level[1]) * BINS + level[2], BINS**3).float().flatten(0, 1)
     shown = torch.stack([parts[list(group)].sum(0) for group in GROUPS]).flatten(1)
