@@ -28,8 +28,8 @@ from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import framed, locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
-from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
+from nbf.nets.packed import packed
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
 from nbf.people import PartMap, People, Person
@@ -86,9 +86,8 @@ class Predictor:
         """`networks` lend the locator, the body model, and the segmenter where the method does not look for parts and
         joints, by which people are told from others; the method has its own."""
         self.networks, self.device, self.method = networks, networks.device, method
-        self.locator = for_inference(networks.locator).to(self.device)
+        self.locator = packed(networks.locator, self.device, exact=networks.exact)
         self.body, self.body_name = networks.body.eval().cpu(), networks.body_name
-        self._bfloat16 = not networks.exact and self.device.type == "cpu" and multiplies_bfloat16(self.device)
 
     @torch.no_grad()
     def predict(
@@ -296,10 +295,8 @@ class Predictor:
         (3, h, w) of uint8 or [0, 1]; `nbf.locate` says how it is looked at."""
 
         def see(images: Tensor) -> LocatorOutput:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                return locate_both_ways(
-                    self.locator, images.to(self.device).contiguous(memory_format=torch.channels_last)
-                )
+            images = images.to(self.device).contiguous(memory_format=torch.channels_last)
+            return locate_both_ways(self.locator, images)
 
         return locate(see, image, min_score)
 

@@ -80,24 +80,32 @@ def _resample(image: Tensor, center: list[float], size: float, resolution: int) 
     dtype = image.dtype if image.is_floating_point() else torch.get_default_dtype()
     if left == right or top == bottom:
         return torch.zeros(image.shape[0], resolution, resolution, dtype=dtype, device=image.device)
-    window = _block_sums(image[:, top:bottom, left:right], block, dtype)
-    across = _filter(center[0] - size / 2 - left, step, block, resolution, window.shape[-1]).to(window)
-    down = _filter(center[1] - size / 2 - top, step, block, resolution, window.shape[-2]).to(window)
+    # Pictures that were read lie in memory like this.
+    window = _block_sums(image[:, top:bottom, left:right].permute(1, 2, 0), block, dtype)
+    across = _filter(center[0] - size / 2 - left, step, block, resolution, window.shape[1])
+    down = _filter(center[1] - size / 2 - top, step, block, resolution, window.shape[0])
     white = 1.0 if image.is_floating_point() else 255.0
-    return down @ window @ (across.mT / (white * block**2))
+    return _filtered(_filtered(window, *down).transpose(0, 1), *across).permute(2, 1, 0) / (white * block**2)
+
+
+def _filtered(window: Tensor, taps: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums (resolution, w, c) of the rows of a window (h, w, c)."""
+    rows = window.reshape(len(window), -1)
+    taps, weights = taps.to(rows.device), weights.to(rows)
+    return functional.embedding_bag(taps, rows, mode="sum", per_sample_weights=weights).unflatten(1, window.shape[1:])
 
 
 def _block_sums(window: Tensor, block: int, dtype: torch.dtype) -> Tensor:
-    """Sums over block x block pixels; what the last blocks lack counts 0."""
+    """Sums over block x block pixels of a window (h, w, c); what the last blocks lack counts 0."""
     if block == 1:
         return window.to(dtype)
     # Rows first, a few at a time: a float copy of a large uint8 photo would cost more than all the rest.
-    channels, height, width = window.shape
-    rows = torch.zeros(channels, -(-height // block), width, dtype=dtype, device=window.device)
+    height, width, channels = window.shape
+    rows = torch.zeros(-(-height // block), width, channels, dtype=dtype, device=window.device)
     for k in range(min(block, height)):
-        part = window[:, k::block]
-        rows[:, : part.shape[1]] += part
-    return functional.pad(rows, (0, -width % block)).unflatten(-1, (-1, block)).sum(dim=-1)
+        part = window[k::block]
+        rows[: len(part)] += part
+    return functional.pad(rows, (0, 0, 0, -width % block)).unflatten(1, (-1, block)).sum(dim=2)
 
 
 def _span(origin: float, size: float, step: float, length: int) -> tuple[int, int]:
@@ -108,8 +116,9 @@ def _span(origin: float, size: float, step: float, length: int) -> tuple[int, in
     return first, last
 
 
-def _filter(origin: float, step: float, block: int, resolution: int, length: int) -> Tensor:
-    """Weights (resolution, length) of the triangle filter along one axis of a window averaged over `block` pixels.
+def _filter(origin: float, step: float, block: int, resolution: int, length: int) -> tuple[Tensor, Tensor]:
+    """Pixels (resolution, taps) of the triangle filter along one axis of a window averaged over `block` pixels, and
+    their weights.
 
     Row i is centred on the centre of crop pixel i and sums to 1 over an endless picture; pixels outside count 0.
     """
@@ -120,5 +129,4 @@ def _filter(origin: float, step: float, block: int, resolution: int, length: int
     weights = (1.0 - (taps + 0.5 - centers[:, None]).abs() / radius).clamp_min(0.0)
     weights = weights / weights.sum(dim=1, keepdim=True)
     inside = (taps >= 0) & (taps < length)
-    matrix = torch.zeros(resolution, length, dtype=torch.float64)
-    return matrix.scatter_add_(1, taps.clamp(0, length - 1).long(), weights * inside)
+    return taps.clamp(0, length - 1).long(), weights * inside

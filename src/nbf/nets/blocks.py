@@ -42,6 +42,10 @@ class ConvNorm(nn.Module):
             self.conv = fuse_conv_bn_eval(self.conv, self.norm)
             self.norm = nn.Identity()
 
+    def convolution(self) -> nn.Conv2d:
+        """All that is left before the activation, once it is folded."""
+        return self.conv
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a short cut (He et al. 2016, "Deep residual learning", figure 2)."""

