@@ -18,10 +18,16 @@ def main(arguments: Sequence[str]) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         raise UsageError(f"{verb!r}: expected one of {', '.join(VERBS)}, as in `nbf train segmenter --loop.minutes 9`")
-    log_to("stdout")
     # Imported here and not above: mistakes should not wait for torch, nor one network for what another needs.
     module = import_module(f"nbf.train.{'fitter' if verb == 'lifter' else verb}")
+    from nbf import processes
+
     config = parsed(getattr(module, f"{verb.title()}Config"), f"train {verb}", rest)
-    getattr(module, f"train_{verb}")(config)
-    say(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
+    with processes.joined(config.loop.device):
+        leads = processes.leads()
+        if leads:
+            log_to("stdout")
+        getattr(module, f"train_{verb}")(config)
+    if leads:
+        say(f"weights and their record: {config.loop.folder / 'weights.safetensors'} (.json)")
     return 0

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from nbf import processes
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
@@ -30,7 +32,7 @@ class ConvNorm(nn.Module):
         super().__init__()
         padding = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=eps)
+        self.norm = BatchNorm(outputs, eps=eps)
         self.activation = nn.Identity() if activation is None else activation
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
@@ -38,13 +40,34 @@ class ConvNorm(nn.Module):
 
     def fold(self) -> None:
         """Absorb the batch norm's running statistics into the convolution. The module must be in eval mode."""
-        if isinstance(self.norm, nn.BatchNorm2d):
+        if isinstance(self.norm, BatchNorm):
             self.conv = fuse_conv_bn_eval(self.conv, self.norm)
             self.norm = nn.Identity()
 
     def convolution(self) -> nn.Conv2d:
         """All that is left before the activation, once it is folded."""
         return self.conv
+
+
+class BatchNorm(nn.SyncBatchNorm):
+    """Batch norm over all rows of a batch (Ioffe & Szegedy 2015, "Batch normalization"), those that other processes
+    train on as well. PyTorch's own synchronises on GPUs alone."""
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if x.device.type != "cpu" or not self.training or processes.count() == 1:
+            return super().forward(x)
+        # Not in float16 or bfloat16, which sums are too much for.
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        numbers = processes.summed(precise.new_tensor(x.numel() / x.shape[1]))
+        mean = processes.summed(precise.sum((0, 2, 3))) / numbers
+        apart = precise - mean[:, None, None]
+        variance = processes.summed(apart.square().sum((0, 2, 3))) / numbers
+        with torch.no_grad():
+            self.get_buffer("num_batches_tracked").add_(1)
+            for name, now in (("running_mean", mean), ("running_var", variance * numbers / (numbers - 1))):
+                self.get_buffer(name).lerp_(now, self.momentum or 0.0)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (apart * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 class ResidualBlock(nn.Module):

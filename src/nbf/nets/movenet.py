@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.errors import ModelFileError
+from nbf.nets.blocks import BatchNorm
 from nbf.nets.trunk import InvertedBottleneck, unit
 
 # (repeats, kernel, stride of the first, expansion, channels) of each stage: Sandler et al. 2018, table 2.
@@ -78,7 +79,7 @@ class MoveNet(nn.Module):
         """As `torch.nn.Module.train`, but for the norms, which stay as they are at inference."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, BatchNorm):
                 module.eval()
         return self
 

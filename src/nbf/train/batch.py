@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Generator, Tensor
 
+from nbf import processes
 from nbf.errors import DataError
 
 Batch = dict[str, Tensor]
@@ -82,12 +83,17 @@ def beside(sources: Sequence[Source]) -> Source:
 
 
 def seeded(draw: Draw, seed: int) -> Source:
-    """Endless batches, each from a seed of its own: the run's seed and the step."""
+    """Endless batches, each from a seed of its own: the run's seed and the step.
+
+    Of several processes each draws one, all at once, and gives it to the others when its step comes.
+    """
 
     def source(step: int) -> Iterator[Batch]:
         while True:
-            yield draw(mixed_seed(seed, step))
-            step += 1
+            own = draw(mixed_seed(seed, step + processes.rank()))
+            for owner in range(processes.count()):
+                yield processes.handed_out(own, owner)
+            step += processes.count()
 
     return source
 

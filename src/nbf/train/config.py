@@ -40,7 +40,7 @@ class LoopConfig:
     seed: int = 0
     """Seed of weights, batches and corruptions."""
     device: str = "cpu"
-    """cpu, cuda or cuda:N."""
+    """cpu, cuda or cuda:N; of several processes on a machine, each has the GPU of its number (`cuda`)."""
     bf16: bool = True
     """Compute in bfloat16 where it is safe (weights stay float32)."""
     log_every: int = 50
@@ -62,7 +62,7 @@ class DataConfig:
     """What a network that looks at pictures is trained on."""
 
     batch: int = 64
-    """Samples per step."""
+    """Samples per step, of all processes together."""
     real: float = 0.35
     """Share of real photos among them, if the pack of real photos is there."""
     reuse: int = 1

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from nbf import losses
+from nbf import losses, processes
 from nbf.body.files import load_body
 from nbf.body.joints import MIRROR_SMPL24
 from nbf.body.model import BodyModel
@@ -127,7 +127,7 @@ class FitterTask:
         camera = Camera(batch["focal"][shown:], batch["center"][shown:])
         places = in_crop(camera.project(losses.in_front(truth[shown:])))
         keypoints = noisy_keypoints(in_crop(batch["keypoints"][shown:]))
-        return self.network.lift(Findings(*noisy_joints(places), keypoints))[0]
+        return processes.by_rows(self.network.lift)(Findings(*noisy_joints(places), keypoints))[0]
 
     def residuals(self, output: FitterOutput, batch: Batch, truth: Tensor) -> dict[str, Tensor]:
         """The weighted losses of an estimate."""
@@ -239,7 +239,8 @@ class LifterTask:
         truth = self.fitter.truth(batch)
         findings = Findings(*(batch[found(name)] for name in Findings._fields))
         of_map = {name: F.dropout(batch[found(name)], self.hidden) for name in ("moments", "gathered", "context")}
-        output, places = self.network.lift(self.mislead(findings._replace(**of_map), batch, truth))
+        lift = processes.by_rows(self.network.lift)
+        output, places = lift(self.mislead(findings._replace(**of_map), batch, truth))
         output = self.fitter.completed(output, batch, truth)
         with torch.autocast(output.betas.device.type, enabled=False):  # millimetres need float32
             return self.fitter.residuals(output, batch, truth) | self.fitter.place_residuals(places, batch, truth)

@@ -9,13 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nbf import processes
+
 logger = logging.getLogger(__name__)
 
 
 class Log:
     """Means of losses since the last line, speed, and how much of a step the data takes.
 
-    Losses are summed on their device: nothing waits for the GPU until a line is written.
+    Losses are summed on their device: nothing waits for the GPU until a line is written. Of several processes one
+    writes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,6 +58,8 @@ class Log:
         return losses
 
     def write(self, line: dict) -> None:
+        if not processes.leads():
+            return
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         logger.info("  ".join(f"{name} {value}" for name, value in line.items()))

@@ -1,4 +1,4 @@
-"""The training loop, the same for every network, on CPU and GPU.
+"""The training loop, the same for every network, on CPU and GPU, in one process or in several.
 
 Read `train` from top to bottom: the rest is what its lines call, optimizer, schedule, average, checkpoint and record.
 """
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nbf import processes
 from nbf.errors import ModelFileError
 from nbf.files import replacing
 from nbf.nets.blocks import multiplies_bfloat16
@@ -38,7 +39,7 @@ class Task(Protocol[NetworkT]):
     def network(self) -> NetworkT: ...
 
     def losses(self, network: Callable, batch: Batch) -> dict[str, Tensor]:
-        """Named scalars, already weighted; the loop minimises their sum."""
+        """Named scalars, already weighted; the loop minimises their sum. `network` is the task's, `by_rows`."""
         ...
 
 
@@ -53,6 +54,11 @@ def train(
     `validate` is called every few minutes with the averaged network in eval mode; its numbers go into log and record.
     Leaves in RUNS/NAME: `checkpoint.pt`, `log.jsonl`, and `weights.safetensors` + `.json` (the averaged network with
     its training record), the latter rewritten at every validation so that a run that dies still has a result.
+
+    Several processes (`nbf.processes`) end with the same weights, as one would have; one of them validates and writes.
+
+    Raises:
+        ModelFileError: the checkpoint is damaged or of another network, or processes start from different weights.
     """
     device = torch.device(config.device)
     torch.manual_seed(config.seed)
@@ -64,7 +70,8 @@ def train(
     optimizer = make_optimizer(network, config)
     average = averaged(network, config.average)
     mean = cast(NetworkT, average.module)
-    schedule = Schedule(config)
+    clock = processes.Clock(time.monotonic)
+    schedule = Schedule(config, clock)
     step = 0
     checkpoint = config.folder / "checkpoint.pt"
     if checkpoint.is_file():
@@ -82,13 +89,28 @@ def train(
             ) from error
         logger.info("resumed %s at step %d, %.0f %% of its schedule", config.name, step, 100 * schedule.progress)
 
+    sums = torch.stack([value.double().sum() for value in network.state_dict().values()])
+    if not processes.alike(torch.cat([sums, sums.new_tensor([step])])):
+        raise ModelFileError(
+            f"{config.folder}: expected the same weights in all processes, got different ones; give all of them the "
+            "same files, and one folder of runs"
+        )
+
     log, stopwatch = Log(config.folder), Stopwatch(device)
     saved = validated = schedule.seconds
     losses: dict[str, float] = {}
     metrics: dict[str, float] = {}
     batches = source(step)
 
+    def judge() -> None:
+        nonlocal metrics
+        if validate is not None and processes.leads():
+            metrics = validate(mean)
+            log.write({"step": step, "validation": metrics})
+
     def keep() -> None:
+        if not processes.leads():
+            return
         kept = {"network": network, "optimizer": optimizer, "schedule": schedule}
         state = {name: part.state_dict() for name, part in kept.items()}
         state["average"] = {"network": mean.state_dict(), "updates": int(average.n_averaged)}
@@ -105,8 +127,9 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16 and multiplies_bfloat16(device)):
-            parts = task.losses(network, batch)
+            parts = task.losses(processes.by_rows(network), batch)
         torch.stack(list(parts.values())).sum().backward()
+        processes.average_gradients(network.parameters())
         nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         for parameter in network.parameters():
             if parameter.grad is not None:
@@ -116,23 +139,23 @@ def train(
         average.update_parameters(network)
         step += 1
         schedule.phase_step += 1
+        clock.look()
 
         log.add(parts, samples=len(next(iter(batch.values()))))
         if timed:
             share = (drawn - begin) / max(stopwatch.now() - begin, 1e-9)
             losses = log.write_losses(step, schedule.progress, rate, share)
-        if validate is not None and schedule.seconds - validated > 60 * config.validate_minutes:
-            metrics = validate(mean)
-            log.write({"step": step, "validation": metrics})
+        if schedule.seconds - validated > 60 * config.validate_minutes:
+            judge()
+            clock.look()
             validated = schedule.seconds
         if schedule.seconds - saved > 60 * config.save_minutes:
             keep()
             saved = schedule.seconds
 
-    if validate is not None:
-        metrics = validate(mean)
-        log.write({"step": step, "validation": metrics})
+    judge()
     keep()
+    processes.wait()  # until what was kept can be read
     return mean
 
 
