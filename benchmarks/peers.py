@@ -4,7 +4,7 @@
 
 The photos are lspet's of `nbf evaluate --data photos`, each cut around one person whose joints people labelled. Every
 method is given the photo alone and answers with one person, whose limb joints count as met within a fifth of the trunk.
-MediaPipe lives in a Python of its own, which needs a wheel that brings the model (0.10.21 does, 1.0 does not):
+MediaPipe lives in a Python of its own, which needs a wheel that brings the model (0.10.21 does):
 
     python3 -m venv /tmp/mediapipe && /tmp/mediapipe/bin/pip install mediapipe==0.10.21
 """
