@@ -1,0 +1,124 @@
+"""The parts of a batch, done by workers of Ray: the only file that knows Ray.
+
+Ray Data streams the numbers of parts to a pool of actors, each a `Worker` with a predictor of its own, starts an actor
+anew where its process died, and gives its part to another. Nothing else is asked of it: photos are read and rows are
+written by the workers, so neither passes through Ray's store, and what Ray does twice is there once.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nbf.arguments import first_line
+from nbf.batch.job import Job
+from nbf.batch.worker import Done, Worker, load
+from nbf.errors import InputError, NbfError
+
+
+def run(
+    output: str,
+    parts: Sequence[int],
+    *,
+    workers: int | None = None,
+    cpus: int = 1,
+    address: str | None = None,
+    load: Callable[[Job], Any] = load,
+) -> Generator[Done]:
+    """Do parts of the batch that was begun in `output`, in any order; each, once it is there.
+
+    Args:
+        workers: how many there are; None for as many as there are CPUs for.
+        cpus: CPUs of each worker, and its threads.
+        address: of a Ray cluster, "auto" for the one that this machine is of; None starts Ray here, for as long as the
+            run takes: it listens to nobody without a token, has no dashboard and reports to nobody.
+        load: what makes a worker's predictor.
+
+    Raises:
+        InputError: Ray is not installed or there is no cluster; a worker cannot do its work or write its results.
+    """
+    # Before Ray is imported, which reads them once.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError(
+            "nbf batch needs Ray, which is not installed: pip install 'neural-body-fitting[cluster]'"
+        ) from error
+    with _connected(ray, workers, cpus, address):
+        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+        try:
+            yield from _streamed(ray, output, parts, min(count, len(parts)), cpus, load)
+        except ray.exceptions.RayError as error:
+            raise _ours(error) from error
+
+
+def _streamed(
+    ray: Any, output: str, parts: Sequence[int], workers: int, cpus: int, load: Callable[[Job], Any]
+) -> Iterator[Done]:
+    class Actor:
+        """Does the parts whose numbers are in a batch, which has one."""
+
+        def __init__(self) -> None:
+            self.worker = Worker(output, cpus, load)
+
+        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            done = [vars(self.worker.do(int(number))) for number in batch["part"]]
+            return {name: np.array([row[name] for row in done]) for name in done[0]}
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = -1  # a part may take long
+    context.raise_original_map_exception = True
+    # One block a part: what is retried is a part.
+    numbers = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
+    # No queues at actors: at the end they would wait for one while others are idle.
+    pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
+    rows = numbers.map_batches(
+        Actor, batch_size=1, compute=pool, num_cpus=cpus, max_restarts=-1, max_task_retries=-1
+    ).iter_rows()
+    for row in rows:
+        yield Done(**{name: int(value) for name, value in row.items()})
+
+
+@contextmanager
+def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) -> Iterator[None]:
+    if ray.is_initialized():  # by whoever calls
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        count = (workers or max(1, (os.cpu_count() or 1) // cpus)) * cpus
+        options |= {"num_cpus": count, "include_dashboard": False}
+    else:
+        options["address"] = address
+    for name in ("ray.data", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = "Ray cannot be started here" if address is None else f"{address}: no Ray cluster answers"
+        raise InputError(f"{where} ({first_line(error)}); see docs/batch.md") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _ours(error: BaseException) -> NbfError:
+    """What a worker raised, out of what Ray wraps it in."""
+    inner: Any = error
+    while inner is not None:
+        if isinstance(inner, NbfError):
+            return inner
+        if isinstance(inner, OSError):
+            return InputError(f"results cannot be written ({inner}); free space, then run the same command to go on")
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return InputError(f"the workers stopped ({first_line(Exception(str(error)))}); run the same command to go on")
