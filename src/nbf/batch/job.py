@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def begin(
         table = listed(files, column)
         if not len(table):
             raise InputError(f"{source}: no photos in these files; tars need members with suffixes of pictures")
-        job = Job(**(vars(asked) | {"photos": len(table)}))
+        job = replace(asked, photos=len(table))
         store.write(_LIST, _parquet(table))
         store.write(_RECORD, json.dumps(asdict(job), indent=1).encode())
     else:

@@ -48,6 +48,7 @@ def run(
     try:
         import ray
         import ray.data
+        from ray.exceptions import RayError
     except ImportError as error:
         raise InputError(
             "nbf batch needs Ray, which is not installed: pip install 'neural-body-fitting[cluster]'"
@@ -56,7 +57,7 @@ def run(
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
         try:
             yield from _streamed(ray, output, parts, min(count, len(parts)), cpus, load)
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             raise _ours(error) from error
 
 

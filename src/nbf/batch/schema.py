@@ -28,7 +28,8 @@ class Column:
         sizes = [size for size in self.shape if isinstance(size, int)]
         kind = self.type
         if self.shape:
-            kind = pa.list_(kind, math.prod(sizes)) if len(sizes) == len(self.shape) else pa.list_(kind)
+            element = pa.field("element", kind)  # as Parquet calls it
+            kind = pa.list_(element, math.prod(sizes) if len(sizes) == len(self.shape) else -1)
         about = {"description": self.what, "shape": " x ".join(map(str, self.shape))}
         return pa.field(name, kind, not self.always, {key: text for key, text in about.items() if text})
 

@@ -191,7 +191,7 @@ def _members(path: str) -> Iterator[tuple[str, int, int]]:
     try:
         with system.open(name, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
-                tar.members = []  # it keeps them all
+                tar.members = []  # pyright: ignore[reportAttributeAccessIssue]  it would keep them all
                 folder, _, last = member.name.rpartition("/")
                 key, dot, kind = last.partition(".")
                 if member.isreg() and not member.issparse() and (dot + kind).lower() in SUFFIXES:
@@ -246,9 +246,9 @@ def _flat(batch: pa.RecordBatch, column: str) -> pa.Array:
 
 
 def _named(text: str, table: str) -> str:
-    """A path in a table: as it stands, or below the table's own folder."""
+    """A path in a table: as it stands, or below the table's own folder; empty where nothing may be read."""
     protocol, colon, _ = text.partition("://")
-    if colon and protocol not in (*_FROM_TABLES, table.partition("://")[0]):
+    if not text or (colon and protocol not in (*_FROM_TABLES, table.partition("://")[0])):
         return ""
     if colon or os.path.isabs(text):
         return text

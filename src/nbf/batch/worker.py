@@ -61,6 +61,9 @@ class Worker:
         some = self._parts.photos(number)
         tries = self._parts.tried(number)
         tries["tries"] += 1
+        if tries["at"] is not None:  # where the worker before this one was
+            died = str(tries["at"])
+            tries["at"], tries["deaths"][died] = None, tries["deaths"].get(died, 0) + 1
         self._parts.note(number, tries)
         # Together is faster; after a death or a fault, one by one tells which photo it was.
         results = None if tries["tries"] > 1 else self._together(some)
@@ -110,11 +113,7 @@ class Worker:
 
     def _alone(self, photo: Photo, number: int, tries: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of one photo, whatever it does, the death of the worker included."""
-        key = str(photo.number)
-        deaths: dict[str, int] = tries["deaths"]
-        if tries["at"] == photo.number:  # where the worker before this one was
-            deaths[key] = deaths.get(key, 0) + 1
-        if deaths.get(key, 0) >= _MOST_DEATHS:
+        if tries["deaths"].get(str(photo.number), 0) >= _MOST_DEATHS:
             return self._rows(photo, InputError(f"{photo.name}: workers died of it; it may take too much memory"))
         tries["at"] = photo.number
         self._parts.note(number, tries)

@@ -136,7 +136,11 @@ def _telling(total: int) -> "Iterator[Callable[[int, str, str | None], None]]":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     # A way to the terminal of our own: see `hushed`.
-    with open(os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace") as file:
+    try:
+        way: int | str = os.dup(2)
+    except OSError:  # closed
+        way = os.devnull
+    with open(way, "w", encoding=sys.stderr.encoding, errors="backslashreplace") as file:
         console = Console(file=file)
         columns = (
             *(BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[also]}")),
