@@ -8,6 +8,7 @@ written by the workers, so neither passes through Ray's store, and what Ray does
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -41,10 +42,11 @@ def run(
     Raises:
         InputError: Ray is not installed or there is no cluster; a worker cannot do its work or write its results.
     """
-    # Before Ray is imported, which reads them once.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address is None:
-        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+    # Ray listens to the whole network, and would do what anybody says. It reads these when it is imported.
+    if address is None and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
         import ray.data
@@ -61,19 +63,20 @@ def run(
             raise _ours(error) from error
 
 
+class Actor:
+    """A worker, as Ray Data calls it: with batches of one part."""
+
+    def __init__(self, output: str, cpus: int, load: Callable[[Job], Any]) -> None:
+        self._worker = Worker(output, cpus, load)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (number,) = batch["part"]
+        return {name: np.array([value]) for name, value in vars(self._worker.do(int(number))).items()}
+
+
 def _streamed(
     ray: Any, output: str, parts: Sequence[int], workers: int, cpus: int, load: Callable[[Job], Any]
 ) -> Iterator[Done]:
-    class Actor:
-        """Does the parts whose numbers are in a batch, which has one."""
-
-        def __init__(self) -> None:
-            self.worker = Worker(output, cpus, load)
-
-        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            done = [vars(self.worker.do(int(number))) for number in batch["part"]]
-            return {name: np.array([row[name] for row in done]) for name in done[0]}
-
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1  # a part may take long
@@ -82,10 +85,11 @@ def _streamed(
     numbers = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
     # No queues at actors: at the end they would wait for one while others are idle.
     pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
-    rows = numbers.map_batches(
-        Actor, batch_size=1, compute=pool, num_cpus=cpus, max_restarts=-1, max_task_retries=-1
-    ).iter_rows()
-    for row in rows:
+    # Which starts actors that died, and their tasks, again without end.
+    done = numbers.map_batches(
+        Actor, fn_constructor_args=(output, cpus, load), batch_size=1, compute=pool, num_cpus=cpus
+    )
+    for row in done.iter_rows():
         yield Done(**{name: int(value) for name, value in row.items()})
 
 
@@ -95,13 +99,12 @@ def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) ->
         yield
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if address is None:
         count = (workers or max(1, (os.cpu_count() or 1) // cpus)) * cpus
         options |= {"num_cpus": count, "include_dashboard": False}
     else:
         options["address"] = address
-    for name in ("ray.data", "ray.serve"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:

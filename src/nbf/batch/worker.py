@@ -58,19 +58,19 @@ class Worker:
             NbfError: this machine cannot do it.
             OSError: results cannot be written.
         """
-        some = self._parts.photos(number)
-        tries = self._parts.tried(number)
+        parts, predictor = self._parts, self._predictor
+        some, tries = parts.photos(number), parts.tried(number)
         tries["tries"] += 1
         if tries["at"] is not None:  # where the worker before this one was
             died = str(tries["at"])
             tries["at"], tries["deaths"][died] = None, tries["deaths"].get(died, 0) + 1
-        self._parts.note(number, tries)
+        parts.note(number, tries)
         # Together is faster; after a death or a fault, one by one tells which photo it was.
-        results = None if tries["tries"] > 1 else self._together(some)
+        results = None if tries["tries"] > 1 else self._together(predictor, some)
         if results is None:
-            results = [self._alone(photo, number, tries) for photo in some]
+            results = [self._alone(predictor, photo, number, tries) for photo in some]
         everything = [row for rows in results for row in rows]
-        self._parts.write(number, table(everything))
+        parts.write(number, table(everything))
         errors = sum(row.get("error") is not None for row in everything)
         people = sum(row.get("person") is not None for row in everything)
         return Done(number, len(some), people, errors, tries["tries"])
@@ -88,7 +88,7 @@ class Worker:
     def _options(self) -> dict[str, Any]:
         return {"min_score": self._parts.job.min_score, "max_people": self._parts.job.max_people}
 
-    def _together(self, some: list[Photo]) -> list[list[dict[str, Any]]] | None:
+    def _together(self, predictor: Any, some: list[Photo]) -> list[list[dict[str, Any]]] | None:
         """The rows of each photo; None where something went wrong that is no error of ours."""
         results: dict[int, list[dict[str, Any]]] = {}
         waiting: deque[Photo] = deque()
@@ -102,7 +102,7 @@ class Worker:
                     yield picture
 
         try:
-            for _, found in self._predictor.predict_many(readable(), **self._options):
+            for _, found in predictor.predict_many(readable(), **self._options):
                 photo = waiting.popleft()
                 results[photo.number] = self._rows(photo, found)
         except (NbfError, OSError):
@@ -111,7 +111,7 @@ class Worker:
             return None
         return [results[photo.number] for photo in some]
 
-    def _alone(self, photo: Photo, number: int, tries: dict[str, Any]) -> list[dict[str, Any]]:
+    def _alone(self, predictor: Any, photo: Photo, number: int, tries: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of one photo, whatever it does, the death of the worker included."""
         if tries["deaths"].get(str(photo.number), 0) >= _MOST_DEATHS:
             return self._rows(photo, InputError(f"{photo.name}: workers died of it; it may take too much memory"))
@@ -120,7 +120,7 @@ class Worker:
         _, found = next(pictures([photo], self._parts.job.column))
         if isinstance(found, Picture):
             try:
-                _, found = next(iter(self._predictor.predict_many([found], **self._options)))
+                _, found = next(iter(predictor.predict_many([found], **self._options)))
             except Exception as error:
                 found = RuntimeError(f"{photo.name}: a fault of nbf, {type(error).__name__}: {error}")
         return self._rows(photo, found)

@@ -190,6 +190,18 @@ def test_a_fault_of_ours_costs_one_photo(album: Path, tmp_path: Path, started: S
     assert [one.errors for one in done] == [1, 0, 1]
 
 
+def test_a_predictor_that_does_not_load_is_no_fault_of_photos(album: Path, tmp_path: Path, started: Start) -> None:
+    started(tmp_path / "out", album)
+
+    def load(job: Any) -> Any:
+        raise ZeroDivisionError("no weights")
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            Worker(str(tmp_path / "out"), load=load).do(0)
+    assert not (tmp_path / "out" / "people").exists()
+
+
 def test_results_that_cannot_be_written_stop_the_worker(
     album: Path, tmp_path: Path, started: Start, predictor: RedPredictor
 ) -> None:
