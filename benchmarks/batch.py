@@ -1,9 +1,9 @@
 """`nbf batch`: photos a second with one worker and with two, rows after a worker is killed, and what a million photos
 take on larger machines.
 
-    python benchmarks/batch.py [PHOTO] [--photos 256] [--rounds 2]     # rates, in turns, then the sheet
-    python benchmarks/batch.py --killed 1000                           # one of two workers is killed amid so many photos
-    python benchmarks/batch.py --rate 3.5 [--price 0.04]               # the sheet alone, for photos a second of a worker
+    python benchmarks/batch.py [PHOTO] [--photos 256] [--rounds 2]   # rates, in turns, then the sheet
+    python benchmarks/batch.py --killed 1000                         # one of two workers is killed amid so many photos
+    python benchmarks/batch.py --rate 3.5 [--price 0.04]             # the sheet alone, for a worker's photos a second
 
 The photos are the demo's, or yours, in sizes from 200 to 2000 pixels (drawn, seed 0); those of `--killed` are 96 pixels
 wide. A rate is that of one thread a worker, without the start: counted from when each worker has done its first part.
@@ -34,7 +34,7 @@ MACHINES = {
 """CPUs of each."""
 MILLION = 1_000_000
 GIGABYTES = 1.3
-"""Memory of a worker, the most that is resident while it predicts photos of up to some megapixels."""
+"""Memory of a worker: the most that is resident while it predicts photos of about a megapixel."""
 
 
 def main() -> None:
@@ -101,12 +101,11 @@ def _killed(photo: Path, count: int, folder: Path) -> None:
             print(f"killed worker {killed} after {photos} photos", flush=True)
     rows = pq.read_table(Path(output, "people"), columns=["photo", "person", "error"]).to_pylist()
     named = [(row["photo"], row["person"]) for row in rows]
-    missing = set(range(count)) - {number for number, _ in named}
-    print(
-        f"{count} photos in {time.perf_counter() - start:.0f} s, workers that were started: {len(os.listdir(pids))}, "
-        f"parts done again: {again}; {len(rows)} rows of {count - len(missing)} photos, doubles: "
-        f"{len(named) - len(set(named))}, missing: {len(missing)}, errors: {sum(row['error'] is not None for row in rows)}"
-    )
+    there = {number for number, _ in named}
+    print(f"{count} photos in {time.perf_counter() - start:.0f} s; rows: {len(rows)}, of {len(there)} photos")
+    print(f"workers that were started: {len(os.listdir(pids))}, parts begun anew: {again}")
+    print(f"missing: {len(set(range(count)) - there)}, there twice: {len(named) - len(set(named))}")
+    print(f"errors: {sum(row['error'] is not None for row in rows)}")
 
 
 def _begun(output: str, album: Path, part: int) -> list[int]:

@@ -53,7 +53,7 @@ def run(
         from ray.exceptions import RayError
     except ImportError as error:
         raise InputError(
-            "nbf batch needs Ray, which is not installed: pip install 'neural-body-fitting[cluster]'"
+            "nbf batch needs ray, which is not installed: pip install 'neural-body-fitting[cluster]'"
         ) from error
     with _connected(ray, workers, cpus, address):
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
@@ -98,13 +98,12 @@ def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) ->
     if ray.is_initialized():  # by whoever calls
         yield
         return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # "local": otherwise it would join a cluster that this machine happens to be of.
+    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if address is None:
         count = (workers or max(1, (os.cpu_count() or 1) // cpus)) * cpus
         options |= {"num_cpus": count, "include_dashboard": False}
-    else:
-        options["address"] = address
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:

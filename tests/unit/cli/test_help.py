@@ -22,7 +22,7 @@ def test_help_lists_every_verb_in_its_group(capsys: pytest.CaptureFixture[str]) 
 def test_a_new_file_is_a_verb_of_research(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for verb in ("predict", "video", "refine", "serve", "view", "export", "try_out"):
+    for verb in ("predict", "video", "batch", "refine", "serve", "view", "export", "try_out"):
         (tmp_path / f"{verb}.py").write_text(f'"""Does {verb}.\n\nMore.\n"""\n')
     monkeypatch.setattr(cli, "__file__", str(tmp_path / "__init__.py"))
     assert cli.main([]) == 0
