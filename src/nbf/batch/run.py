@@ -7,7 +7,9 @@ written by the workers, so neither passes through Ray's store, and what Ray does
 
 import logging
 import os
+import re
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ from nbf.arguments import first_line
 from nbf.batch.job import Job
 from nbf.batch.worker import Done, Worker, load
 from nbf.errors import InputError, NbfError
+
+_WAIT = 10.0
+"""Seconds in which a cluster answers."""
 
 
 def run(
@@ -105,8 +110,11 @@ def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) ->
         count = (workers or max(1, (os.cpu_count() or 1) // cpus)) * cpus
         options |= {"num_cpus": count, "include_dashboard": False}
     try:
+        if address is not None and (match := re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address)):
+            # Ray would wait for minutes.
+            socket.create_connection((match[1].strip("[]"), int(match[2])), _WAIT).close()
         ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
         where = "Ray cannot be started here" if address is None else f"{address}: no Ray cluster answers"
         raise InputError(f"{where} ({first_line(error)}); see docs/batch.md") from error
     try:

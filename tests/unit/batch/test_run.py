@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from quick_predict import photo
 
 from nbf.batch.job import begin
 from nbf.batch.run import run
+from nbf.errors import InputError
 from nbf.people import People
 
 
@@ -57,3 +59,12 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(tmp_path: Path, make_peop
     expected = [(index, person) for index in range(60) for person in range(index % 3) or [None]] + [(60, None)]
     assert seen == expected
     assert [row["photo"] for row in rows if row["error"]] == [60]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray, of the extra cluster, is not installed")
+def test_a_cluster_that_does_not_answer_is_said_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(InputError, match=f"{address}: no Ray cluster answers"):
+        next(run("out", [0], address=address))
