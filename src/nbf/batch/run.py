@@ -5,6 +5,7 @@ anew where its process died, and gives its part to another. Nothing else is aske
 written by the workers, so neither passes through Ray's store, and what Ray does twice is there once.
 """
 
+import json
 import logging
 import os
 import re
@@ -65,7 +66,8 @@ def run(
         try:
             yield from _streamed(ray, output, parts, min(count, len(parts)), cpus, load)
         except RayError as error:
-            raise _ours(error) from error
+            why = first_line(error)
+            raise InputError(f"the workers stopped ({why}); run the same command to go on") from error
 
 
 class Actor:
@@ -75,8 +77,18 @@ class Actor:
         self._worker = Worker(output, cpus, load)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What became of the part, as JSON; errors as well, since Ray writes its own advice into those it carries."""
         (number,) = batch["part"]
-        return {name: np.array([value]) for name, value in vars(self._worker.do(int(number))).items()}
+        try:
+            result = vars(self._worker.do(int(number)))
+        except NbfError as error:
+            result = {"error": str(error)}
+        except Exception as error:
+            what = "results cannot be written" if isinstance(error, OSError) else "the workers stopped"
+            result = {
+                "error": f"{what} ({type(error).__name__}: {error}); mend that, then run the same command to go on"
+            }
+        return {"result": np.array([json.dumps(result)])}
 
 
 def _streamed(
@@ -85,7 +97,6 @@ def _streamed(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1  # a part may take long
-    context.raise_original_map_exception = True
     # One block a part: what is retried is a part.
     numbers = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
     # No queues at actors: at the end they would wait for one while others are idle.
@@ -95,7 +106,10 @@ def _streamed(
         Actor, fn_constructor_args=(output, cpus, load), batch_size=1, compute=pool, num_cpus=cpus
     )
     for row in done.iter_rows():
-        yield Done(**{name: int(value) for name, value in row.items()})
+        result = json.loads(row["result"])
+        if "error" in result:
+            raise InputError(result["error"])
+        yield Done(**result)
 
 
 @contextmanager
@@ -121,15 +135,3 @@ def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) ->
         yield
     finally:
         ray.shutdown()
-
-
-def _ours(error: BaseException) -> NbfError:
-    """What a worker raised, out of what Ray wraps it in."""
-    inner: Any = error
-    while inner is not None:
-        if isinstance(inner, NbfError):
-            return inner
-        if isinstance(inner, OSError):
-            return InputError(f"results cannot be written ({inner}); free space, then run the same command to go on")
-        inner = getattr(inner, "cause", None) or inner.__cause__
-    return InputError(f"the workers stopped ({first_line(Exception(str(error)))}); run the same command to go on")
