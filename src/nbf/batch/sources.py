@@ -172,7 +172,7 @@ def _base(root: str, *, literal: bool = False) -> str:
     """The folder that a file is in, or all that a pattern matches."""
     if has_magic(root) and not literal:
         root = root[: min(root.index(sign) for sign in "*?[" if sign in root)]
-    return root.rpartition("/")[0]
+    return os.path.dirname(root)
 
 
 def _below(name: str, base: str) -> str:
@@ -252,7 +252,7 @@ def _named(text: str, table: str) -> str:
         return ""
     if colon or os.path.isabs(text):
         return text
-    return f"{table.rpartition('/')[0]}/{text}" if "/" in table else text
+    return f"{os.path.dirname(table)}/{text}"
 
 
 class _Rows:
