@@ -123,6 +123,14 @@ def begin(
     return job, [number for number in range(job.parts) if number not in done]
 
 
+def tidy(output: str) -> None:
+    """Remove what killed workers left beside the parts, once all are done: drafts, hidden by a dot."""
+    store = Store(output)
+    for name in store.names(PEOPLE):
+        if name.startswith("."):
+            store.remove(f"{PEOPLE}/{name}")
+
+
 def weights_sha256(weights: Path | None) -> str:
     """Of the bundled networks and those in a folder. Raises ModelFileError where that has none."""
     files = [path for folder in (ASSETS, weights) if folder is not None for path in weight_files(Path(folder))]

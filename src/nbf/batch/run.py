@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nbf.arguments import first_line
-from nbf.batch.job import Job
+from nbf.batch.job import Job, tidy
 from nbf.batch.worker import Done, Worker, load
 from nbf.errors import InputError, NbfError
 
@@ -65,6 +65,7 @@ def run(
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
         try:
             yield from _streamed(ray, output, parts, min(count, len(parts)), cpus, load)
+            tidy(output)
         except RayError as error:
             why = first_line(error)
             raise InputError(f"the workers stopped ({why}); run the same command to go on") from error
@@ -121,8 +122,8 @@ def _connected(ray: Any, workers: int | None, cpus: int, address: str | None) ->
     options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if address is None:
-        count = (workers or max(1, (os.cpu_count() or 1) // cpus)) * cpus
-        options |= {"num_cpus": count, "include_dashboard": False}
+        # None for as many CPUs as a container has, where this is one.
+        options |= {"num_cpus": None if workers is None else workers * cpus, "include_dashboard": False}
     try:
         if address is not None and (match := re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address)):
             # Ray would wait for minutes.

@@ -9,7 +9,8 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from glob import has_magic
@@ -26,12 +27,16 @@ from nbf.limits import MOST_BYTES
 from nbf.pictures import SUFFIXES, Picture, find_photos, read_picture, read_stream
 
 T = TypeVar("T")
+_Row = tuple[str, bytes, int | None, int | None]
+"""Of `LIST`."""
 
 _TAR, _PARQUET = ".tar", ".parquet"
 _FROM_TABLES = ("s3", "gs", "file")
 """Protocols that paths in somebody's table may have. fsspec knows more, some of which run commands or ask hosts."""
 _WAITS = (1.0, 4.0)
 """Seconds before a store that did not answer is asked again: what is then an error stays one in the results."""
+_LISTERS = 16
+"""Tars and Parquet files that are looked into at the same time."""
 _ROWS = 16
 """Of a Parquet file that are in memory at once."""
 
@@ -96,22 +101,19 @@ def found(where: str) -> list[tuple[str, str, int | None]]:
     return sorted(files, key=lambda file: os.fsencode(file[0]))
 
 
-def listed(files: Iterable[tuple[str, str, int | None]], column: str) -> pa.Table:
+def listed(files: Sequence[tuple[str, str, int | None]], column: str) -> pa.Table:
     """All photos in files, as `LIST`. `column` is of Parquet files: bytes of pictures, or their paths.
 
     Raises:
         InputError: a tar or a Parquet file is damaged, or there is no such column.
     """
-    rows: list[tuple[str, bytes, int | None, int | None]] = []
+    rows: list[_Row] = []
+    packs = [file for file in files if _kind(file[0]) in (_TAR, _PARQUET)]
+    # Stores answer many at once.
+    with ThreadPoolExecutor(_LISTERS) as pool:
+        inside = dict(zip((file[0] for file in packs), pool.map(partial(_inside, column=column), packs)))
     for path, name, size in files:
-        kind = PurePosixPath(path).suffix.lower()
-        if kind == _TAR:
-            members = ((key, os.fsencode(path), at, size) for key, at, size in _members(path))
-        elif kind == _PARQUET:
-            members = _rows_of(path, name, column)
-        else:
-            members = iter([(_text(name), os.fsencode(path), None, size)])
-        rows.extend(members)
+        rows += inside[path] if path in inside else [(_text(name), os.fsencode(path), None, size)]
     columns = list(zip(*rows)) or [(), (), (), ()]
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, LIST)], schema=LIST)
 
@@ -184,6 +186,17 @@ def _is_photo(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts[:-1])
 
 
+def _kind(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def _inside(file: tuple[str, str, int | None], column: str) -> list[_Row]:
+    path, name, _ = file
+    if _kind(path) == _PARQUET:
+        return list(_rows_of(path, name, column))
+    return [(key, os.fsencode(path), at, size) for key, at, size in _members(path)]
+
+
 def _members(path: str) -> Iterator[tuple[str, int, int]]:
     """Pictures in a tar: key, first byte, size. As WebDataset has it, a key is the name up to the first dot of its last
     part, and what follows says what kind of file it is."""
@@ -202,7 +215,7 @@ def _members(path: str) -> Iterator[tuple[str, int, int]]:
         ) from error
 
 
-def _rows_of(path: str, name: str, column: str) -> Iterator[tuple[str, bytes, int | None, int | None]]:
+def _rows_of(path: str, name: str, column: str) -> Iterator[_Row]:
     system, inner = opened(path)
     try:
         with system.open(inner, "rb") as file:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from quick_predict import photo
 
 import nbf
 from nbf.batch import job as job_module
-from nbf.batch.job import weights_sha256
+from nbf.batch.job import tidy, weights_sha256
 from nbf.batch.worker import Worker
 from nbf.errors import InputError
 from nbf.people import People
@@ -84,6 +85,8 @@ def test_a_run_goes_on_with_what_is_left(album: Path, tmp_path: Path, started: S
         Worker(str(tmp_path / "out"), load=lambda job: predictor).do(part)
     assert counted(all_rows(tmp_path / "out")) == EXPECTED
     assert started(tmp_path / "out", album) == (job, [])
+    tidy(str(tmp_path / "out"))
+    assert sorted(os.listdir(tmp_path / "out" / "people")) == [f"part-{part:05d}.parquet" for part in range(3)]
 
 
 def test_a_run_that_would_not_fit_is_refused(album: Path, tmp_path: Path, started: Start) -> None:
