@@ -5,8 +5,8 @@ take on larger machines.
     python benchmarks/batch.py --killed 1000                         # one of two workers is killed amid so many photos
     python benchmarks/batch.py --rate 3.5 [--price 0.04]             # the sheet alone, for a worker's photos a second
 
-The photos are the demo's, or yours, in sizes from 200 to 2000 pixels (drawn, seed 0); those of `--killed` are 96 pixels
-wide. A rate is that of one thread a worker, without the start: counted from when each worker has done its first part.
+The photos are the demo's, or yours, in sizes from 200 to 2000 pixels (drawn, seed 0); those of `--killed` are noise, 96
+pixels wide: a row each. A rate is that of one thread a worker, counted from when each worker has done its first part.
 """
 
 import argparse
@@ -33,8 +33,8 @@ MACHINES = {
 }
 """CPUs of each."""
 MILLION = 1_000_000
-GIGABYTES = 1.3
-"""Memory of a worker: the most that is resident while it predicts photos of about a megapixel."""
+GIGABYTES = 1.0
+"""Memory of a worker: the most that is resident while it predicts photos of up to four megapixels."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.killed:
-            _killed(given.photo, given.killed, Path(folder))
+            _killed(given.killed, Path(folder))
             return
         rate = given.rate or _rates(given, Path(folder))
     _sheet(rate, given.price)
@@ -80,11 +80,14 @@ def _rate(album: Path, output: str, workers: int, part: int) -> float:
     return sum(photos[workers:]) / (times[-1] - times[workers - 1])
 
 
-def _killed(photo: Path, count: int, folder: Path) -> None:
+def _killed(count: int, folder: Path) -> None:
     """Kill one of two workers in the middle, and look for every photo's rows."""
-    _draw(photo, count, folder / "album", 96, 97)
-    pids, output = folder / "pids", str(folder / "out")
+    album, pids, output = folder / "album", folder / "pids", str(folder / "out")
+    album.mkdir()
     pids.mkdir()
+    draw = np.random.default_rng(0)
+    for index in range(count):
+        Image.fromarray(draw.integers(0, 256, (96, 96, 3), np.uint8)).save(album / f"{index:05d}.png")
 
     def load(job: Any) -> Any:
         from nbf.batch.worker import load
@@ -93,7 +96,7 @@ def _killed(photo: Path, count: int, folder: Path) -> None:
         return load(job)
 
     photos, again, killed, start = 0, 0, None, time.perf_counter()
-    for done in run(output, _begun(output, folder / "album", 16), workers=2, load=load):
+    for done in run(output, _begun(output, album, 16), workers=2, load=load):
         photos, again = photos + done.photos, again + (done.tries > 1)
         if killed is None and photos > count / 2:
             killed = int(min(os.listdir(pids)))

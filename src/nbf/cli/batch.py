@@ -42,7 +42,7 @@ class Arguments:
     column: Annotated[str, tyro.conf.arg(metavar="NAME")] = "image"
     """Of .parquet files: the column with bytes of pictures, or their paths; of a struct, as image.bytes."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one for each CPU)")] = None
-    """How many predict at the same time; each takes about 1.3 GB."""
+    """How many predict at the same time; each takes about 1 GB."""
     cpus_per_worker: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Threads of each of them: more are faster for a photo, fewer for a million."""
     address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="(default: here alone)")] = (
@@ -118,7 +118,7 @@ def _report(results: "Generator[Done]", total: int, output: str) -> int:
     with _telling(total) as tell, hushed(), closing(results):
         for done in results:
             photos, people, errors = photos + done.photos, people + done.people, errors + done.errors
-            again = f"part {done.part} was begun anew: a worker died, or a photo met a fault of nbf"
+            again = f"part {done.part} was begun anew: a worker died"
             tell(photos, f"people: {people}, errors: {errors}", again if done.tries > 1 else None)
     seconds = time.perf_counter() - start
     rate = f"{seconds:.1f} s, {photos / seconds:.2f} photos a second"
