@@ -1,7 +1,6 @@
-"""Albums of small photos, and a predictor that needs no networks. Without pyarrow there are no batches to test."""
+"""Albums of small photos, and a predictor that needs no networks."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,9 @@ import pytest
 from albums import RedPredictor
 from quick_predict import photo
 
+from nbf.batch import job
+from nbf.batch.job import begin
 from nbf.people import People
-
-if find_spec("pyarrow") is None:
-    collect_ignore_glob = ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +32,6 @@ def album(tmp_path: Path) -> Path:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Begins a batch, with what nobody asks for left as it is; parts of three photos. Weights are not looked at."""
-    from nbf.batch import job
-    from nbf.batch.job import begin
-
     monkeypatch.setattr(job, "weights_sha256", lambda weights: "")
 
     usual = {"column": "image", "method": "nbf", "weights": None, "min_score": 0.3, "max_people": None}

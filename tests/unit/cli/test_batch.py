@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nbf.batch.worker import Done
 from nbf.cli import batch, main
 
 
@@ -32,9 +33,7 @@ def test_impossible_options_are_refused(options: list[str], said: str, capsys: p
 def test_without_its_extra_it_says_what_to_install(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if package == "ray":
-        pytest.importorskip("pyarrow")
-    for name in [name for name in sys.modules if name.startswith("nbf.batch")]:
+    for name in [name for name in sys.modules if package == "pyarrow" and name.startswith("nbf.batch")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / "a.png").write_bytes(b"no picture")
@@ -55,9 +54,6 @@ def test_help_needs_neither_ray_nor_torch() -> None:
 def test_it_says_how_far_it_is_and_what_failed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("pyarrow")
-    from nbf.batch.worker import Done
-
     def results() -> Iterator[Any]:
         yield Done(0, 4, 5, 0, 1)
         os.write(2, b"chatter of Ray")
