@@ -317,8 +317,9 @@ def _picture(photo: Photo) -> Picture:
     size = system.size(name) if photo.size is None else photo.size
     if size is not None and size > MOST_BYTES:
         raise InputError(f"{photo.name}: over the limit of {MOST_BYTES >> 20} MiB; make the picture smaller first")
-    start = photo.at or 0
-    return _decoded(system.cat_file(name, start, None if size is None else start + size), photo)
+    # By their names: the order of these differs from store to store.
+    part = {} if photo.at is None else {"start": photo.at, "end": photo.at + (size or 0)}
+    return _decoded(system.cat_file(name, **part), photo)
 
 
 def _decoded(data: bytes, photo: Photo) -> Picture:

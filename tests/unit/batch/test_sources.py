@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from nbf.batch import sources
@@ -217,6 +218,26 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbf.batch.store.url_to_fs", missing)
     with pytest.raises(InputError, match="pip install s3fs"):
         found("s3://bucket/album")
+
+
+class Versioned(MemoryFileSystem):
+    """Files have versions, as s3fs has them: its arguments are in another order than fsspec's."""
+
+    protocol = "versioned"
+
+    def cat_file(self, path, version_id=None, start=None, end=None, **others):  # pyright: ignore
+        assert version_id is None
+        return super().cat_file(path, start=start, end=end)
+
+
+def test_stores_with_versions_are_asked_for_the_same_bytes(tmp_path: Path) -> None:
+    fsspec.register_implementation("versioned", Versioned, clobber=True)
+    path = write_tar(tmp_path / "x.tar", {f"{index}.png": png(index) for index in range(3)})
+    store = fsspec.filesystem("versioned")
+    store.pipe_file("/versions/x.tar", path.read_bytes())
+    store.pipe_file("/versions/a.png", png(9))
+    assert list(looked_at("versioned://versions/*.tar").values()) == [0, 1, 2]
+    assert list(looked_at("versioned://versions").values()) == [9]
 
 
 def test_an_unknown_protocol_is_refused() -> None:
