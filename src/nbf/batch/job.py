@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nbf import __version__
+from nbf.arguments import first_line
 from nbf.batch.sources import LIST, Photo, found, listed, photos
 from nbf.batch.store import Store
-from nbf.errors import InputError
+from nbf.errors import InputError, NbfError
 from nbf.files import RECORDS, fingerprint
 from nbf.limits import weight_files
 from nbf.nets.weights import ASSETS
@@ -85,10 +86,11 @@ def begin(
     that are left to do.
 
     Raises:
-        InputError: there are no photos; the output has results of something else, or of nobody knows what.
+        InputError: there are no photos; the output has results of something else, or of nobody knows what, or cannot
+            be written.
     """
-    store = Store(output)
-    files = found(source)
+    store, files = Store(output), found(source)
+    names = "\n".join(f"{path} {size}" for path, _, size in files)
     asked = Job(
         nbf=__version__,
         source=source,
@@ -100,23 +102,34 @@ def begin(
         max_people=max_people,
         formats=tuple(formats),
         part=part,
-        files_sha256=hashlib.sha256(
-            "\n".join(f"{path} {size}" for path, _, size in files).encode(errors="surrogatepass")
-        ).hexdigest(),
+        files_sha256=hashlib.sha256(names.encode(errors="surrogatepass")).hexdigest(),
         photos=0,
     )
+    try:
+        return _begun(store, asked, files)
+    except NbfError:
+        raise
+    # Drivers of stores raise whatever their cloud's library does.
+    except Exception as error:
+        why = first_line(error)
+        raise InputError(
+            f"{output}: results cannot be kept there ({why}); give another OUTPUT, or mend that"
+        ) from error
+
+
+def _begun(store: Store, asked: Job, files: Sequence[tuple[str, str, int | None]]) -> tuple[Job, list[int]]:
     job, done = _read(store), _done(store)
     if job is None:
         if done:
-            raise InputError(f"{output}: holds {PEOPLE}/part-*.parquet, but not what they are of; {_ANEW}")
-        table = listed(files, column)
+            raise InputError(f"{store.where}: holds {PEOPLE}/part-*.parquet, but not what they are of; {_ANEW}")
+        table = listed(files, asked.column)
         if not len(table):
-            raise InputError(f"{source}: no photos in these files; tars need members with suffixes of pictures")
+            raise InputError(f"{asked.source}: no photos in these files; tars need members with suffixes of pictures")
         job = replace(asked, photos=len(table))
         store.write(_LIST, _parquet(table))
         store.write(_RECORD, json.dumps(asdict(job), indent=1).encode())
     else:
-        _check_same(output, job, asked)
+        _check_same(store.where, job, asked)
     # Of runs that were stopped: what they tried says nothing about photos.
     for name in store.names(_TRIES):
         store.remove(f"{_TRIES}/{name}")

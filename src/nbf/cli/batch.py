@@ -107,7 +107,11 @@ def main(arguments: Sequence[str]) -> int:
     if not parts:
         return 0
     done = run(given.output, parts, workers=given.workers, cpus=given.cpus_per_worker, address=given.address)
-    return _report(done, left, given.output)
+    try:
+        return _report(done, left, given.output)
+    except KeyboardInterrupt:
+        complain("what is done is done; the same command goes on with the rest")
+        raise
 
 
 def _report(results: "Generator[Done]", total: int, output: str) -> int:

@@ -112,6 +112,12 @@ def test_results_of_nobody_knows_what_are_not_added_to(album: Path, tmp_path: Pa
         started(tmp_path / "damaged", album)
 
 
+def test_an_output_that_is_no_folder_is_said(album: Path, tmp_path: Path, started: Start) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(InputError, match="results cannot be kept there"):
+        started(tmp_path / "out", album)
+
+
 def test_workers_refuse_to_mix_versions(
     album: Path, tmp_path: Path, started: Start, predictor: RedPredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
