@@ -142,8 +142,8 @@ def _found_here(root: str) -> list[tuple[str, str, int | None]]:
     base = root if os.path.isdir(root) else _base(root, literal=exists)
     files = []
     for path in find_photos([root], recursive=True):
-        if os.path.isdir(path) or not os.path.lexists(path):
-            continue  # a folder or a pattern that has nothing
+        if (str(path) == root and os.path.isdir(path)) or not os.path.lexists(path):
+            continue  # a folder or a pattern that has nothing; other folders are closed ones, whose rows say so
         size = path.stat().st_size if path.exists() else None
         files.append((str(path), Path(os.path.relpath(path, base)).as_posix(), size))
     return files
