@@ -42,6 +42,9 @@ RANGES = {
 """What facts about people can be, in which unit. Heights: below small newborns, just under the tallest person on record
 (2.72)."""
 
+MOST_BYTES = 1 << 28
+"""Of a picture that comes as bytes: room for the most pixels that `nbf.pictures` reads, stored as they are."""
+
 _SEXES = {"male": 0.0, "female": 1.0}
 
 FOCAL_35MM = (5.0, 2000.0)

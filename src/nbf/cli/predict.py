@@ -18,7 +18,7 @@ from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
 from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
-from nbf.limits import check_method, checked_max_people, checked_min_score, parse_box, weight_files
+from nbf.limits import MOST_BYTES, check_method, checked_max_people, checked_min_score, parse_box, weight_files
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 DEAF = ("nbf-plain", "hmr", "omran", "pavlakos", "selfsup")
 """Methods that have no use for what is known of people."""
-
-MOST_BYTES = 1 << 28
-"""Of a picture on standard input: room for the most pixels that `nbf.pictures` reads, stored as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,10 @@ from nbf import cli
 def test_help_lists_every_verb_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     use, _, research = capsys.readouterr().out.partition("\nuse:\n")[2].partition("\nresearch:\n")
-    assert [line.split()[0] for line in use.splitlines() if line] == [
-        "predict",
-        "video",
-        "refine",
-        "serve",
-        "view",
-        "export",
-    ]
+    of_use = ["predict", "video", "batch", "refine", "serve", "view", "export"]
+    assert [line.split()[0] for line in use.splitlines() if line] == of_use
     files = (path.stem for path in Path(cli.__file__).parent.glob("[a-z]*.py"))
-    verbs = {stem.replace("_", "-") for stem in files} - {"predict", "video", "refine", "serve", "view", "export"}
+    verbs = {stem.replace("_", "-") for stem in files} - {*of_use}
     listed = [line.split(maxsplit=1) for line in research.splitlines() if line.startswith("  ")]
     assert [verb for verb, _ in listed] == sorted(verbs)
     assert all(first[0].isupper() and first.endswith(".") for _, first in listed)
@@ -28,7 +22,7 @@ def test_help_lists_every_verb_in_its_group(capsys: pytest.CaptureFixture[str]) 
 def test_a_new_file_is_a_verb_of_research(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for verb in ("predict", "video", "refine", "serve", "view", "export", "try_out"):
+    for verb in ("predict", "video", "batch", "refine", "serve", "view", "export", "try_out"):
         (tmp_path / f"{verb}.py").write_text(f'"""Does {verb}.\n\nMore.\n"""\n')
     monkeypatch.setattr(cli, "__file__", str(tmp_path / "__init__.py"))
     assert cli.main([]) == 0
