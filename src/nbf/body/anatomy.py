@@ -59,23 +59,32 @@ def limits(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float3
     return _limits().to(device, dtype)
 
 
+_TWIST_AXES = torch.tensor([(1.0, 0, 0) if joint in _X_TWIST else (0.0, 1, 0) for joint in range(24)])
+_EYE, _CONJUGATE = torch.eye(3), torch.tensor([1.0, -1, -1, -1])
+
+
 def twist_axes(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Float[Tensor, "24 3"]:
     """The rest axis about which each joint twists."""
-    axes = torch.zeros(24, 3, device=device, dtype=dtype)
-    axes[:, 1] = 1
-    axes[list(_X_TWIST)] = torch.tensor([1.0, 0, 0], device=device, dtype=dtype)
-    return axes
+    return _TWIST_AXES.to(device, dtype)
 
 
 def angles_from_quaternion(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3"]:
     """Anatomical angles in radians; see the module's text."""
-    axes = twist_axes(q.device, q.dtype)
-    p = (q[..., 1:] * axes).sum(-1, keepdim=True)
-    size = torch.hypot(q[..., :1], p).clamp_min(1e-12)
-    untwist = torch.cat([q[..., :1] / size, -p / size * axes], -1)
-    twist = 2 * torch.atan2(p, q[..., :1])
-    twist = twist - 2 * math.pi * torch.round(twist / (2 * math.pi))
-    return rotation_vector(multiply(q, untwist)) + twist * axes
+    return _angles(q, *_split(q))
+
+
+def _split(q: Float[Tensor, "*b 24 4"]) -> tuple[Float[Tensor, "*b 24 1"], Float[Tensor, "*b 24 4"], Tensor]:
+    """The part of q along the twist's axis, the twist as a quaternion, and the swing's rotation vector."""
+    axes = _TWIST_AXES.to(q)
+    along = (q[..., 1:] * axes).sum(-1, keepdim=True)
+    twist = torch.cat([q[..., :1], along * axes], -1) / torch.hypot(q[..., :1], along).clamp_min(1e-12)
+    return along, twist, rotation_vector(multiply(q, twist * _CONJUGATE.to(q)))
+
+
+def _angles(q: Tensor, along: Tensor, _: Tensor, swing: Tensor) -> Float[Tensor, "*b 24 3"]:
+    about = 2 * torch.atan2(along, q[..., :1])
+    about = about - 2 * math.pi * torch.round(about / (2 * math.pi))
+    return torch.addcmul(swing, about, _TWIST_AXES.to(q))
 
 
 def quaternion_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b 24 4"]:
@@ -104,7 +113,7 @@ def inverse_right_jacobian(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
     k = skew(v)
     # Near a half turn the last coefficient has a removable limit; the clamp only shortens the step there.
     factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
-    return torch.eye(3, dtype=v.dtype, device=v.device) + k / 2 + factor * (k @ k)
+    return torch.addcmul(torch.add(_EYE.to(v), k, alpha=0.5), factor, k @ k)
 
 
 def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
@@ -113,15 +122,17 @@ def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
     Twist by differentiating 2 atan2(q.d, w); swing through the inverse right Jacobian of SO(3) (Chirikjian 2012,
     10.86).
     """
-    axes = twist_axes(q.device, q.dtype)
-    w, v = q[..., :1], q[..., 1:]
-    p = (v * axes).sum(-1, keepdim=True)
-    norm2 = (w * w + p * p).clamp_min(1e-9)
-    spread = axes.expand(v.shape)
-    slope = (w * (w * spread + torch.cross(spread, v, dim=-1)) + p * v) / norm2
-    size = norm2.sqrt()
-    twist = torch.cat([w / size, p / size * spread], -1)
-    swing = inverse_right_jacobian(rotation_vector(multiply(q, twist * twist.new_tensor([1, -1, -1, -1]))))
-    outer = spread[..., :, None] * slope[..., None, :]
-    eye = torch.eye(3, dtype=q.dtype, device=q.device)
-    return swing @ (matrix(twist) @ (eye - outer)) + outer
+    return angles_and_jacobian(q)[1]
+
+
+def angles_and_jacobian(
+    q: Float[Tensor, "*b 24 4"],
+) -> tuple[Float[Tensor, "*b 24 3"], Float[Tensor, "*b 24 3 3"]]:
+    """`angles_from_quaternion` and `angle_jacobian`, which have most of their work in common."""
+    along, twist, swing = _split(q)
+    axes, w, v = _TWIST_AXES.to(q).expand(q[..., 1:].shape), q[..., :1], q[..., 1:]
+    slope = w * torch.addcmul(torch.linalg.cross(axes, v), w, axes) + along * v
+    outer = axes[..., :, None] * (slope / (w * w + along * along).clamp_min(1e-9))[..., None, :]
+    # The twist leaves its axis where it is, so it need not turn the outer product.
+    jacobian = inverse_right_jacobian(swing) @ (matrix(twist) - outer) + outer
+    return _angles(q, along, twist, swing), jacobian

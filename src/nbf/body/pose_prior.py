@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -133,15 +133,24 @@ class JointMixture:
         """Nats, over angles in radians."""
         return torch.logsumexp(-self.energies(angles[:, list(self.joints)].flatten(1)), 1)
 
+    @cached_property
+    def columns(self) -> Int64[Tensor, " a"]:
+        """Where its angles are among those of all joints."""
+        return torch.tensor([3 * joint + axis for joint in self.joints for axis in range(3)])
+
+    @cached_property
+    def rarities(self) -> Float[Tensor, " k"]:
+        """Residuals for how rare each component is."""
+        return (2 * (self.constants - self.constants.min())).sqrt()
+
     def whitened(
         self, angles: Float[Tensor, "b 24 3"]
     ) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b a a"], Float[Tensor, " b"]]:
         """Residuals of the likeliest component, their derivative, and a residual for how rare that component is."""
-        x = angles[:, list(self.joints)].flatten(1)
+        x = angles.flatten(1).index_select(1, self.columns.to(angles.device))
         best = self.energies(x).argmin(1)
-        whiten, rarity = self.whiten.to(x)[best], (self.constants - self.constants.min()).to(x)[best]
-        held = (whiten @ (x - self.means.to(x)[best])[..., None])[..., 0]
-        return held, whiten, (2 * rarity).sqrt()
+        means, whiten, rarities = (value.to(x)[best] for value in (self.means, self.whiten, self.rarities))
+        return (whiten @ (x - means)[..., None])[..., 0], whiten, rarities
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n a"]:
         """Draw angles on the generator's device."""
