@@ -8,8 +8,8 @@ import torch
 from bodies import PEOPLE, camera, generator, noise, people, small
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
-from nbf.body.joints import COCO17, MIRROR_SMPL24, mirror_rotations
+from nbf.body.bodies import TURNS, Bodies
+from nbf.body.joints import COCO17, MIRROR_SMPL24, mirror_rotations, world_rotations
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
 from nbf.body.parts import NAMES
@@ -20,7 +20,7 @@ from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.mirror import in_sides
 from nbf.proxy.proxy import Proxy
 from nbf.raster import rasterize
-from nbf.solve.deviation import deviation, deviation_jacobian, mirror_deviation
+from nbf.solve.deviation import deviation, mirror_deviation, other_slopes, turn_slopes
 from nbf.solve.doubted import Doubted, DoubtedProblem
 from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit, Reading
@@ -106,7 +106,11 @@ def test_jacobian_of_deviations_is_that_of_differences(size: float) -> None:
     start = people()
     state = shaken(start, size)
     expected = differences(lambda moved: deviation(start, moved, camera()), state)
-    torch.testing.assert_close(deviation_jacobian(start, state, camera()), expected, atol=1e-6, rtol=1e-6)
+    turns = deviation(start, state, camera())[:, TURNS].unflatten(1, (24, 3))
+    found = torch.zeros_like(expected)
+    found[:, TURNS, TURNS] = turn_slopes(turns, world_rotations(state.rotations))
+    found[:, range(72, FREEDOMS), range(72, FREEDOMS)] = other_slopes(camera(), FREEDOMS)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
 def test_deviation_of_mirror_images_is_the_mirrored_deviation() -> None:

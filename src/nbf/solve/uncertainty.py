@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from nbf.body.bodies import Bodies
 from nbf.body.joints import COCO17
-from nbf.body.landmarks import Landmarks, place
+from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.body.model import BodyModel
 from nbf.body.parts import NAMES, merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
@@ -42,11 +42,15 @@ _ENDS = torch.tensor([[(name in ends) / len(ends) for name in COCO17] for ends i
 def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
     """Standard deviation in metres of each joint's place relative to the pelvis (joint 0): root of the trace of its
     3x3 covariance, by linear propagation of the covariance of a step of the state."""
-    jacobian = place(joints, state).jacobian
-    assert jacobian is not None
-    relative = jacobian - jacobian[:, :1]
-    spread = torch.einsum("bnip,bpq,bniq->bn", relative, covariance, relative)
-    return spread.clamp_min(0).sqrt()
+    return placed_sigmas(place(joints, state), covariance)
+
+
+def placed_sigmas(joints: Placed, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
+    """The same of joints as they are placed."""
+    assert joints.jacobian is not None
+    relative = joints.jacobian - joints.jacobian[:, :1]
+    spread = (relative.flatten(1, 2) @ covariance).view_as(relative) * relative
+    return spread.sum((-2, -1)).clamp_min(0).sqrt()
 
 
 def pixel_covariances(
@@ -55,7 +59,7 @@ def pixel_covariances(
     """Covariance of each point's place in the picture, in the camera's unit squared, by linear propagation likewise."""
     jacobian = project(place(points, state), camera).jacobian
     assert jacobian is not None
-    return torch.einsum("bnip,bpq,bnjq->bnij", jacobian, covariance, jacobian)
+    return (jacobian.flatten(1, 2) @ covariance).view_as(jacobian) @ jacobian.mT
 
 
 @dataclass(frozen=True)
