@@ -89,12 +89,14 @@ class Landmarks:
     # What does not depend on people is made once. The template is the last column, beside those of the betas.
 
     @cached_property
+    @torch.inference_mode(False)
     def bones(self) -> Float[Tensor, "24 3 c"]:
         """From each joint's parent to the joint; 0 for the pelvis."""
         joints = torch.cat([self.joint_dirs, self.joint_template[..., None]], -1)
         return joints - joints[PARENT.to(joints.device)]
 
     @cached_property
+    @torch.inference_mode(False)
     def local(self) -> Float[Tensor, "24 3 n c"]:
         """Moments about the joints instead of the origin."""
         joints = torch.cat([self.joint_dirs, self.joint_template[..., None]], -1)
@@ -102,11 +104,13 @@ class Landmarks:
         return (moments - self.shares[..., None, None] * joints).permute(1, 2, 0, 3).contiguous()
 
     @cached_property
+    @torch.inference_mode(False)
     def local_dirs(self) -> Float[Tensor, "72 r"]:
         """The columns of the betas alone."""
         return self.local[..., :-1].flatten(2).flatten(0, 1)
 
     @cached_property
+    @torch.inference_mode(False)
     def shares_below(self) -> Float[Tensor, "24 1 n"]:
         """Part that each joint and all that hangs on it have in a point."""
         return (self.shares @ ancestry(self.shares)).mT[:, None]

@@ -102,6 +102,7 @@ class JointMixture:
         return JointMixture(joints, self.means[:, :size], self.whiten[:, :size, :size], self.shares)
 
     @cached_property
+    @torch.inference_mode(False)
     def constants(self) -> Float[Tensor, " k"]:
         """-log of each component's share times its density at its mean, in nats."""
         half_precision = torch.linalg.slogdet(self.whiten.double()).logabsdet
@@ -134,11 +135,13 @@ class JointMixture:
         return torch.logsumexp(-self.energies(angles[:, list(self.joints)].flatten(1)), 1)
 
     @cached_property
+    @torch.inference_mode(False)
     def columns(self) -> Int64[Tensor, " a"]:
         """Where its angles are among those of all joints."""
         return torch.tensor([3 * joint + axis for joint in self.joints for axis in range(3)])
 
     @cached_property
+    @torch.inference_mode(False)
     def rarities(self) -> Float[Tensor, " k"]:
         """Residuals for how rare each component is."""
         return (2 * (self.constants - self.constants.min())).sqrt()

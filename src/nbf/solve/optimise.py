@@ -14,7 +14,7 @@ from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.known import NOTHING, Known
 from nbf.proxy.proxy import Proxy, told_joints
-from nbf.solve.fit import Fit, Solve
+from nbf.solve.fit import Fit, Solve, inferred
 from nbf.solve.levenberg import Problem, Report, normal_equations, solve
 from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
 
@@ -52,11 +52,11 @@ class Optimise:
         self.start, self.terms, self.steps = start, terms, steps
         self.joints, self.keypoints = (Landmarks.keypoints(body, kind) for kind in ("smpl24", "coco17"))
 
-    @torch.no_grad()
+    @inferred
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
         return self.improve(proxy, known, self.start(proxy, known))
 
-    @torch.no_grad()
+    @inferred
     def improve(self, proxy: Proxy, known: Known, fit: Fit) -> Fit:
         """The same from a fit that is there already. Raises InputError as `search`."""
         found = self.search(proxy, known, fit)

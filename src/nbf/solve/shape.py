@@ -26,7 +26,7 @@ from nbf.known import NOTHING, Known
 from nbf.nets.doubt import Measurement
 from nbf.proxy.proxy import Proxy
 from nbf.solve.doubted import Doubted, DoubtedProblem, with_joints
-from nbf.solve.fit import Fit
+from nbf.solve.fit import Fit, inferred
 from nbf.solve.levenberg import solve
 from nbf.solve.optimise import Optimise
 from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes
@@ -53,7 +53,7 @@ class Shaped:
         self.body, self.refine, self.doubted = body, refine, doubted
         self.joints, self.sex = Landmarks.keypoints(body, "smpl24"), sex_axis(body)
 
-    @torch.no_grad()
+    @inferred
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
         start = self.refine.start(proxy, NOTHING)
         found = self.refine.search(proxy, NOTHING, start)
@@ -93,6 +93,7 @@ class Shaped:
         return (mean, covariance) if heights is None else as_tall(self.body, mean, covariance, heights)
 
     @cached_property
+    @torch.inference_mode(False)
     def anybody(self) -> list[Group]:
         """The age groups of people of whom nothing is known."""
         return groups_given(self.body)
