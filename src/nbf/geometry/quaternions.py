@@ -5,6 +5,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import vector_norm
 
 # Four rows of four sums: 4 q q^T less the identity, of the entries of a rotation matrix (Markley 2008).
 _MARKLEY = """
@@ -32,16 +33,16 @@ _SKEW, _SKEW_SIGN = torch.tensor([0, 2, 1, 2, 0, 0, 1, 0, 0]), torch.tensor([0.0
 
 def quaternion(axis_angle: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
     """Unit quaternions of rotation vectors (axis times angle, radians)."""
-    half = axis_angle.norm(dim=-1, keepdim=True) / 2
+    half = vector_norm(axis_angle, dim=-1, keepdim=True) / 2
     return torch.cat([torch.cos(half), axis_angle * torch.sinc(half / math.pi) / 2], -1)
 
 
 def rotation_vector(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     """Axis times angle of unit quaternions, the short way (at most pi)."""
     q = torch.where(q[..., :1] < 0, -q, q)
-    sine = q[..., 1:].norm(dim=-1, keepdim=True)
-    angle = 2 * torch.atan2(sine, q[..., :1])
-    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-7), 2.0)
+    # Not less than what is nearly no turn at all, where the ratio of angle and sine has its limit.
+    sine = vector_norm(q[..., 1:], dim=-1, keepdim=True).clamp_min(1e-7)
+    return q[..., 1:] * (2 * torch.atan2(sine, q[..., :1]) / sine)
 
 
 def quaternion_from_matrix(rotations: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
@@ -55,7 +56,7 @@ def quaternion_from_matrix(rotations: Float[Tensor, "*b 3 3"]) -> Float[Tensor, 
     rows = rows.unflatten(-1, (4, 4)) + _EYE4.to(rotations)
     best = rows.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
     row = rows.gather(-2, best[..., None, None].expand(*best.shape, 1, 4))[..., 0, :]
-    return row / row.norm(dim=-1, keepdim=True)
+    return row / vector_norm(row, dim=-1, keepdim=True)
 
 
 def matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:

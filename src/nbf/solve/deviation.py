@@ -29,7 +29,7 @@ def deviation(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b 
     `camera` is in crop sides (`Crop.camera` of a crop of resolution 1).
     """
     turns = turns_between(world_rotations(start.rotations), world_rotations(state.rotations))
-    return torch.cat([turns.flatten(1), place_and_shape(start, state, camera)], dim=1)
+    return torch.cat([turns.flatten(1), place_and_shape(state, camera) - place_and_shape(start, camera)], dim=1)
 
 
 def turns_between(
@@ -39,12 +39,10 @@ def turns_between(
     return rotation_vector(quaternion_from_matrix(world @ start.mT))
 
 
-def place_and_shape(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b r"]:
-    """Its other entries."""
-    here, there = state.pelvis, start.pelvis
-    moved = (here[:, :2] / here[:, 2:] - there[:, :2] / there[:, 2:]) * camera.focal[:, None]
-    scale = (there[:, 2:] / here[:, 2:]).log()
-    return torch.cat([moved, scale, state.betas - start.betas], dim=1)
+def place_and_shape(state: Bodies, camera: Camera) -> Float[Tensor, "b r"]:
+    """Of which the other entries are differences: the pelvis' place in the crop, the log of its scale, and the betas."""
+    across, depth = state.pelvis[:, :2] * camera.focal[:, None], state.pelvis[:, 2:]
+    return torch.cat([across / depth, -depth.log(), state.betas], dim=1)
 
 
 def turn_slopes(turns: Float[Tensor, "b 24 3"], world: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 72 72"]:

@@ -88,7 +88,7 @@ class DoubtedProblem:
         world = world_rotations(state.rotations)
         seen = place(self.estimate.points, state, jacobian, world)
         blocks = [self.estimate.error(state, jacobian, world), self.estimate.noise(seen)]
-        blocks += terms.pose(state, self.prior, PRIOR, jacobian)
+        blocks.append(terms.pose(state, self.prior, PRIOR, jacobian))
         if self.heights is not None:
             blocks.append(terms.height(state, self.body, self.heights, terms.HEIGHT_SIGMA, jacobian))
         if self.shape is not None:

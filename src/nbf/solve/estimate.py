@@ -64,6 +64,11 @@ class Estimate:
         return world_rotations(self.start.rotations)
 
     @cached_property
+    def start_place_and_shape(self) -> Float[Tensor, "b r"]:
+        """Its `place_and_shape`."""
+        return place_and_shape(self.start, self.camera)
+
+    @cached_property
     def other_columns(self) -> Float[Tensor, "b p r"]:
         """Of the error's Jacobian those that are not of turns; they are the same everywhere."""
         slopes = other_slopes(self.camera, self.start.freedoms)
@@ -74,7 +79,7 @@ class Estimate:
         `world_rotations`, for who has them already."""
         world = world_rotations(state.rotations) if world is None else world
         turns = turns_between(self.start_world, world)
-        away = torch.cat([turns.flatten(1), place_and_shape(self.start, state, self.camera)], 1)
+        away = torch.cat([turns.flatten(1), place_and_shape(state, self.camera) - self.start_place_and_shape], 1)
         columns = None
         if jacobian:
             turned = self.error_root[..., WORLD_TURNS] @ turn_slopes(turns, world)

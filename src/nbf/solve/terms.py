@@ -22,6 +22,7 @@ from nbf.solve.maps import Fields
 HEIGHT_SIGMA = 0.01
 """Metres by which a height that somebody gives may be wrong."""
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as tools/ik.py
+_EACH_JOINT = torch.eye(24)[:, None, :, None]
 
 
 def project(placed: Placed, camera: Camera) -> Placed:
@@ -31,7 +32,7 @@ def project(placed: Placed, camera: Camera) -> Placed:
     if placed.jacobian is None:
         return Placed(pixels, None)
     depth, away = points[..., 2:, None], (points[..., :2] / points[..., 2:])[..., None]
-    jacobian = placed.jacobian[..., :2, :] - away * placed.jacobian[..., 2:, :]
+    jacobian = torch.addcmul(placed.jacobian[..., :2, :], away, placed.jacobian[..., 2:, :], value=-1)
     return Placed(pixels, jacobian * (focal[..., None] / depth))
 
 
@@ -107,41 +108,36 @@ def along(placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor,
     return Block((placed.points @ direction * weights)[..., None], jacobian, robust)
 
 
-def pose(state: Bodies, mixture: PosePrior, weight: float, jacobian: bool) -> list[Block]:
+def pose(state: Bodies, mixture: PosePrior, weight: float, jacobian: bool) -> Block:
     """The pose under mixtures of Gaussians over the anatomical angles of each limb, and the joint limits beside them.
 
     The nearest component stands for the sum, with an extra residual for its rarity (Bogo et al. 2016, "Keep it SMPL",
     section 3.2).
     """
-    q = quaternion_from_matrix(state.rotations)
-    change = None
+    q, change = quaternion_from_matrix(state.rotations), None
     if jacobian:
         angles, own = angles_and_jacobian(q)
         change = _on_the_diagonal(own)
     else:
         angles = angles_from_quaternion(q)
     low, high = limits(q.device, q.dtype).unbind(-1)
-    over = ((angles - angles.clamp(low, high)) / _LIMIT_SIGMA)[:, 1:]
-    blocks = []
-    for limb in mixture.limbs:
-        held, slope, rarity = limb.whitened(angles)
-        values = torch.cat([held, rarity[:, None]], 1)[:, None] * weight
-        columns = None
-        if change is not None:
-            turned = slope @ change.index_select(1, limb.columns.to(q.device))
-            columns = functional.pad(turned * weight, (0, state.freedoms - turned.shape[2], 0, 1))[:, None]
-        blocks.append(Block(values, columns))
-    columns = None
+    over = ((angles - angles.clamp(low, high)) / _LIMIT_SIGMA)[:, 1:].flatten(1)
+    limbs = [limb.whitened(angles) for limb in mixture.limbs]
+    held = torch.cat([value for held, _, rarity in limbs for value in (held, rarity[:, None])], 1)
+    values, columns = torch.cat([held * weight, over], 1), None
     if change is not None:
-        outside = change[:, 3:] * ((over != 0).flatten(1)[..., None] / _LIMIT_SIGMA)
-        columns = functional.pad(outside, (0, state.freedoms - outside.shape[2])).unflatten(1, (-1, 3))
-    return [*blocks, Block(over, columns)]
+        rows = [
+            functional.pad(slope * weight @ change.index_select(1, limb.columns.to(q.device)), (0, 0, 0, 1))
+            for limb, (_, slope, _) in zip(mixture.limbs, limbs)
+        ]
+        rows.append(change[:, 3:] * ((over != 0)[..., None] / _LIMIT_SIGMA))
+        columns = functional.pad(torch.cat(rows, 1), (0, state.freedoms - change.shape[2]))[:, None]
+    return Block(values[:, None], columns)
 
 
 def _on_the_diagonal(own: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 72 72"]:
     """Jacobian of values of which each depends on the turn of its own joint only."""
-    joints = torch.eye(24, dtype=own.dtype, device=own.device)
-    return (own[:, :, :, None] * joints[:, None, :, None]).flatten(3).flatten(1, 2)
+    return (own[:, :, :, None] * _EACH_JOINT.to(own)).view(-1, 72, 72)
 
 
 def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
