@@ -343,7 +343,7 @@ def test_scores_of_a_part_are_those_at_its_ends() -> None:
     state, scores = people(), torch.full((PEOPLE, 17), 0.5).double()
     scores[0], scores[1, COCO17.index("left_wrist")] = 0, 0.9
     within = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool)
-    ends = part_visibility(small(), state, camera(), seen_parts(state), scores, within).ends
+    ends = part_visibility(small(), state.posed(small()).vertices, camera(), seen_parts(state), scores, within).ends
     assert ends[0].isnan().all()
     expected = [{"left_hand": 0.9, "left_lower_arm": 0.7}.get(name, 0.5) for name in NAMES[14][1:]]
     assert ends[1].tolist() == pytest.approx(expected)
@@ -376,7 +376,7 @@ def seen_parts(state: Bodies, side: int = 64) -> Tensor:
 def test_person_in_full_view_is_seen_and_not_cut() -> None:
     state = people()
     within, scores = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool), torch.ones(PEOPLE, 17).double()
-    shown = part_visibility(small(), state, camera(), seen_parts(state), scores, within)
+    shown = part_visibility(small(), state.posed(small()).vertices, camera(), seen_parts(state), scores, within)
     seen, cut = (value[value.isfinite()] for value in (shown.seen, shown.cut))
     torch.testing.assert_close(seen, torch.ones_like(seen))
     assert (cut == 0).all()
@@ -389,7 +389,7 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
     beyond[:, :, 32:] = True
     parts = seen_parts(state)
-    shown = part_visibility(small(), state, camera(1), parts, torch.zeros(1, 17).double(), beyond)
+    shown = part_visibility(small(), state.posed(small()).vertices, camera(1), parts, torch.zeros(1, 17).double(), beyond)
     seen, cut = shown.seen[shown.seen.isfinite()], shown.cut[shown.cut.isfinite()]
     torch.testing.assert_close(seen + cut, torch.ones_like(seen))
     assert float(cut.mean()) == pytest.approx(0.5, abs=0.05)
@@ -398,5 +398,5 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     torch.testing.assert_close(middle, torch.full_like(middle, 0.5), atol=0.07, rtol=0)
     nobody = torch.zeros_like(parts)
     nobody[:, 0] = 1
-    hidden = part_visibility(small(), state, camera(1), nobody, torch.zeros(1, 17).double(), beyond)
+    hidden = part_visibility(small(), state.posed(small()).vertices, camera(1), nobody, torch.zeros(1, 17).double(), beyond)
     assert (hidden.seen[hidden.seen.isfinite()] == 0).all()

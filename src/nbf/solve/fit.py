@@ -1,11 +1,9 @@
 """What solvers make of a proxy, and the two words that every method consists of: what it sees and how it solves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import wraps
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -56,29 +54,6 @@ class Fit:
 
 Solve = Callable[[Proxy, Known], Fit]
 """Turns evidence into bodies."""
-
-
-def inferred(solve: Callable[..., Fit]) -> Callable[..., Fit]:
-    """A solver's method whose work is done in inference mode, which spares small tensors a fifth of their time; its
-    results are tensors like all others."""
-
-    @wraps(solve)
-    def inferring(*args: Any, **options: Any) -> Fit:
-        with torch.inference_mode():
-            fit = solve(*args, **options)
-        return _like_others(fit)
-
-    return inferring
-
-
-def _like_others(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone() if value.is_inference() else value
-    if isinstance(value, Reading):
-        return Reading(*map(_like_others, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: _like_others(getattr(value, each.name)) for each in fields(value)})
-    return value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from nbf.body.model import BodyModel
 from nbf.errors import InputError
 from nbf.known import NOTHING, Known
 from nbf.proxy.proxy import Proxy, told_joints
-from nbf.solve.fit import Fit, Solve, inferred
+from nbf.solve.fit import Fit, Solve
+from nbf.solve.inferred import inferred
 from nbf.solve.levenberg import Problem, Report, normal_equations, solve
 from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
 

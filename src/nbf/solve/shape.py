@@ -26,7 +26,8 @@ from nbf.known import NOTHING, Known
 from nbf.nets.doubt import Measurement
 from nbf.proxy.proxy import Proxy
 from nbf.solve.doubted import Doubted, DoubtedProblem, with_joints
-from nbf.solve.fit import Fit, inferred
+from nbf.solve.fit import Fit
+from nbf.solve.inferred import inferred
 from nbf.solve.levenberg import solve
 from nbf.solve.optimise import Optimise
 from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes

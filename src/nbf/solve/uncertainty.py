@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from nbf.body.bodies import Bodies
 from nbf.body.joints import COCO17
@@ -14,6 +13,7 @@ from nbf.body.model import BodyModel
 from nbf.body.parts import NAMES, merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
+from nbf.solve.inferred import inferred
 from nbf.solve.maps import MERGED
 from nbf.solve.terms import project
 
@@ -83,35 +83,33 @@ class PartVisibility:
         return ~shown
 
 
+@inferred
 def part_visibility(
     body: BodyModel,
-    state: Bodies,
+    vertices: Float[Tensor, "b v 3"],
     camera: Camera,
     parts: Float[Tensor, "b 25 h h"],
     scores: Float[Tensor, "b 17"],
     beyond: Bool[Tensor, "b h h"],
 ) -> PartVisibility:
-    """Compare bodies with part maps. `camera` is in crop sides; `scores` are those of the keypoints, all 0 where nobody
-    looked; `beyond` marks cells outside of the photo."""
+    """Compare bodies, by their vertices in camera metres, with part maps. `camera` is in crop sides; `scores` are those
+    of the keypoints, all 0 where nobody looked; `beyond` marks cells outside of the photo."""
     side = parts.shape[-1]
-    pixels = camera.scaled(side).pixels_depth(state.posed(body).vertices)
-    drawn = rasterize(pixels, body.faces, side, side)
+    drawn = rasterize(camera.scaled(side).pixels_depth(vertices), body.faces, side, side)
     labels = torch.where(drawn.mask, body.face_parts[drawn.face.clamp_min(0)], 0)
-    shown = one_hot(merge_labels(labels, MERGED), MERGED + 1)[..., 1:].float().flatten(1, 2)
-    inside = 1 - beyond.flatten(1).float()
-    cells = shown.sum(1)
-
-    def mean(values: Float[Tensor, "b n #14"]) -> Float[Tensor, "b 14"]:
-        return torch.where(cells > 0, (shown * values).sum(1) / cells, torch.nan)
-
-    probabilities = merge_probabilities(parts, MERGED).flatten(2).mT
-    return PartVisibility(
-        cells,
-        seen=mean(probabilities[..., 1:] * inside[..., None]),
-        cut=mean(1 - inside[..., None]),
-        entropy=mean(torch.special.entr(probabilities).sum(-1, keepdim=True)),
-        ends=torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan),
-    )
+    labels = merge_labels(labels, MERGED).flatten()
+    # Of the cells, only those that show the mesh.
+    at = labels.nonzero()[:, 0]
+    person, cell, label = at // side**2, at % side**2, labels[at]
+    probabilities = merge_probabilities(parts.flatten(2)[person, :, cell][..., None, None], MERGED)[..., 0, 0]
+    inside = 1 - beyond.flatten()[at].to(parts)
+    seen = probabilities.gather(1, label[:, None])[:, 0] * inside
+    entropy = torch.special.entr(probabilities).sum(1)
+    each = torch.stack([torch.ones_like(inside), seen, 1 - inside, entropy], 1)
+    sums = parts.new_zeros(len(parts) * (MERGED + 1), 4).index_add_(0, person * (MERGED + 1) + label, each)
+    cells, *means = sums.view(-1, MERGED + 1, 4)[:, 1:].unbind(-1)
+    ends = torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan)
+    return PartVisibility(cells, *(value / cells for value in means), ends)
 
 
 def cells_beyond(crops: Crop, side: int, width: int, height: int) -> Bool[Tensor, "b {side} {side}"]:
