@@ -19,6 +19,8 @@ from nbf.body.model import BodyModel
 from nbf.errors import InputError
 
 _ACROSS = torch.eye(3, 2)
+# The axes after x, y and z, and those before them.
+_AFTER, _BEFORE = torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def place(
 
 def _turn_columns(world: Float[Tensor, "b 24 3 3"], arms: Float[Tensor, "b 24 3 n"]) -> Float[Tensor, "b n 3 72"]:
     """Cross products of the joints' own axes (columns of their frames) with the arms."""
-    (y, z), (arm_y, arm_z) = ([value.roll(-shift, 2) for shift in (1, 2)] for value in (world, arms))
+    after, before = _AFTER.to(world.device), _BEFORE.to(world.device)
+    (y, z), (arm_y, arm_z) = ([value.index_select(2, axis) for axis in (after, before)] for value in (world, arms))
     turns = (y[..., None] * arm_z[:, :, :, None]).addcmul_(z[..., None], arm_y[:, :, :, None], value=-1)
     return turns.permute(0, 4, 2, 1, 3).flatten(3)
 
