@@ -32,15 +32,13 @@ def deviation(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b 
     return torch.cat([turns.flatten(1), place_and_shape(state, camera) - place_and_shape(start, camera)], dim=1)
 
 
-def turns_between(
-    start: Float[Tensor, "b 24 3 3"], world: Float[Tensor, "b 24 3 3"]
-) -> Float[Tensor, "b 24 3"]:
+def turns_between(start: Float[Tensor, "b 24 3 3"], world: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 24 3"]:
     """The first entries of a deviation, from the `world_rotations` of both."""
     return rotation_vector(quaternion_from_matrix(world @ start.mT))
 
 
 def place_and_shape(state: Bodies, camera: Camera) -> Float[Tensor, "b r"]:
-    """Of which the other entries are differences: the pelvis' place in the crop, the log of its scale, and the betas."""
+    """What its other entries are differences of: the pelvis' place in the crop, the log of its scale, the betas."""
     across, depth = state.pelvis[:, :2] * camera.focal[:, None], state.pelvis[:, 2:]
     return torch.cat([across / depth, -depth.log(), state.betas], dim=1)
 

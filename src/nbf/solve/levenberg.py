@@ -127,8 +127,7 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
         lost = active & ~better & (damping > _MOST_DAMPING)
         state, best = state.chosen(tried, better), torch.where(better, value, best)
         matrix, slope = (
-            torch.where(better.view(-1, *[1] * (here.ndim - 1)), new, here)
-            for here, new in zip((matrix, slope), there)
+            torch.where(better.view(-1, *[1] * (here.ndim - 1)), new, here) for here, new in zip((matrix, slope), there)
         )
         taken += better
         reason = torch.where(done, CONVERGED, torch.where(lost, STALLED, reason))
@@ -144,9 +143,7 @@ def normal_equations(problem: Problem[S], state: S) -> tuple[Float[Tensor, "b p 
     return matrix, slope
 
 
-def _around(
-    problem: Problem[S], state: S
-) -> tuple[Float[Tensor, " b"], Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
+def _around(problem: Problem[S], state: S) -> tuple[Float[Tensor, " b"], Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
     """Cost, curvature and slope: J'WJ and J'Wr, with the weights W of the robust losses."""
     blocks = problem.blocks(state)
     (first, residuals), *others = (block.weighted() for block in blocks)

@@ -107,9 +107,9 @@ def part_visibility(
     entropy = torch.special.entr(probabilities).sum(1)
     each = torch.stack([torch.ones_like(inside), seen, 1 - inside, entropy], 1)
     sums = parts.new_zeros(len(parts) * (MERGED + 1), 4).index_add_(0, person * (MERGED + 1) + label, each)
-    cells, *means = sums.view(-1, MERGED + 1, 4)[:, 1:].unbind(-1)
+    cells, seen, cut, entropy = sums.view(-1, MERGED + 1, 4)[:, 1:].unbind(-1)
     ends = torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan)
-    return PartVisibility(cells, *(value / cells for value in means), ends)
+    return PartVisibility(cells, seen / cells, cut / cells, entropy / cells, ends)
 
 
 def cells_beyond(crops: Crop, side: int, width: int, height: int) -> Bool[Tensor, "b {side} {side}"]:
