@@ -46,6 +46,7 @@ LIMITS_DEGREES: dict[int, tuple[tuple[float, float], tuple[float, float], tuple[
 
 
 @cache
+@torch.inference_mode(False)
 def _limits() -> Tensor:
     table = torch.zeros(24, 3, 2)
     for joint, ranges in LIMITS_DEGREES.items():
