@@ -45,8 +45,8 @@ class Terms(Protocol):
 
 
 class Optimise:
-    """The most likely bodies, given the terms; nobody's residuals become larger. On the CPU, about a tenth of a second
-    for one person, less for many together."""
+    """The most likely bodies, given the terms; nobody's residuals become larger. On the CPU, some hundredths of a
+    second for one person, less for many together."""
 
     def __init__(self, body: BodyModel, start: Solve, terms: Terms, *, steps: int = STEPS) -> None:
         """With `steps` 0 the start stays as it is, and only how sure it is is found."""
