@@ -38,8 +38,7 @@ class Regress:
         seen = FitterInput.of_parts(proxy.parts)
         if proxy.joints is not None:
             seen = seen._replace(keypoints=from_sides(proxy.joints))
-        parts = seen.parts.to(self.device).contiguous(memory_format=torch.channels_last)
-        output, reading = read_both_ways(self.fitter, FitterInput(parts, seen.keypoints.to(self.device)))
+        output, reading = read_both_ways(self.fitter, FitterInput(*(value.to(self.device) for value in seen)))
         output, reading = FitterOutput(*map(Tensor.cpu, output)), Reading(*map(Tensor.cpu, reading))
         pelvis = translation_from_crop_camera(output.scale, output.offset, proxy.camera, resolution=1)
         return Fit(Bodies(output.betas, output.rotations, pelvis), reading=reading)
