@@ -143,6 +143,19 @@ def normal_equations(problem: Problem[S], state: S) -> tuple[Float[Tensor, "b p 
     return matrix, slope
 
 
+def inverse(curvature: Float[Tensor, "b p p"]) -> Float[Tensor, "b p p"]:
+    """The covariance that a curvature stands for (Laplace's approximation).
+
+    By Cholesky's method, which does not care how different the units of the entries are: by others, variances of bodies
+    whose residuals change very unlike in some directions come out negative in float32.
+    """
+    factor, failed = torch.linalg.cholesky_ex(curvature)
+    covariance = torch.cholesky_inverse(factor)
+    if failed.any():
+        covariance = torch.where(failed[:, None, None] > 0, torch.linalg.inv(curvature), covariance)
+    return covariance
+
+
 def _around(problem: Problem[S], state: S) -> tuple[Float[Tensor, " b"], Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
     """Cost, curvature and slope: J'WJ and J'Wr, with the weights W of the robust losses."""
     blocks = problem.blocks(state)

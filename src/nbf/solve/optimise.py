@@ -16,7 +16,7 @@ from nbf.known import NOTHING, Known
 from nbf.proxy.proxy import Proxy, told_joints
 from nbf.solve.fit import Fit, Solve
 from nbf.solve.inferred import inferred
-from nbf.solve.levenberg import Problem, Report, normal_equations, solve
+from nbf.solve.levenberg import Problem, Report, inverse, normal_equations, solve
 from nbf.solve.uncertainty import joint_sigmas, pixel_covariances
 
 STEPS = 12
@@ -61,7 +61,7 @@ class Optimise:
     def improve(self, proxy: Proxy, known: Known, fit: Fit) -> Fit:
         """The same from a fit that is there already. Raises InputError as `search`."""
         found = self.search(proxy, known, fit)
-        covariance, calibration = torch.linalg.inv(found.curvature), self.terms.calibration
+        covariance, calibration = inverse(found.curvature), self.terms.calibration
         return Fit(
             found.bodies,
             covariance,

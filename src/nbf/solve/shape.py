@@ -28,7 +28,7 @@ from nbf.proxy.proxy import Proxy
 from nbf.solve.doubted import Doubted, DoubtedProblem, with_joints
 from nbf.solve.fit import Fit
 from nbf.solve.inferred import inferred
-from nbf.solve.levenberg import solve
+from nbf.solve.levenberg import inverse, solve
 from nbf.solve.optimise import Optimise
 from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes
 from nbf.solve.uncertainty import placed_sigmas
@@ -73,7 +73,7 @@ class Shaped:
                 placed_sigmas(joints, rest) * self.doubted.calibration.joints, placed_sigmas(joints, following)
             ),
             shape_covariance=covariance,
-            keypoint_covariance=self.refine.keypoint_covariance(found, torch.linalg.inv(found.curvature), proxy),
+            keypoint_covariance=self.refine.keypoint_covariance(found, inverse(found.curvature), proxy),
             start=start.bodies,
             report=found.report,
             reading=start.reading,
@@ -185,7 +185,7 @@ def _with_shapes(
     """Covariance of a step whose precision is `matrix`, but for its shape, which has another one: that of the rest for
     a known shape, and what follows from the shape's."""
     rest = torch.zeros_like(matrix)
-    rest[:, :SHAPE_START, :SHAPE_START] = torch.linalg.inv(matrix[:, :SHAPE_START, :SHAPE_START])
+    rest[:, :SHAPE_START, :SHAPE_START] = inverse(matrix[:, :SHAPE_START, :SHAPE_START])
     follows = -rest @ matrix[:, :, SHAPE_START:]
     follows[:, SHAPE_START:].diagonal(dim1=1, dim2=2).add_(1)
     return rest, follows @ covariance @ follows.mT
