@@ -14,8 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.anatomy import angle_jacobian, angles_from_quaternion, limits
-from nbf.body.joints import MIRROR_SMPL24
-from nbf.body.landmarks import ancestry
+from nbf.body.joints import MIRROR_SMPL24, ancestry
 from nbf.body.model import pose_joints
 from nbf.geometry.quaternions import matrix, multiply, quaternion, skew
 from nbf.solve.levenberg import Block

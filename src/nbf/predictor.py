@@ -331,7 +331,7 @@ class Predictor:
         bodies = fit.bodies
         translation, posed = bodies.translation(self.body), bodies.posed(self.body)
         joints = in_picture(seen_joints(proxy), crops)
-        certainties = self._certainties(picture, crops, proxy, fit)
+        certainties = self._certainties(picture, crops, proxy, fit, posed.vertices)
         persons = tuple(
             Person(
                 betas=bodies.betas[i],
@@ -376,7 +376,9 @@ class Predictor:
         )
         return People(persons, people.picture, people.camera)
 
-    def _certainties(self, picture: Picture, crops: Crop, proxy: Proxy, fit: Fit) -> list[Certainty]:
+    def _certainties(
+        self, picture: Picture, crops: Crop, proxy: Proxy, fit: Fit, vertices: Float[Tensor, "n v 3"]
+    ) -> list[Certainty]:
         assert proxy.parts is not None
         betas = fit.bodies.betas
         joints = betas.new_full((len(betas), 24), torch.nan) if fit.joint_error is None else fit.joint_error
@@ -389,7 +391,7 @@ class Predictor:
         keypoints = keypoints * crops.size[:, None, None, None] ** 2
         beyond = cells_beyond(crops, proxy.parts.shape[-1], picture.width, picture.height)
         scores = seen_joints(proxy)[..., 2]
-        evidence = part_visibility(self.body, fit.bodies, proxy.camera, proxy.parts, scores, beyond)
+        evidence = part_visibility(self.body, vertices, proxy.camera, proxy.parts, scores, beyond)
         shown = evidence.cells, evidence.seen, evidence.cut, evidence.entropy, evidence.guessed()
         return [Certainty(*row) for row in zip(joints, *shown, shapes, keypoints)]
 

@@ -8,11 +8,11 @@ import torch
 from bodies import PEOPLE, camera, generator, noise, people, small
 from torch import Tensor
 
-from nbf.body.bodies import Bodies
-from nbf.body.joints import COCO17, MIRROR_SMPL24, mirror_rotations
+from nbf.body.bodies import TURNS, Bodies
+from nbf.body.joints import COCO17, MIRROR_SMPL24, mirror_rotations, world_rotations
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.measure import height
-from nbf.body.parts import NAMES
+from nbf.body.parts import NAMES, merge_labels, merge_probabilities
 from nbf.geometry.spread import mean_length
 from nbf.known import NOTHING, Known
 from nbf.nets.doubt import POINTS, Clues, Doubt
@@ -20,11 +20,11 @@ from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.mirror import in_sides
 from nbf.proxy.proxy import Proxy
 from nbf.raster import rasterize
-from nbf.solve.deviation import deviation, deviation_jacobian, mirror_deviation
+from nbf.solve.deviation import deviation, mirror_deviation, other_slopes, turn_slopes
 from nbf.solve.doubted import Doubted, DoubtedProblem
 from nbf.solve.estimate import Estimate
 from nbf.solve.fit import Fit, Reading
-from nbf.solve.levenberg import cost, solve
+from nbf.solve.levenberg import cost, normal_equations, solve
 from nbf.solve.optimise import Optimise
 from nbf.solve.shape import Shaped
 from nbf.solve.uncertainty import PartVisibility, joint_sigmas, part_visibility, pixel_covariances
@@ -106,7 +106,11 @@ def test_jacobian_of_deviations_is_that_of_differences(size: float) -> None:
     start = people()
     state = shaken(start, size)
     expected = differences(lambda moved: deviation(start, moved, camera()), state)
-    torch.testing.assert_close(deviation_jacobian(start, state, camera()), expected, atol=1e-6, rtol=1e-6)
+    turns = deviation(start, state, camera())[:, TURNS].unflatten(1, (24, 3))
+    found = torch.zeros_like(expected)
+    found[:, TURNS, TURNS] = turn_slopes(turns, world_rotations(state.rotations))
+    found[:, range(72, FREEDOMS), range(72, FREEDOMS)] = other_slopes(camera(), FREEDOMS)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
 def test_deviation_of_mirror_images_is_the_mirrored_deviation() -> None:
@@ -339,7 +343,7 @@ def test_scores_of_a_part_are_those_at_its_ends() -> None:
     state, scores = people(), torch.full((PEOPLE, 17), 0.5).double()
     scores[0], scores[1, COCO17.index("left_wrist")] = 0, 0.9
     within = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool)
-    ends = part_visibility(small(), state, camera(), seen_parts(state), scores, within).ends
+    ends = part_visibility(small(), state.posed(small()).vertices, camera(), seen_parts(state), scores, within).ends
     assert ends[0].isnan().all()
     expected = [{"left_hand": 0.9, "left_lower_arm": 0.7}.get(name, 0.5) for name in NAMES[14][1:]]
     assert ends[1].tolist() == pytest.approx(expected)
@@ -372,7 +376,7 @@ def seen_parts(state: Bodies, side: int = 64) -> Tensor:
 def test_person_in_full_view_is_seen_and_not_cut() -> None:
     state = people()
     within, scores = torch.zeros(PEOPLE, 64, 64, dtype=torch.bool), torch.ones(PEOPLE, 17).double()
-    shown = part_visibility(small(), state, camera(), seen_parts(state), scores, within)
+    shown = part_visibility(small(), state.posed(small()).vertices, camera(), seen_parts(state), scores, within)
     seen, cut = (value[value.isfinite()] for value in (shown.seen, shown.cut))
     torch.testing.assert_close(seen, torch.ones_like(seen))
     assert (cut == 0).all()
@@ -385,7 +389,8 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     beyond = torch.zeros(1, 64, 64, dtype=torch.bool)
     beyond[:, :, 32:] = True
     parts = seen_parts(state)
-    shown = part_visibility(small(), state, camera(1), parts, torch.zeros(1, 17).double(), beyond)
+    vertices, scores = state.posed(small()).vertices, torch.zeros(1, 17).double()
+    shown = part_visibility(small(), vertices, camera(1), parts, scores, beyond)
     seen, cut = shown.seen[shown.seen.isfinite()], shown.cut[shown.cut.isfinite()]
     torch.testing.assert_close(seen + cut, torch.ones_like(seen))
     assert float(cut.mean()) == pytest.approx(0.5, abs=0.05)
@@ -394,5 +399,56 @@ def test_half_of_a_person_beyond_the_photo_is_cut() -> None:
     torch.testing.assert_close(middle, torch.full_like(middle, 0.5), atol=0.07, rtol=0)
     nobody = torch.zeros_like(parts)
     nobody[:, 0] = 1
-    hidden = part_visibility(small(), state, camera(1), nobody, torch.zeros(1, 17).double(), beyond)
+    hidden = part_visibility(small(), vertices, camera(1), nobody, scores, beyond)
     assert (hidden.seen[hidden.seen.isfinite()] == 0).all()
+
+
+def test_what_parts_show_is_summed_over_the_cells_that_show_them() -> None:
+    """A plain twin: all cells, one part after the other."""
+    state, scores = people(), torch.ones(PEOPLE, 17).double()
+    parts = torch.softmax(3 * torch.randn(PEOPLE, 25, 64, 64, generator=generator()).double(), 1)
+    beyond = torch.rand(PEOPLE, 64, 64, generator=generator(1)) < 0.3
+    vertices = state.posed(small()).vertices
+    drawn = rasterize(camera().scaled(64).pixels_depth(vertices), small().faces, 64, 64)
+    labels = merge_labels(torch.where(drawn.mask, small().face_parts[drawn.face.clamp_min(0)], 0), 14)
+    merged = merge_probabilities(parts, 14)
+    shown = part_visibility(small(), vertices, camera(), parts, scores, beyond)
+    for person in range(PEOPLE):
+        for part in range(14):
+            here = labels[person] == part + 1
+            outside = beyond[person][here].double()
+            values = merged[person][:, here]
+            assert float(shown.cells[person, part]) == int(here.sum())
+            for found, expected in (
+                (shown.seen, values[part + 1] * (1 - outside)),
+                (shown.cut, outside),
+                (shown.entropy, -(values * values.log()).sum(0)),
+            ):
+                torch.testing.assert_close(found[person, part], expected.mean(), equal_nan=True)
+
+
+def test_searches_end_with_the_curvature_of_where_they_end() -> None:
+    given = estimate(people(), shaken(people()))
+    problem = DoubtedProblem(small(), given, doubted().prior)
+    found, report = solve(problem, given.start, steps=3)
+    torch.testing.assert_close(report.curvature, normal_equations(problem, found)[0])
+    assert float((report.curvature - normal_equations(problem, given.start)[0]).abs().max()) > 1
+
+
+def test_gradients_may_be_taken_of_what_follows_from_results() -> None:
+    proxy, fit = said(people())
+    for found in (refine(proxy, fit), shaped(proxy, fit)):
+        weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+        assert found.covariance is not None
+        (found.bodies.rotations * weight).sum().backward()
+        (found.covariance * weight).sum().backward()
+
+
+def test_gradients_may_be_taken_through_points_that_were_placed_without() -> None:
+    points = Landmarks.keypoints(small(), "coco17")
+    with torch.inference_mode():
+        place(points, people())
+    steps = torch.zeros(PEOPLE, FREEDOMS, dtype=torch.float64, requires_grad=True)
+    place(points, people().moved(steps), jacobian=False).points.sum().backward()
+    assert steps.grad is not None
+    assert (steps.grad[:, TURNS] != 0).any()

@@ -59,7 +59,7 @@ def every_term() -> dict[str, Terms]:
         "inside": lambda s, j: [terms.inside(pixels(s, j), fields, channel, ones, None)],
         "normals": lambda s, j: [terms.along_normals(pixels(s, j), vertex, tangents, normals, even, None)],
         "along": lambda s, j: [terms.along(joints(s, j), aside, ones[0], None)],
-        "pose": lambda s, j: terms.pose(s, prior(), 0.7, j),
+        "pose": lambda s, j: [terms.pose(s, prior(), 0.7, j)],
         "shape": lambda s, j: [terms.shape(s, 0.7, j)],
         "shape_among": lambda s, j: [terms.shape_among(s, noise(PEOPLE, betas), among, j)],
         "height": lambda s, j: [terms.height(s, small(), tall, 0.1, j)],

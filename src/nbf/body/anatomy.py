@@ -9,13 +9,15 @@ rest direction.
 
 import math
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from nbf.body.joints import MIRROR_SMPL24
-from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix, rotation_vector, skew
+from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix, skew
 
 _X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 
@@ -44,6 +46,7 @@ LIMITS_DEGREES: dict[int, tuple[tuple[float, float], tuple[float, float], tuple[
 
 
 @cache
+@torch.inference_mode(False)
 def _limits() -> Tensor:
     table = torch.zeros(24, 3, 2)
     for joint, ranges in LIMITS_DEGREES.items():
@@ -59,23 +62,51 @@ def limits(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float3
     return _limits().to(device, dtype)
 
 
+_TWIST_AXES = torch.tensor([(1.0, 0, 0) if joint in _X_TWIST else (0.0, 1, 0) for joint in range(24)])
+# The parts of a turn about such an axis that stay, that its cosine turns, and that its sine turns.
+_ALONG = _TWIST_AXES[:, :, None] * _TWIST_AXES[:, None]
+_EYE = torch.eye(3)
+_ACROSS, _AROUND = _EYE - _ALONG, skew(_TWIST_AXES)
+
+
 def twist_axes(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Float[Tensor, "24 3"]:
     """The rest axis about which each joint twists."""
-    axes = torch.zeros(24, 3, device=device, dtype=dtype)
-    axes[:, 1] = 1
-    axes[list(_X_TWIST)] = torch.tensor([1.0, 0, 0], device=device, dtype=dtype)
-    return axes
+    return _TWIST_AXES.to(device, dtype)
 
 
 def angles_from_quaternion(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3"]:
     """Anatomical angles in radians; see the module's text."""
-    axes = twist_axes(q.device, q.dtype)
-    p = (q[..., 1:] * axes).sum(-1, keepdim=True)
-    size = torch.hypot(q[..., :1], p).clamp_min(1e-12)
-    untwist = torch.cat([q[..., :1] / size, -p / size * axes], -1)
-    twist = 2 * torch.atan2(p, q[..., :1])
+    return _split(q).angles
+
+
+class _Split(NamedTuple):
+    """A quaternion (w, v) as swing * twist."""
+
+    angles: Float[Tensor, "*b 24 3"]
+    swing: Float[Tensor, "*b 24 3"]
+    """Its rotation vector."""
+    cosine: Float[Tensor, "*b 24 1"]
+    """Of half the twist's angle, as the next one."""
+    sine: Float[Tensor, "*b 24 1"]
+    size: Float[Tensor, "*b 24 1"]
+    """Cosine of half the swing's angle."""
+    across: Float[Tensor, "*b 24 3"]
+    """The twist's axis x v."""
+
+
+def _split(q: Float[Tensor, "*b 24 4"]) -> _Split:
+    w, v = q[..., :1], q[..., 1:]
+    axes = _TWIST_AXES.to(q).expand(v.shape)
+    along, across = (v * axes).sum(-1, keepdim=True), torch.linalg.cross(axes, v)
+    size = torch.hypot(w, along).clamp_min(1e-12)
+    cosine, sine = w / size, along / size
+    # The product of q and the twist's inverse, whose real part is the size.
+    vector = torch.addcmul(cosine * torch.addcmul(v, along, axes, value=-1), sine, across)
+    length = vector_norm(vector, dim=-1, keepdim=True).clamp_min(1e-7)
+    swing = vector * (2 * torch.atan2(length, size) / length)
+    twist = 2 * torch.atan2(along, w)
     twist = twist - 2 * math.pi * torch.round(twist / (2 * math.pi))
-    return rotation_vector(multiply(q, untwist)) + twist * axes
+    return _Split(torch.addcmul(swing, twist, axes), swing, cosine, sine, size, across)
 
 
 def quaternion_from_angles(angles: Float[Tensor, "*b 24 3"]) -> Float[Tensor, "*b 24 4"]:
@@ -100,11 +131,11 @@ def inverse_right_jacobian(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
 
     Of SO(3) (Chirikjian 2012, 10.86); the inverse left Jacobian, for turns about fixed axes, is its transpose.
     """
-    angle = v.norm(dim=-1)[..., None, None].clamp_min(1e-3)
+    angle = vector_norm(v, dim=-1, keepdim=True)[..., None].clamp_min(1e-3)
     k = skew(v)
     # Near a half turn the last coefficient has a removable limit; the clamp only shortens the step there.
     factor = 1 / angle**2 - (1 + angle.cos()) / (2 * angle * angle.sin().clamp_min(1e-3))
-    return torch.eye(3, dtype=v.dtype, device=v.device) + k / 2 + factor * (k @ k)
+    return torch.addcmul(torch.add(_EYE.to(v), k, alpha=0.5), factor, k @ k)
 
 
 def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
@@ -113,15 +144,18 @@ def angle_jacobian(q: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 3 3"]:
     Twist by differentiating 2 atan2(q.d, w); swing through the inverse right Jacobian of SO(3) (Chirikjian 2012,
     10.86).
     """
-    axes = twist_axes(q.device, q.dtype)
-    w, v = q[..., :1], q[..., 1:]
-    p = (v * axes).sum(-1, keepdim=True)
-    norm2 = (w * w + p * p).clamp_min(1e-9)
-    spread = axes.expand(v.shape)
-    slope = (w * (w * spread + torch.cross(spread, v, dim=-1)) + p * v) / norm2
-    size = norm2.sqrt()
-    twist = torch.cat([w / size, p / size * spread], -1)
-    swing = inverse_right_jacobian(rotation_vector(multiply(q, twist * twist.new_tensor([1, -1, -1, -1]))))
-    outer = spread[..., :, None] * slope[..., None, :]
-    eye = torch.eye(3, dtype=q.dtype, device=q.device)
-    return swing @ (matrix(twist) @ (eye - outer)) + outer
+    return angles_and_jacobian(q)[1]
+
+
+def angles_and_jacobian(
+    q: Float[Tensor, "*b 24 4"],
+) -> tuple[Float[Tensor, "*b 24 3"], Float[Tensor, "*b 24 3 3"]]:
+    """`angles_from_quaternion` and `angle_jacobian`, which have most of their work in common."""
+    angles, swing, cosine, sine, size, across = _split(q)
+    axes = _TWIST_AXES.to(q)
+    slope = torch.addcmul(cosine * torch.addcmul(across, q[..., :1], axes), sine, q[..., 1:]) / size.clamp_min(3e-5)
+    outer = axes[..., :, None] * slope[..., None, :]
+    twist = torch.addcmul(_ALONG.to(q), (cosine * cosine - sine * sine)[..., None], _ACROSS.to(q))
+    twist = torch.addcmul(twist, (2 * cosine * sine)[..., None], _AROUND.to(q))
+    # The twist leaves its axis where it is, so it need not turn the outer product.
+    return angles, inverse_right_jacobian(swing) @ (twist - outer) + outer

@@ -103,20 +103,56 @@ def _levels() -> tuple[tuple[int, ...], ...]:
 # Joints by distance from the root: all of one level can be posed at once.
 LEVELS = _levels()
 
+PARENT = torch.tensor((0, *PARENTS[1:]))
+"""The parent of each joint, for indexing; the root's is itself."""
+_MIRROR = torch.tensor(MIRROR_SMPL24)
+
+
+def _ancestry() -> Tensor:
+    table = torch.eye(24)
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        table[joint] += table[parent]
+    return table
+
+
+_ANCESTRY = _ancestry()
+
+
+def ancestry(like: Tensor) -> Float[Tensor, "24 24"]:
+    """1 where column a is joint k (the row) or above it."""
+    return _ANCESTRY.to(like)
+
+
+def _doublings() -> tuple[tuple[int, Tensor], ...]:
+    """Of each round of `world_rotations`: the first joint that has an ancestor so far up, and those of it and the next
+    ones. Joints are in the order of their levels."""
+    above, rounds, far = list(PARENTS), [], 1
+    while far < len(LEVELS):
+        first = sum(map(len, LEVELS[:far]))
+        rounds.append((first, torch.tensor(above[first:])))
+        above, far = [-1 if joint < 0 else above[joint] for joint in above], 2 * far
+    return tuple(rounds)
+
+
+_DOUBLINGS = _doublings()
+
 
 def world_rotations(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
-    """Each joint's rotation in the root's frame of reference, from rotations relative to the parent joint."""
-    world: list[Tensor] = []
-    for joint, parent in enumerate(PARENTS):
-        turn = local[..., joint, :, :]
-        world.append(turn if joint == 0 else world[parent] @ turn)
-    return torch.stack(world, -3)
+    """Each joint's rotation in the root's frame of reference, from rotations relative to the parent joint.
+
+    By pointer doubling (Wyllie 1979): each round, what a joint holds of its chain becomes twice as long.
+    """
+    world = local
+    for first, above in _DOUBLINGS:
+        upper = world.index_select(-3, above.to(world.device))
+        world = torch.cat([world[..., :first, :, :], upper @ world[..., first:, :, :]], -3)
+    return world
 
 
 def local_rotations(world: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
     """Rotations relative to the parent joint: the inverse of `world_rotations`."""
-    relative = world[..., list(PARENTS[1:]), :, :].transpose(-1, -2) @ world[..., 1:, :, :]
-    return torch.cat([world[..., :1, :, :], relative], -3)
+    above = world.index_select(-3, PARENT[1:].to(world.device))
+    return torch.cat([world[..., :1, :, :], above.mT @ world[..., 1:, :, :]], -3)
 
 
 def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
@@ -126,8 +162,7 @@ def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor,
     axis flips in the mirror, so also for the OpenCV camera frame.
     """
     flip = rotations.new_tensor([-1.0, 1.0, 1.0])
-    order = torch.tensor(MIRROR_SMPL24, device=rotations.device)
-    return rotations.index_select(-3, order) * flip[:, None] * flip
+    return rotations.index_select(-3, _MIRROR.to(rotations.device)) * flip[:, None] * flip
 
 
 def torso_length(keypoints: Float[Tensor, "*b 17 2"]) -> Float[Tensor, "*b"]:

@@ -6,15 +6,21 @@ So a landmark costs the same whether it is one vertex or the mean of many, and i
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional
 
-from nbf.body.bodies import PLACE, SHAPE_START, TURNS, Bodies
-from nbf.body.joints import JOINT_SETS, PARENTS
-from nbf.body.model import BodyModel, pose_joints
+from nbf.body.bodies import Bodies
+from nbf.body.joints import JOINT_SETS, PARENT, ancestry, world_rotations
+from nbf.body.model import BodyModel
 from nbf.errors import InputError
+
+_ACROSS = torch.eye(3, 2)
+# The axes after x, y and z, and those before them.
+_AFTER, _BEFORE = torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,35 @@ class Landmarks:
     def __len__(self) -> int:
         return len(self.shares)
 
+    # What does not depend on people is made once. The template is the last column, beside those of the betas.
+
+    @cached_property
+    @torch.inference_mode(False)
+    def bones(self) -> Float[Tensor, "24 3 c"]:
+        """From each joint's parent to the joint; 0 for the pelvis."""
+        joints = torch.cat([self.joint_dirs, self.joint_template[..., None]], -1)
+        return joints - joints[PARENT.to(joints.device)]
+
+    @cached_property
+    @torch.inference_mode(False)
+    def local(self) -> Float[Tensor, "24 3 n c"]:
+        """Moments about the joints instead of the origin."""
+        joints = torch.cat([self.joint_dirs, self.joint_template[..., None]], -1)
+        moments = torch.cat([self.moment_dirs, self.moments[..., None]], -1)
+        return (moments - self.shares[..., None, None] * joints).permute(1, 2, 0, 3).contiguous()
+
+    @cached_property
+    @torch.inference_mode(False)
+    def local_dirs(self) -> Float[Tensor, "72 r"]:
+        """The columns of the betas alone."""
+        return self.local[..., :-1].flatten(2).flatten(0, 1)
+
+    @cached_property
+    @torch.inference_mode(False)
+    def shares_below(self) -> Float[Tensor, "24 1 n"]:
+        """Part that each joint and all that hangs on it have in a point."""
+        return (self.shares @ ancestry(self.shares)).mT[:, None]
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -100,60 +135,53 @@ class Placed:
         return Placed(matrix @ self.points, jacobian)
 
 
-def place(landmarks: Landmarks, state: Bodies, jacobian: bool = True) -> Placed:
-    """The landmarks of posed bodies."""
-    rest = landmarks.joint_template + (state.betas @ landmarks.joint_dirs.flatten(0, 1).T).unflatten(-1, (24, 3))
-    transforms, joints = pose_joints(rest, state.rotations, state.pelvis - rest[:, 0])
-    frames = transforms[..., :3]
-    count = len(landmarks)
-    moments = landmarks.moments + (state.betas @ landmarks.moment_dirs.flatten(0, 2).T).unflatten(-1, (count, 24, 3))
-    shares = landmarks.shares
+def place(
+    landmarks: Landmarks, state: Bodies, jacobian: bool = True, world: Float[Tensor, "b 24 3 3"] | None = None
+) -> Placed:
+    """The landmarks of posed bodies. `world`: the state's `world_rotations`, for who has them already."""
+    world = world_rotations(state.rotations) if world is None else world
+    tree, count, shapes = ancestry(world), len(landmarks), state.betas.shape[1]
+    one_more = functional.pad(state.betas, (0, 1), value=1.0)
+    # How bones, as they are turned, and so joints change with each of the betas; the last column is the template's.
+    turned = world.index_select(1, PARENT.to(world.device)) @ landmarks.bones
+    reach = (tree @ turned.flatten(2)).unflatten(2, (3, shapes + 1))
+    joints = (reach @ one_more[:, None, :, None])[..., 0] + state.pelvis[:, None]
+    local = functional.linear(one_more, landmarks.local.flatten(0, 2)).unflatten(1, (24, 3, count))
     if not jacobian:
-        still = joints - (frames @ rest[..., None])[..., 0]
-        turned = moments.flatten(2) @ frames.permute(0, 1, 3, 2).flatten(1, 2)
-        return Placed(turned + shares @ still, None)
-    local = moments - shares[..., None] * rest[:, None]
-    # Each joint's part of a point, (b, n, 3, 24).
-    parts = torch.einsum("bkij,bnkj->bnik", frames, local) + shares[:, None] * joints.mT[:, None]
-    above = ancestry(parts)
-    # Turning joint a moves what hangs on it; its lever arms add up to one arm a point.
-    arms = parts @ above - (shares @ above)[:, None] * joints.mT[:, None]
-    columns = parts.new_empty(*parts.shape[:3], state.freedoms)
-    turns = columns[..., TURNS].unflatten(-1, (24, 3))
-    for axis in range(3):  # the cross product of the joint's own axes (columns of its frame) with the arms
-        y, z = (axis + 1) % 3, (axis + 2) % 3
-        torch.mul(frames[:, None, :, y], arms[:, :, z, :, None], out=(out := turns[:, :, axis]))
-        out.addcmul_(frames[:, None, :, z], arms[:, :, y, :, None], value=-1)
-    columns[..., PLACE] = _place_columns(state)
-    columns[..., SHAPE_START:] = _shape_columns(landmarks, frames, count)
-    return Placed(parts.sum(-1), columns)
+        still = landmarks.shares @ joints
+        return Placed(torch.baddbmm(still, local.flatten(1, 2).mT, world.mT.flatten(1, 2)), None)
+    # Each joint's part of each point, (b, 24, 3, n). Turning a joint moves what hangs on it, whose lever arms add up.
+    parts = torch.addcmul(world @ local, joints[..., None], landmarks.shares.mT[:, None])
+    below = (tree.mT @ parts.flatten(2)).unflatten(2, (3, count))
+    arms = torch.addcmul(below, joints[..., None], landmarks.shares_below, value=-1)
+    columns = [
+        _turn_columns(world, arms),
+        _place_columns(state).expand(-1, count, 3, 3),
+        _shape_columns(landmarks, world, reach[..., :shapes]),
+    ]
+    return Placed(below[:, 0].mT, torch.cat(columns, -1))
+
+
+def _turn_columns(world: Float[Tensor, "b 24 3 3"], arms: Float[Tensor, "b 24 3 n"]) -> Float[Tensor, "b n 3 72"]:
+    """Cross products of the joints' own axes (columns of their frames) with the arms."""
+    after, before = _AFTER.to(world.device), _BEFORE.to(world.device)
+    (y, z), (arm_y, arm_z) = ([value.index_select(2, axis) for axis in (after, before)] for value in (world, arms))
+    turns = (y[..., None] * arm_z[:, :, :, None]).addcmul_(z[..., None], arm_y[:, :, :, None], value=-1)
+    return turns.permute(0, 4, 2, 1, 3).flatten(3)
 
 
 def _place_columns(state: Bodies) -> Float[Tensor, "b 1 3 3"]:
     """All points move with the pelvis: z times a change of its ray, and along the ray with log depth."""
-    depth = state.pelvis[:, 2]
-    columns = torch.zeros(len(depth), 3, 3, dtype=depth.dtype, device=depth.device)
-    columns[:, 0, 0] = columns[:, 1, 1] = depth
-    columns[:, :, 2] = state.pelvis
-    return columns[:, None]
+    across = state.pelvis[:, 2, None, None] * _ACROSS.to(state.pelvis)
+    return torch.cat([across, state.pelvis[..., None]], 2)[:, None]
 
 
-def _shape_columns(landmarks: Landmarks, frames: Float[Tensor, "b 24 3 3"], count: int) -> Float[Tensor, "b n 3 s"]:
-    dirs = landmarks.joint_dirs
-    moved = [torch.zeros_like(frames[:, 0] @ dirs[0])]  # the pelvis stays where the state puts it
-    for joint, parent in enumerate(PARENTS[1:], start=1):
-        moved.append(moved[parent] + frames[:, parent] @ (dirs[joint] - dirs[parent]))
-    carried = torch.einsum("nk,bkis->bnis", landmarks.shares, torch.stack(moved, 1))
-    local = landmarks.moment_dirs - landmarks.shares[..., None, None] * dirs
-    size = local.shape[-1]
-    # One matrix product: (b, 3, 24*3) x (24*3, n*s).
-    turned = frames.transpose(1, 2).flatten(2) @ local.permute(1, 2, 0, 3).reshape(72, count * size)
-    return carried + turned.unflatten(-1, (count, size)).transpose(1, 2)
-
-
-def ancestry(like: Tensor) -> Float[Tensor, "24 24"]:
-    """1 where column a is joint k (the row) or above it."""
-    table = torch.eye(24, dtype=like.dtype)
-    for joint, parent in enumerate(PARENTS[1:], start=1):
-        table[joint] += table[parent]
-    return table.to(like.device)
+def _shape_columns(
+    landmarks: Landmarks, world: Float[Tensor, "b 24 3 3"], reach: Float[Tensor, "b 24 3 s"]
+) -> Float[Tensor, "b n 3 s"]:
+    """Points are carried by their joints, which the betas move (`reach`), and lie elsewhere from them."""
+    count, shapes = len(landmarks), reach.shape[-1]
+    carried = (landmarks.shares @ reach.flatten(2)).unflatten(2, (3, shapes))
+    # One matrix product: (b, 3, 72) x (72, n*s).
+    turned = (world.transpose(1, 2).flatten(2) @ landmarks.local_dirs).unflatten(2, (count, shapes))
+    return carried + turned.transpose(1, 2)

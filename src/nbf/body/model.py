@@ -5,14 +5,13 @@ loaded into it is made from Anny (Brégier et al., 2025).
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from nbf.arguments import shown
-from nbf.body.joints import LEVELS, PARENTS
+from nbf.body.joints import PARENT, ancestry, world_rotations
 from nbf.errors import InputError
 
 # Bodies skinned at a time on a CPU: their blended transforms (12 numbers a vertex) then stay in its cache.
@@ -155,17 +154,11 @@ def pose_joints(
     translation: Float[Tensor, "*batch 3"],
 ) -> tuple[Float[Tensor, "*batch 24 3 4"], Float[Tensor, "*batch 24 3"]]:
     """Forward kinematics: each joint's rigid motion from the T-pose, and the posed joints."""
-    offsets = torch.cat([rest_joints[..., :1, :], rest_joints[..., 1:, :] - rest_joints[..., list(PARENTS[1:]), :]], -2)
-    turned = [rotations[..., :1, :, :]]
-    placed = [rest_joints[..., :1, :]]
-    for above, level in pairwise(LEVELS):
-        parents = [above.index(PARENTS[joint]) for joint in level]
-        carried = turned[-1][..., parents, :, :]
-        turned.append(carried @ rotations[..., list(level), :, :])
-        placed.append(placed[-1][..., parents, :] + (carried @ offsets[..., list(level), :, None])[..., 0])
-    order = torch.tensor([j for level in LEVELS for j in level]).argsort().tolist()
-    world = torch.cat(turned, -3)[..., order, :, :]
-    joints = torch.cat(placed, -2)[..., order, :] + translation[..., None, :]
+    world = world_rotations(rotations)
+    parent = PARENT[1:].to(world.device)
+    offsets = rest_joints[..., 1:, :] - rest_joints.index_select(-2, parent)
+    bones = (world.index_select(-3, parent) @ offsets[..., None])[..., 0]
+    joints = ancestry(bones) @ torch.cat([rest_joints[..., :1, :] + translation[..., None, :], bones], -2)
     shift = joints[..., None] - world @ rest_joints[..., None]
     return torch.cat([world, shift], -1), joints
 

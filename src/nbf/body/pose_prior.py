@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -44,6 +44,8 @@ class JointMixture:
     whiten: Float[Tensor, "k a a"]
     """Square root U of the precision, so that |U (x - mean)|^2 is Mahalanobis' distance."""
     shares: Float[Tensor, " k"]
+    half: "JointMixture | None" = None
+    """The first half of the components, where the others are their mirror images."""
 
     @classmethod
     def fit(
@@ -102,29 +104,47 @@ class JointMixture:
         return JointMixture(joints, self.means[:, :size], self.whiten[:, :size, :size], self.shares)
 
     @cached_property
+    @torch.inference_mode(False)
     def constants(self) -> Float[Tensor, " k"]:
         """-log of each component's share times its density at its mean, in nats."""
         half_precision = torch.linalg.slogdet(self.whiten.double()).logabsdet
         constant = self.means.shape[1] / 2 * math.log(2 * math.pi) - half_precision - self.shares.double().log()
         return constant.to(self.means)
 
-    def mirrored(self) -> "JointMixture":
-        """Of the mirror images: left and right swap, turns about y and z change sign."""
-        twins = {MIRROR_SMPL24[joint] for joint in self.joints}
-        joints = self.joints if twins == set(self.joints) else tuple(sorted(twins))
+    @cached_property
+    @torch.inference_mode(False)
+    def mirror(self) -> tuple[Int64[Tensor, " a"], Float[Tensor, " a"]]:
+        """Which angle each becomes in a mirror, and its sign: left and right swap, turns about y and z change sign."""
+        joints = self.mirror_joints
         source = [self.joints.index(MIRROR_SMPL24[joint]) for joint in joints]
         order = torch.tensor([3 * k + axis for k in source for axis in range(3)])
-        sign = self.means.new_tensor([1.0, -1.0, -1.0]).repeat(len(joints))
-        return JointMixture(joints, self.means[:, order] * sign, self.whiten[:, :, order] * sign, self.shares)
+        return order, self.means.new_tensor([1.0, -1.0, -1.0]).repeat(len(joints))
+
+    @property
+    def mirror_joints(self) -> tuple[int, ...]:
+        """The joints of the mirror images."""
+        twins = {MIRROR_SMPL24[joint] for joint in self.joints}
+        return self.joints if twins == set(self.joints) else tuple(sorted(twins))
+
+    def mirrored(self) -> "JointMixture":
+        """Of the mirror images."""
+        order, sign = self.mirror
+        means, whiten = self.means[:, order] * sign, self.whiten[:, :, order] * sign
+        return JointMixture(self.mirror_joints, means, whiten, self.shares)
 
     def both_ways(self) -> "JointMixture":
         """With the mirror image of every component behind them, for joints that are their own mirror image."""
         back = self.mirrored()
         means, whiten = torch.cat([self.means, back.means]), torch.cat([self.whiten, back.whiten])
-        return JointMixture(self.joints, means, whiten, torch.cat([self.shares, back.shares]) / 2)
+        return JointMixture(self.joints, means, whiten, torch.cat([self.shares, back.shares]) / 2, half=self)
 
     def energies(self, x: Float[Tensor, "b a"]) -> Float[Tensor, "b k"]:
         """-log of share times density of each component at angles of the joints, in nats."""
+        if self.half is not None:
+            # Mirror images of components at an angle are components at its mirror image: half as much to read.
+            order, sign = self.half.mirror
+            both = torch.cat([x, x.index_select(1, order.to(x.device)) * sign.to(x)])
+            return torch.cat(self.half.energies(both).chunk(2), 1) + math.log(2)
         means, whiten, constants = (value.to(x) for value in (self.means, self.whiten, self.constants))
         away = (x - means[:, None]) @ whiten.mT
         return away.square().sum(2).T / 2 + constants
@@ -133,15 +153,26 @@ class JointMixture:
         """Nats, over angles in radians."""
         return torch.logsumexp(-self.energies(angles[:, list(self.joints)].flatten(1)), 1)
 
+    @cached_property
+    @torch.inference_mode(False)
+    def columns(self) -> Int64[Tensor, " a"]:
+        """Where its angles are among those of all joints."""
+        return torch.tensor([3 * joint + axis for joint in self.joints for axis in range(3)])
+
+    @cached_property
+    @torch.inference_mode(False)
+    def rarities(self) -> Float[Tensor, " k"]:
+        """Residuals for how rare each component is."""
+        return (2 * (self.constants - self.constants.min())).sqrt()
+
     def whitened(
         self, angles: Float[Tensor, "b 24 3"]
     ) -> tuple[Float[Tensor, "b a"], Float[Tensor, "b a a"], Float[Tensor, " b"]]:
         """Residuals of the likeliest component, their derivative, and a residual for how rare that component is."""
-        x = angles[:, list(self.joints)].flatten(1)
+        x = angles.flatten(1).index_select(1, self.columns.to(angles.device))
         best = self.energies(x).argmin(1)
-        whiten, rarity = self.whiten.to(x)[best], (self.constants - self.constants.min()).to(x)[best]
-        held = (whiten @ (x - self.means.to(x)[best])[..., None])[..., 0]
-        return held, whiten, (2 * rarity).sqrt()
+        means, whiten, rarities = (value.to(x)[best] for value in (self.means, self.whiten, self.rarities))
+        return (whiten @ (x - means)[..., None])[..., 0], whiten, rarities
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n a"]:
         """Draw angles on the generator's device."""

@@ -127,8 +127,9 @@ class Doubt(nn.Module):
 
     def forward(self, clues: Clues) -> Doubts:
         """Log standard deviations, the mean of both ways to look at a person: mirror images are doubted alike."""
-        here, there = self.once(clues.flat()), self.once(clues.mirrored().flat()).mirrored()
-        return Doubts(*((a + b) / 2 for a, b in zip(here, there)))
+        both = self.once(torch.cat([clues.flat(), clues.mirrored().flat()]))
+        here, there = (Doubts(*halves) for halves in zip(*(value.chunk(2) for value in both)))
+        return Doubts(*((a + b) / 2 for a, b in zip(here, there.mirrored())))
 
     def measurement(self, with_keypoints: bool) -> Measurement:
         """Of bodies that were refined with keypoints, or by the part map alone."""

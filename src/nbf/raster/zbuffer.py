@@ -145,8 +145,8 @@ class _Setup:
 
 def _setup(points: Tensor, faces: Tensor, image: Tensor, height: int, width: int, cull: bool | Tensor) -> _Setup:
     """Drop faces that cannot be seen; prepare the rest."""
-    # (3, f) each; index_select copies whole rows, several times as fast on a CPU as indexing by a tensor.
-    x, y, z = points.index_select(0, faces.T.flatten()).T.contiguous().unflatten(1, (3, -1))
+    # (3, f) each; index_select is several times as fast on a CPU as indexing by a tensor.
+    x, y, z = points.T.contiguous().index_select(1, faces.T.flatten()).unflatten(1, (3, -1))
     left, right, top, bottom, twice_area, visible = _in_view(x, y, z, height, width, cull)
     face = visible.nonzero()[:, 0]
     if len(face) < len(faces):

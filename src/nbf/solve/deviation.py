@@ -10,9 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.anatomy import inverse_right_jacobian
-from nbf.body.bodies import PLACE, SHAPE_START, Bodies
-from nbf.body.joints import MIRROR_SMPL24, world_rotations
-from nbf.body.landmarks import ancestry
+from nbf.body.bodies import PLACE, Bodies
+from nbf.body.joints import MIRROR_SMPL24, ancestry, world_rotations
 from nbf.geometry import Camera
 from nbf.geometry.quaternions import quaternion_from_matrix, rotation_vector
 
@@ -21,38 +20,43 @@ WORLD_TURNS = slice(0, 72)
 CROP_PLACE = slice(72, 75)
 """Entries of a deviation: how far the pelvis moves over the crop (x, y in crop sides), and the log of its scale."""
 
+_BELOW = ancestry(torch.ones(())).repeat_interleave(3, 0).repeat_interleave(3, 1)
+
 
 def deviation(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b p"]:
     """From `start` to `state`: 72 turns, 3 of place, then the change of the betas; zero where they are the same.
 
     `camera` is in crop sides (`Crop.camera` of a crop of resolution 1).
     """
-    turns = rotation_vector(
-        quaternion_from_matrix(world_rotations(state.rotations) @ world_rotations(start.rotations).mT)
-    )
-    here, there = state.pelvis, start.pelvis
-    moved = (here[:, :2] / here[:, 2:] - there[:, :2] / there[:, 2:]) * camera.focal[:, None]
-    scale = (there[:, 2:] / here[:, 2:]).log()
-    return torch.cat([turns.flatten(1), moved, scale, state.betas - start.betas], dim=1)
+    turns = turns_between(world_rotations(start.rotations), world_rotations(state.rotations))
+    return torch.cat([turns.flatten(1), place_and_shape(state, camera) - place_and_shape(start, camera)], dim=1)
 
 
-def deviation_jacobian(start: Bodies, state: Bodies, camera: Camera) -> Float[Tensor, "b p p"]:
-    """Derivative of `deviation` by a step of `state` (`Bodies.moved`).
+def turns_between(start: Float[Tensor, "b 24 3 3"], world: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 24 3"]:
+    """The first entries of a deviation, from the `world_rotations` of both."""
+    return rotation_vector(quaternion_from_matrix(world @ start.mT))
+
+
+def place_and_shape(state: Bodies, camera: Camera) -> Float[Tensor, "b r"]:
+    """What its other entries are differences of: the pelvis' place in the crop, the log of its scale, the betas."""
+    across, depth = state.pelvis[:, :2] * camera.focal[:, None], state.pelvis[:, 2:]
+    return torch.cat([across / depth, -depth.log(), state.betas], dim=1)
+
+
+def turn_slopes(turns: Float[Tensor, "b 24 3"], world: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 72 72"]:
+    """Derivative of a deviation's turns by those of a step (`Bodies.moved`) of a state with these `world_rotations`.
 
     A turn d of joint a about its own axes turns every frame below it by W_a d in the camera's frame.
     """
-    world = world_rotations(state.rotations)
-    turns = rotation_vector(quaternion_from_matrix(world @ world_rotations(start.rotations).mT))
-    count, freedoms = len(world), state.freedoms
-    jacobian = torch.zeros(count, freedoms, freedoms).to(world)
-    below = torch.einsum("bjyx,bayz,ja->bjxaz", inverse_right_jacobian(turns), world, ancestry(world))
-    jacobian[:, WORLD_TURNS, WORLD_TURNS] = below.reshape(count, 72, 72)
-    place = PLACE.start
-    jacobian[:, place, place] = jacobian[:, place + 1, place + 1] = camera.focal
-    jacobian[:, place + 2, place + 2] = -1
-    shape = torch.arange(SHAPE_START, freedoms)
-    jacobian[:, shape, shape] = 1
-    return jacobian
+    own = inverse_right_jacobian(turns).mT.flatten(1, 2)
+    return own @ world.transpose(1, 2).flatten(2) * _BELOW.to(world)
+
+
+def other_slopes(camera: Camera, freedoms: int) -> Float[Tensor, "b r"]:
+    """Derivative of a deviation's other entries, each by the entry of a step that it alone depends on."""
+    slopes = camera.focal.new_ones(len(camera.focal), freedoms - PLACE.start)
+    slopes[:, :2], slopes[:, 2] = camera.focal[:, None], -1
+    return slopes
 
 
 def mirror_deviation(error: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:

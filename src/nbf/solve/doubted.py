@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
+from nbf.body.joints import world_rotations
 from nbf.body.landmarks import place
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
@@ -84,9 +85,10 @@ class DoubtedProblem:
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """All residuals, in standard deviations."""
-        seen = place(self.estimate.points, state, jacobian)
-        blocks = [self.estimate.error(state, jacobian), self.estimate.noise(seen)]
-        blocks += terms.pose(state, self.prior, PRIOR, jacobian)
+        world = world_rotations(state.rotations)
+        seen = place(self.estimate.points, state, jacobian, world)
+        blocks = [self.estimate.error(state, jacobian, world), self.estimate.noise(seen)]
+        blocks.append(terms.pose(state, self.prior, PRIOR, jacobian))
         if self.heights is not None:
             blocks.append(terms.height(state, self.body, self.heights, terms.HEIGHT_SIGMA, jacobian))
         if self.shape is not None:

@@ -7,17 +7,19 @@ by what it projects to. Errors of one body are correlated, so a wrist seen in 2D
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
+from nbf.body.joints import world_rotations
 from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.geometry import Camera
 from nbf.nets.doubt import Doubt, Doubts
 from nbf.nets.fitter import KEYPOINTS
-from nbf.solve.deviation import deviation, deviation_jacobian
+from nbf.solve.deviation import WORLD_TURNS, other_slopes, place_and_shape, turn_slopes, turns_between
 from nbf.solve.levenberg import Block
 from nbf.solve.terms import project
 
@@ -56,12 +58,32 @@ class Estimate:
         error_root = doubt.error_root * (-doubts.error())[:, None].exp()
         return cls(start, camera, error_root, points, detections, noise * (-doubts.noise())[:, None].exp())
 
-    def error(self, state: Bodies, jacobian: bool = True) -> Block:
-        """How far a body is from the start, in standard deviations of the start's error."""
-        away = deviation(self.start, state, self.camera)
+    @cached_property
+    def start_world(self) -> Float[Tensor, "b 24 3 3"]:
+        """Its `world_rotations`."""
+        return world_rotations(self.start.rotations)
+
+    @cached_property
+    def start_place_and_shape(self) -> Float[Tensor, "b r"]:
+        """Its `place_and_shape`."""
+        return place_and_shape(self.start, self.camera)
+
+    @cached_property
+    def other_columns(self) -> Float[Tensor, "b p r"]:
+        """Of the error's Jacobian those that are not of turns; they are the same everywhere."""
+        slopes = other_slopes(self.camera, self.start.freedoms)
+        return self.error_root[..., WORLD_TURNS.stop :] * slopes[:, None]
+
+    def error(self, state: Bodies, jacobian: bool = True, world: Float[Tensor, "b 24 3 3"] | None = None) -> Block:
+        """How far a body is from the start, in standard deviations of the start's error. `world`: the state's
+        `world_rotations`, for who has them already."""
+        world = world_rotations(state.rotations) if world is None else world
+        turns = turns_between(self.start_world, world)
+        away = torch.cat([turns.flatten(1), place_and_shape(state, self.camera) - self.start_place_and_shape], 1)
         columns = None
         if jacobian:
-            columns = (self.error_root @ deviation_jacobian(self.start, state, self.camera))[:, None]
+            turned = self.error_root[..., WORLD_TURNS] @ turn_slopes(turns, world)
+            columns = torch.cat([turned, self.other_columns], 2)[:, None]
         return Block((self.error_root @ away[..., None]).mT, columns)
 
     def noise(self, seen: Placed) -> Block:
@@ -73,4 +95,5 @@ class Estimate:
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """Both."""
-        return [self.error(state, jacobian), self.noise(place(self.points, state, jacobian))]
+        world = world_rotations(state.rotations)
+        return [self.error(state, jacobian, world), self.noise(place(self.points, state, jacobian, world))]

@@ -127,7 +127,7 @@ class BodyProblem:
             *region_blocks(pixels[17:], given.region, self.matches, weights.inside, weights.outline),
             terms.along(joints.mixed(_posture().to(people)), sight, stand, 1.5),
             terms.along(joints.mixed(_feet().to(people)), down, level, 1.5),
-            *terms.pose(state, self.mixture, weights.pose, jacobian),
+            terms.pose(state, self.mixture, weights.pose, jacobian),
             terms.shape(state, weights.shape, jacobian),
             terms.near_start(state, self.start, _stiffness(weights).to(people), None, jacobian),
         ]

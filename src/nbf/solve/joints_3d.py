@@ -78,7 +78,7 @@ class _Labelled:
         near = torch.full((24,), 3.0 if self.stiff else 0.0).to(weights)
         return [
             terms.points_3d(place(self.points, state, jacobian), self.joints, weights, ROBUST),
-            *terms.pose(state, self.prior, _POSE, jacobian),
+            terms.pose(state, self.prior, _POSE, jacobian),
             terms.shape(state, _SHAPE, jacobian),
             terms.near_start(state, self.start, near, None, jacobian),
         ]

@@ -34,20 +34,19 @@ class Block:
 
     def cost(self) -> Float[Tensor, " b"]:
         """Half the squared lengths, or Cauchy's c^2/2 log(1 + length^2/c^2), over all groups."""
-        squared = self.residuals.square().sum(-1)
         if self.robust is None:
-            return squared.sum(-1) / 2
+            return self.residuals.flatten(1).square().sum(-1) / 2
+        squared = self.residuals.square().sum(-1)
         return torch.log1p(squared / self.robust**2).sum(-1) * (self.robust**2 / 2)
 
-    def normal_equations(self) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
-        """J'WJ and J'Wr, with the weights W of the robust loss at these residuals."""
+    def weighted(self) -> tuple[Float[Tensor, "b r p"], Float[Tensor, "b r 1"]]:
+        """Jacobian and residuals, times the root of the robust loss's weights at these residuals."""
         assert self.jacobian is not None  # only values were asked for
         residuals, jacobian = self.residuals, self.jacobian
         if self.robust is not None:
             root = (1 + residuals.square().sum(-1, keepdim=True) / self.robust**2).rsqrt()
             residuals, jacobian = residuals * root, jacobian * root[..., None]
-        jacobian = jacobian.flatten(1, 2)
-        return jacobian.mT @ jacobian, (jacobian.mT @ residuals.flatten(1)[..., None])[..., 0]
+        return jacobian.flatten(1, 2), residuals.flatten(1)[..., None]
 
 
 Same = TypeVar("Same")
@@ -83,11 +82,17 @@ class Report:
     """Steps that made it better."""
     reason: Int64[Tensor, " b"]
     """Index into REASONS."""
+    curvature: Float[Tensor, "b p p"]
+    """Of the cost (Gauss-Newton's) where the search ended, over steps of the state."""
 
 
 def cost(problem: Problem[S], state: S) -> Float[Tensor, " b"]:
     """Total cost of each person."""
-    return torch.stack([block.cost() for block in problem.blocks(state, jacobian=False)]).sum(0)
+    return _cost(problem.blocks(state, jacobian=False))
+
+
+def _cost(blocks: list[Block]) -> Float[Tensor, " b"]:
+    return torch.stack([block.cost() for block in blocks]).sum(0)
 
 
 def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 1e-3) -> tuple[S, Report]:
@@ -100,17 +105,18 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
     Returns:
         The best state found and how the search went.
     """
-    before = best = cost(problem, state)
+    before, matrix, slope = _around(problem, state)
+    best = before
     damping, factor = torch.full_like(best, _FIRST_DAMPING), torch.full_like(best, 2.0)
     reason = torch.full_like(best, OUT_OF_STEPS, dtype=torch.int64)
     taken = torch.zeros_like(reason)
     active = torch.ones_like(best, dtype=torch.bool)
-    matrix, slope = normal_equations(problem, state)
     for _ in range(steps):
         step, predicted = _damped_step(matrix, slope, damping)
         step = torch.where(active[:, None], step, 0.0)
         tried = state.moved(step)
-        value = cost(problem, tried)
+        # Most tries are good ones, so curvature and slope are found along with the cost: the work is mostly the same.
+        value, *there = _around(problem, tried)
         gain = (best - value) / predicted.clamp_min(torch.finfo(best.dtype).tiny)
         better = active & (value < best)
         done = better & (best - value <= tolerance * best)
@@ -120,20 +126,45 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
         factor = torch.where(better, 2.0, factor * 2)
         lost = active & ~better & (damping > _MOST_DAMPING)
         state, best = state.chosen(tried, better), torch.where(better, value, best)
+        matrix, slope = (
+            torch.where(better.view(-1, *[1] * (here.ndim - 1)), new, here) for here, new in zip((matrix, slope), there)
+        )
         taken += better
         reason = torch.where(done, CONVERGED, torch.where(lost, STALLED, reason))
         active = active & ~done & ~lost
         if not active.any():
             break
-        if better.any():
-            matrix, slope = normal_equations(problem, state)
-    return state, Report(before, best, taken, reason)
+    return state, Report(before, best, taken, reason, matrix)
 
 
 def normal_equations(problem: Problem[S], state: S) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
     """Curvature of the cost (Gauss-Newton's) and its slope, over steps of the state."""
-    pairs = [block.normal_equations() for block in problem.blocks(state)]
-    return torch.stack([h for h, _ in pairs]).sum(0), torch.stack([g for _, g in pairs]).sum(0)
+    _, matrix, slope = _around(problem, state)
+    return matrix, slope
+
+
+def inverse(curvature: Float[Tensor, "b p p"]) -> Float[Tensor, "b p p"]:
+    """The covariance that a curvature stands for (Laplace's approximation).
+
+    By Cholesky's method, which does not care how different the units of the entries are: by others, variances of bodies
+    whose residuals change very unlike in some directions come out negative in float32.
+    """
+    factor, failed = torch.linalg.cholesky_ex(curvature)
+    covariance = torch.cholesky_inverse(factor)
+    if failed.any():
+        covariance = torch.where(failed[:, None, None] > 0, torch.linalg.inv(curvature), covariance)
+    return covariance
+
+
+def _around(problem: Problem[S], state: S) -> tuple[Float[Tensor, " b"], Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
+    """Cost, curvature and slope: J'WJ and J'Wr, with the weights W of the robust losses."""
+    blocks = problem.blocks(state)
+    (first, residuals), *others = (block.weighted() for block in blocks)
+    matrix, slope = first.mT @ first, first.mT @ residuals
+    for jacobian, residuals in others:
+        matrix = torch.baddbmm(matrix, jacobian.mT, jacobian)
+        slope = torch.baddbmm(slope, jacobian.mT, residuals)
+    return _cost(blocks), matrix, slope[..., 0]
 
 
 def _damped_step(
@@ -142,7 +173,9 @@ def _damped_step(
     """A step, and by how much the quadratic model says that it lowers the cost."""
     diagonal = torch.diagonal(matrix, dim1=1, dim2=2)
     added = damping[:, None] * diagonal + _FLOOR * diagonal.amax(1, keepdim=True).clamp_min(_FLOOR)
-    factor, _ = torch.linalg.cholesky_ex(matrix + torch.diag_embed(added))
+    damped = matrix.clone()
+    damped.diagonal(dim1=1, dim2=2).add_(added)
+    factor, _ = torch.linalg.cholesky_ex(damped)
     step = -torch.cholesky_solve(slope[..., None], factor)[..., 0]
     step = step * (_LONGEST / step.abs().amax(1, keepdim=True).clamp_min(_LONGEST))
     curved = (matrix @ step[..., None])[..., 0]

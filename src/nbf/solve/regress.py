@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.bodies import Bodies
@@ -37,8 +38,7 @@ class Regress:
         seen = FitterInput.of_parts(proxy.parts)
         if proxy.joints is not None:
             seen = seen._replace(keypoints=from_sides(proxy.joints))
-        parts = seen.parts.to(self.device).contiguous(memory_format=torch.channels_last)
-        output, reading = read_both_ways(self.fitter, FitterInput(parts, seen.keypoints.to(self.device)))
+        output, reading = read_both_ways(self.fitter, FitterInput(*(value.to(self.device) for value in seen)))
         output, reading = FitterOutput(*map(Tensor.cpu, output)), Reading(*map(Tensor.cpu, reading))
         pelvis = translation_from_crop_camera(output.scale, output.offset, proxy.camera, resolution=1)
         return Fit(Bodies(output.betas, output.rotations, pelvis), reading=reading)
@@ -51,8 +51,8 @@ def read_both_ways(
     mirrored = FitterInput(mirror_parts(seen.parts), mirror_keypoints(seen.keypoints))
     both, maps = fitter(FitterInput(*(torch.cat(pair) for pair in zip(seen, mirrored))))
     direct, back = (FitterOutput(*answers) for answers in zip(*(value.chunk(2) for value in both)))
-    body = mean_of_both(direct, back)
     here, there = world_rotations(direct.rotations), world_rotations(mirror_rotations(back.rotations))
+    body = _mean(direct, back, here + there)
     flip = back.offset.new_tensor(FLIP)
     places, other_places = maps.places.chunk(2)
     other_places = other_places[:, list(MIRROR_SMPL24)] * flip
@@ -74,10 +74,13 @@ def mean_of_both(direct: FitterOutput, back: FitterOutput) -> FitterOutput:
     Of rotations in the camera frame the chordal mean, the rotation nearest to the sum (Hartley et al. 2013, "Rotation
     averaging", section 5.3).
     """
-    here, there = world_rotations(direct.rotations), world_rotations(mirror_rotations(back.rotations))
+    return _mean(direct, back, world_rotations(direct.rotations) + world_rotations(mirror_rotations(back.rotations)))
+
+
+def _mean(direct: FitterOutput, back: FitterOutput, sum_of_rotations: Float[Tensor, "n 24 3 3"]) -> FitterOutput:
     return FitterOutput(
         betas=(direct.betas + back.betas) / 2,
-        rotations=local_rotations(project_to_rotation(here + there)),
+        rotations=local_rotations(project_to_rotation(sum_of_rotations)),
         scale=(direct.scale * back.scale).sqrt(),
         offset=(direct.offset + back.offset * back.offset.new_tensor(FLIP)) / 2,
     )

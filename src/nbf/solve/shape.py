@@ -9,26 +9,29 @@ of people chooses among the groups and what shapes people have in them. The body
 the likelier sex.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nbf.body.bodies import SHAPE_START
-from nbf.body.landmarks import Landmarks
+from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
-from nbf.body.population import Group, SexAxis, sex_axis
+from nbf.body.population import Group, SexAxis, groups_given, sex_axis
 from nbf.known import NOTHING, Known
 from nbf.nets.doubt import Measurement
 from nbf.proxy.proxy import Proxy
-from nbf.solve.doubted import Doubted, with_joints
+from nbf.solve.doubted import Doubted, DoubtedProblem, with_joints
 from nbf.solve.fit import Fit
-from nbf.solve.levenberg import normal_equations, solve
+from nbf.solve.inferred import inferred
+from nbf.solve.levenberg import inverse, solve
 from nbf.solve.optimise import Optimise
 from nbf.solve.terms import HEIGHT_SIGMA, height_and_slopes
-from nbf.solve.uncertainty import joint_sigmas
+from nbf.solve.uncertainty import placed_sigmas
 
 STEPS = 4
 """Of a search for the pose that goes with a shape; it starts near to it."""
@@ -51,37 +54,50 @@ class Shaped:
         self.body, self.refine, self.doubted = body, refine, doubted
         self.joints, self.sex = Landmarks.keypoints(body, "smpl24"), sex_axis(body)
 
-    @torch.no_grad()
+    @inferred
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
-        fit = self.refine(proxy)
-        assert fit.start is not None  # as whatever optimises has it
-        mean, covariance = self.shapes(fit, proxy, known)
-        problem = self.doubted(proxy, NOTHING, replace(fit, bodies=fit.start))
+        start = self.refine.start(proxy, NOTHING)
+        found = self.refine.search(proxy, NOTHING, start)
+        mean, covariance = self.shapes(found.bodies.betas, proxy, known)
         hold = torch.eye(mean.shape[1]).to(mean).expand(len(mean), -1, -1) / _HELD
-        bodies, _ = solve(replace(problem, shape=(mean, hold)), fit.bodies, steps=STEPS)
+        assert isinstance(found.problem, DoubtedProblem)
+        bodies, report = solve(replace(found.problem, shape=(mean, hold)), found.bodies, steps=STEPS)
         bodies = bodies.orthonormal()
-        rest, following = _with_shapes(normal_equations(problem, bodies)[0], covariance)
-        sigmas = (
-            joint_sigmas(self.joints, bodies, rest) * self.doubted.calibration.joints,
-            joint_sigmas(self.joints, bodies, following),
-        )
-        return replace(
-            fit,
-            bodies=bodies,
-            covariance=rest + following,
-            joint_error=torch.hypot(*sigmas),
+        # Whatever holds the shape adds to the curvature between betas alone, which is not read.
+        rest, following = _with_shapes(report.curvature, covariance)
+        joints = place(self.joints, bodies)
+        return Fit(
+            bodies,
+            rest + following,
+            joint_error=torch.hypot(
+                placed_sigmas(joints, rest) * self.doubted.calibration.joints, placed_sigmas(joints, following)
+            ),
             shape_covariance=covariance,
+            keypoint_covariance=self.refine.keypoint_covariance(found, inverse(found.curvature), proxy),
+            start=start.bodies,
+            report=found.report,
+            reading=start.reading,
         )
 
-    def shapes(self, fit: Fit, proxy: Proxy, known: Known) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
-        """Means and covariances of the betas of people whose bodies were refined."""
+    def shapes(
+        self, betas: Float[Tensor, "b s"], proxy: Proxy, known: Known
+    ) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+        """Means and covariances of the betas of people whose refined bodies have these."""
         doubt, count = self.doubted.doubt, len(proxy)
-        measured = [doubt.measurement(bool(each)) for each in with_joints(proxy)]
-        mean, covariance = likely_shapes(fit.bodies.betas, measured, known.groups(self.body, count))
+        said = [doubt.measurement(with_keypoints) for with_keypoints in (False, True)]
+        measured = [said[int(each)] for each in with_joints(proxy).tolist()]
+        groups = known.groups(self.body, count) if known else [self.anybody] * count
+        mean, covariance = likely_shapes(betas, measured, groups)
         mean, covariance = of_likelier_sex(self.sex, mean, covariance)
         covariance = covariance * doubt.likely_factor**2
         heights = known.heights(count)
         return (mean, covariance) if heights is None else as_tall(self.body, mean, covariance, heights)
+
+    @cached_property
+    @torch.inference_mode(False)
+    def anybody(self) -> list[Group]:
+        """The age groups of people of whom nothing is known."""
+        return groups_given(self.body)
 
 
 def likely_shapes(
@@ -94,29 +110,37 @@ def likely_shapes(
         measured: what they say of shapes, for each person.
         groups: the age groups that each may belong to, from people like them.
     """
-    means, covariances = zip(*map(_likely_shape, answers.double(), measured, groups))
-    return torch.stack(means).to(answers), torch.stack(covariances).to(answers)
+    alike: dict[tuple[int, int], list[int]] = {}
+    for row, which in enumerate(zip(map(id, measured), map(id, groups), strict=True)):
+        alike.setdefault(which, []).append(row)
+    rows = list(alike.values())
+    answered = [_likely_shapes(answers[some].double(), measured[some[0]], groups[some[0]]) for some in rows]
+    order = torch.tensor([row for some in rows for row in some]).argsort()
+    mean, covariance = (torch.cat(values)[order].to(answers) for values in zip(*answered))
+    return mean, covariance
 
 
-def _likely_shape(
-    answer: Float[Tensor, " s"], measured: Measurement, groups: Sequence[Group]
-) -> tuple[Float[Tensor, " s"], Float[Tensor, "s s"]]:
+def _likely_shapes(
+    answers: Float[Tensor, "b s"], measured: Measurement, groups: Sequence[Group]
+) -> tuple[Float[Tensor, "b s"], Float[Tensor, "b s s"]]:
+    """Of people of whom the same is known."""
     grown = torch.tensor([int(group.grown) for group in groups])
     mean, spread = (torch.stack([group.shape[k] for group in groups]).double() for k in (0, 1))
     slope, offset, root = (value.double()[grown] for value in measured)
-    surprise = answer - offset - (slope @ mean[..., None])[..., 0]
+    # Of g groups, (g, s, b).
+    surprise = answers.mT - (offset + (slope @ mean[..., None])[..., 0])[..., None]
     carried = spread @ slope.mT
     factor = torch.linalg.cholesky(slope @ carried + torch.linalg.inv(root.mT @ root))
-    unit = torch.linalg.solve_triangular(factor, surprise[..., None], upper=False)[..., 0]
+    unit = torch.linalg.solve_triangular(factor, surprise, upper=False)
     share = torch.tensor([group.share for group in groups]).to(unit)
-    likelihood = share.log() - unit.square().sum(-1) / 2 - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    weight = likelihood.softmax(0)
+    usual = share.log() - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    weight = (usual[:, None] - unit.square().sum(1) / 2).softmax(0)
     gain = torch.cholesky_solve(carried.mT, factor).mT
-    mean = mean + (gain @ surprise[..., None])[..., 0]
-    spread = spread - gain @ carried.mT
-    middle = weight @ mean
-    apart = mean - middle
-    return middle, torch.einsum("k,kij->ij", weight, spread) + torch.einsum("k,ki,kj->ij", weight, apart, apart)
+    means = mean[..., None] + gain @ surprise
+    middle = torch.einsum("gb,gsb->bs", weight, means)
+    apart = means - middle.mT
+    within = torch.einsum("gb,gij->bij", weight, spread - gain @ carried.mT)
+    return middle, within + torch.einsum("gb,gib,gjb->bij", weight, apart, apart)
 
 
 def of_likelier_sex(
@@ -132,8 +156,8 @@ def of_likelier_sex(
     carried = covariance @ sex.slope.to(mean)
     sigma = (carried @ sex.slope.to(mean) + sex.sigma**2).sqrt()
     beyond = (mean @ sex.slope.to(mean) + sex.offset - 0.5) / sigma
-    usual = torch.distributions.Normal(0.0, 1.0)
-    more = usual.log_prob(beyond).exp() / usual.cdf(beyond.abs()) * torch.where(beyond < 0, -1.0, 1.0)
+    density = (-beyond.square() / 2).exp() / math.sqrt(2 * math.pi)
+    more = density / torch.special.ndtr(beyond.abs()) * torch.where(beyond < 0, -1.0, 1.0)
     away = carried * (more / sigma)[:, None]
     return mean + away, covariance + away[:, :, None] * away[:, None]
 
@@ -161,7 +185,7 @@ def _with_shapes(
     """Covariance of a step whose precision is `matrix`, but for its shape, which has another one: that of the rest for
     a known shape, and what follows from the shape's."""
     rest = torch.zeros_like(matrix)
-    rest[:, :SHAPE_START, :SHAPE_START] = torch.linalg.inv(matrix[:, :SHAPE_START, :SHAPE_START])
+    rest[:, :SHAPE_START, :SHAPE_START] = inverse(matrix[:, :SHAPE_START, :SHAPE_START])
     follows = -rest @ matrix[:, :, SHAPE_START:]
-    follows[:, SHAPE_START:] += torch.eye(covariance.shape[-1]).to(matrix)
+    follows[:, SHAPE_START:].diagonal(dim1=1, dim2=2).add_(1)
     return rest, follows @ covariance @ follows.mT

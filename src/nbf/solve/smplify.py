@@ -135,7 +135,7 @@ class JointProblem:
         weights = self.joints[..., 2] / SIGMA
         blocks = [
             terms.points_2d(terms.project(placed[:17], self.camera), self.joints[..., :2], weights, _ROBUST),
-            *terms.pose(state, self.of.prior, stage.pose, jacobian),
+            terms.pose(state, self.of.prior, stage.pose, jacobian),
             terms.shape(state, stage.shape, jacobian)
             if self.shape is None
             else terms.shape_among(state, *self.shape, jacobian),

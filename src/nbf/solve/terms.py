@@ -7,8 +7,9 @@ residual off for a person; weights multiply residuals, so they act squared.
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional
 
-from nbf.body.anatomy import angle_jacobian, angles_from_quaternion, inverse_right_jacobian, limits
+from nbf.body.anatomy import angles_and_jacobian, angles_from_quaternion, inverse_right_jacobian, limits
 from nbf.body.bodies import SHAPE_START, Bodies
 from nbf.body.landmarks import Placed
 from nbf.body.model import BodyModel
@@ -21,6 +22,7 @@ from nbf.solve.maps import Fields
 HEIGHT_SIGMA = 0.01
 """Metres by which a height that somebody gives may be wrong."""
 _LIMIT_SIGMA = 0.06  # radians beyond a joint's limit that count as one; as tools/ik.py
+_EACH_JOINT = torch.eye(24)[:, None, :, None]
 
 
 def project(placed: Placed, camera: Camera) -> Placed:
@@ -30,7 +32,7 @@ def project(placed: Placed, camera: Camera) -> Placed:
     if placed.jacobian is None:
         return Placed(pixels, None)
     depth, away = points[..., 2:, None], (points[..., :2] / points[..., 2:])[..., None]
-    jacobian = placed.jacobian[..., :2, :] - away * placed.jacobian[..., 2:, :]
+    jacobian = torch.addcmul(placed.jacobian[..., :2, :], away, placed.jacobian[..., 2:, :], value=-1)
     return Placed(pixels, jacobian * (focal[..., None] / depth))
 
 
@@ -106,42 +108,36 @@ def along(placed: Placed, direction: Float[Tensor, " 3"], weights: Float[Tensor,
     return Block((placed.points @ direction * weights)[..., None], jacobian, robust)
 
 
-def pose(state: Bodies, mixture: PosePrior, weight: float, jacobian: bool) -> list[Block]:
+def pose(state: Bodies, mixture: PosePrior, weight: float, jacobian: bool) -> Block:
     """The pose under mixtures of Gaussians over the anatomical angles of each limb, and the joint limits beside them.
 
     The nearest component stands for the sum, with an extra residual for its rarity (Bogo et al. 2016, "Keep it SMPL",
     section 3.2).
     """
-    q = quaternion_from_matrix(state.rotations)
-    angles = angles_from_quaternion(q)
-    bounds = limits(q.device, q.dtype)
-    over = (angles - bounds[..., 1]).clamp_min(0) - (bounds[..., 0] - angles).clamp_min(0)
-    over = over[:, 1:] / _LIMIT_SIGMA
-    change = angle_jacobian(q) if jacobian else None
-    blocks = []
-    for limb in mixture.limbs:
-        held, slope, rarity = limb.whitened(angles)
-        values = torch.cat([held, rarity[:, None]], 1)[:, None] * weight
-        if change is None:
-            blocks.append(Block(values, None))
-            continue
-        columns = torch.zeros(*values.shape, state.freedoms).to(q)
-        turned = torch.einsum("brji,bjik->brjk", slope.unflatten(-1, (-1, 3)), change[:, list(limb.joints)])
-        columns[:, 0, :-1, [3 * j + k for j in limb.joints for k in range(3)]] = turned.flatten(2) * weight
-        blocks.append(Block(values, columns))
-    if change is None:
-        return [*blocks, Block(over, None)]
-    outside = (over != 0).to(q)[..., None] * change[:, 1:] / _LIMIT_SIGMA
-    return [*blocks, Block(over, _turn_columns(outside, slice(1, 24), state.freedoms))]
+    q, change = quaternion_from_matrix(state.rotations), None
+    if jacobian:
+        angles, own = angles_and_jacobian(q)
+        change = _on_the_diagonal(own)
+    else:
+        angles = angles_from_quaternion(q)
+    low, high = limits(q.device, q.dtype).unbind(-1)
+    over = ((angles - angles.clamp(low, high)) / _LIMIT_SIGMA)[:, 1:].flatten(1)
+    limbs = [limb.whitened(angles) for limb in mixture.limbs]
+    held = torch.cat([value for held, _, rarity in limbs for value in (held, rarity[:, None])], 1)
+    values, columns = torch.cat([held * weight, over], 1), None
+    if change is not None:
+        rows = [
+            functional.pad(slope * weight @ change.index_select(1, limb.columns.to(q.device)), (0, 0, 0, 1))
+            for limb, (_, slope, _) in zip(mixture.limbs, limbs)
+        ]
+        rows.append(change[:, 3:] * ((over != 0)[..., None] / _LIMIT_SIGMA))
+        columns = functional.pad(torch.cat(rows, 1), (0, state.freedoms - change.shape[2]))[:, None]
+    return Block(values[:, None], columns)
 
 
-def _turn_columns(own: Float[Tensor, "b j 3 3"], joints: slice, freedoms: int) -> Float[Tensor, "b j 3 p"]:
-    """Jacobian of residuals of which each depends on the turn of its own joint only."""
-    rows = torch.arange(24)[joints]
-    columns = own.new_zeros(len(own), own.shape[1], 3, freedoms)
-    spread = columns[..., :72].unflatten(-1, (24, 3))
-    spread[:, torch.arange(len(rows)), :, rows] = own.transpose(0, 1)
-    return columns
+def _on_the_diagonal(own: Float[Tensor, "b 24 3 3"]) -> Float[Tensor, "b 72 72"]:
+    """Jacobian of values of which each depends on the turn of its own joint only."""
+    return (own[:, :, :, None] * _EACH_JOINT.to(own)).view(-1, 72, 72)
 
 
 def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
@@ -149,8 +145,8 @@ def shape(state: Bodies, weight: float, jacobian: bool) -> Block:
     b, s = state.betas.shape
     columns = None
     if jacobian:
-        columns = torch.zeros(b, 1, s, state.freedoms).to(state.betas)
-        columns[:, 0, :, SHAPE_START:] = weight * torch.eye(s).to(state.betas)
+        own = weight * torch.eye(s).to(state.betas)
+        columns = functional.pad(own, (SHAPE_START, 0)).expand(b, 1, -1, -1)
     return Block(state.betas[:, None] * weight, columns)
 
 
@@ -158,8 +154,7 @@ def shape_among(state: Bodies, mean: Float[Tensor, "b s"], root: Float[Tensor, "
     """Betas as those of people like each of these: `root` is one of the precision, R^T R, zero where nobody knows."""
     root, columns = root.to(state.betas), None
     if jacobian:
-        columns = torch.zeros(len(state.betas), 1, root.shape[-1], state.freedoms).to(state.betas)
-        columns[:, 0, :, SHAPE_START:] = root
+        columns = functional.pad(root, (SHAPE_START, 0))[:, None]
     return Block((root @ (state.betas - mean)[..., None]).mT, columns)
 
 
@@ -170,8 +165,7 @@ def height(state: Bodies, body: BodyModel, heights: Float[Tensor, " b"], sigma: 
     values = torch.where(known, (measured - heights) / sigma, 0.0)
     columns = None
     if jacobian:
-        columns = torch.zeros(len(values), 1, 1, state.freedoms).to(state.betas)
-        columns[:, 0, 0, SHAPE_START:] = slopes / sigma * known[:, None]
+        columns = functional.pad(slopes / sigma * known[:, None], (SHAPE_START, 0))[:, None, None]
     return Block(values[:, None, None], columns)
 
 
@@ -190,7 +184,8 @@ def near_start(
     turn = rotation_vector(quaternion_from_matrix(start.rotations.mT @ state.rotations))
     if not jacobian:
         return Block(turn * weights[:, None], None, robust)
-    columns = _turn_columns(inverse_right_jacobian(turn) * weights[:, None, None], slice(0, 24), state.freedoms)
+    columns = _on_the_diagonal(inverse_right_jacobian(turn) * weights[:, None, None])
+    columns = functional.pad(columns, (0, state.freedoms - columns.shape[2])).unflatten(1, (24, 3))
     return Block(turn * weights[:, None], columns, robust)
 
 

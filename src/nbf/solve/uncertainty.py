@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from nbf.body.bodies import Bodies
 from nbf.body.joints import COCO17
-from nbf.body.landmarks import Landmarks, place
+from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.body.model import BodyModel
 from nbf.body.parts import NAMES, merge_labels, merge_probabilities
 from nbf.geometry import Camera, Crop
 from nbf.raster import rasterize
+from nbf.solve.inferred import inferred
 from nbf.solve.maps import MERGED
 from nbf.solve.terms import project
 
@@ -42,11 +42,15 @@ _ENDS = torch.tensor([[(name in ends) / len(ends) for name in COCO17] for ends i
 def joint_sigmas(joints: Landmarks, state: Bodies, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
     """Standard deviation in metres of each joint's place relative to the pelvis (joint 0): root of the trace of its
     3x3 covariance, by linear propagation of the covariance of a step of the state."""
-    jacobian = place(joints, state).jacobian
-    assert jacobian is not None
-    relative = jacobian - jacobian[:, :1]
-    spread = torch.einsum("bnip,bpq,bniq->bn", relative, covariance, relative)
-    return spread.clamp_min(0).sqrt()
+    return placed_sigmas(place(joints, state), covariance)
+
+
+def placed_sigmas(joints: Placed, covariance: Float[Tensor, "b p p"]) -> Float[Tensor, "b n"]:
+    """The same of joints as they are placed."""
+    assert joints.jacobian is not None
+    relative = joints.jacobian - joints.jacobian[:, :1]
+    spread = (relative.flatten(1, 2) @ covariance).view_as(relative) * relative
+    return spread.sum((-2, -1)).clamp_min(0).sqrt()
 
 
 def pixel_covariances(
@@ -55,7 +59,7 @@ def pixel_covariances(
     """Covariance of each point's place in the picture, in the camera's unit squared, by linear propagation likewise."""
     jacobian = project(place(points, state), camera).jacobian
     assert jacobian is not None
-    return torch.einsum("bnip,bpq,bnjq->bnij", jacobian, covariance, jacobian)
+    return (jacobian.flatten(1, 2) @ covariance).view_as(jacobian) @ jacobian.mT
 
 
 @dataclass(frozen=True)
@@ -79,35 +83,33 @@ class PartVisibility:
         return ~shown
 
 
+@inferred
 def part_visibility(
     body: BodyModel,
-    state: Bodies,
+    vertices: Float[Tensor, "b v 3"],
     camera: Camera,
     parts: Float[Tensor, "b 25 h h"],
     scores: Float[Tensor, "b 17"],
     beyond: Bool[Tensor, "b h h"],
 ) -> PartVisibility:
-    """Compare bodies with part maps. `camera` is in crop sides; `scores` are those of the keypoints, all 0 where nobody
-    looked; `beyond` marks cells outside of the photo."""
+    """Compare bodies, by their vertices in camera metres, with part maps. `camera` is in crop sides; `scores` are those
+    of the keypoints, all 0 where nobody looked; `beyond` marks cells outside of the photo."""
     side = parts.shape[-1]
-    pixels = camera.scaled(side).pixels_depth(state.posed(body).vertices)
-    drawn = rasterize(pixels, body.faces, side, side)
+    drawn = rasterize(camera.scaled(side).pixels_depth(vertices), body.faces, side, side)
     labels = torch.where(drawn.mask, body.face_parts[drawn.face.clamp_min(0)], 0)
-    shown = one_hot(merge_labels(labels, MERGED), MERGED + 1)[..., 1:].float().flatten(1, 2)
-    inside = 1 - beyond.flatten(1).float()
-    cells = shown.sum(1)
-
-    def mean(values: Float[Tensor, "b n #14"]) -> Float[Tensor, "b 14"]:
-        return torch.where(cells > 0, (shown * values).sum(1) / cells, torch.nan)
-
-    probabilities = merge_probabilities(parts, MERGED).flatten(2).mT
-    return PartVisibility(
-        cells,
-        seen=mean(probabilities[..., 1:] * inside[..., None]),
-        cut=mean(1 - inside[..., None]),
-        entropy=mean(torch.special.entr(probabilities).sum(-1, keepdim=True)),
-        ends=torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan),
-    )
+    labels = merge_labels(labels, MERGED).flatten()
+    # Of the cells, only those that show the mesh.
+    at = labels.nonzero()[:, 0]
+    person, cell, label = at // side**2, at % side**2, labels[at]
+    probabilities = merge_probabilities(parts.flatten(2)[person, :, cell][..., None, None], MERGED)[..., 0, 0]
+    inside = 1 - beyond.flatten()[at].to(parts)
+    seen = probabilities.gather(1, label[:, None])[:, 0] * inside
+    entropy = torch.special.entr(probabilities).sum(1)
+    each = torch.stack([torch.ones_like(inside), seen, 1 - inside, entropy], 1)
+    sums = parts.new_zeros(len(parts) * (MERGED + 1), 4).index_add_(0, person * (MERGED + 1) + label, each)
+    cells, seen, cut, entropy = sums.view(-1, MERGED + 1, 4)[:, 1:].unbind(-1)
+    ends = torch.where((scores > 0).any(1, keepdim=True), scores @ _ENDS.to(scores).T, torch.nan)
+    return PartVisibility(cells, seen / cells, cut / cells, entropy / cells, ends)
 
 
 def cells_beyond(crops: Crop, side: int, width: int, height: int) -> Bool[Tensor, "b {side} {side}"]:

@@ -1,6 +1,9 @@
 """The mixture of Gaussians over limbs."""
 
+from dataclasses import replace
+
 import torch
+from bodies import noise, prior
 from torch.distributions import MultivariateNormal
 
 from nbf.body.anatomy import angles_from_rotations
@@ -44,3 +47,10 @@ def test_unseen_poses_are_likelier_than_shuffled_angles() -> None:
     some = poses(200, seed=3)
     spun = some[torch.randperm(200, generator=torch.Generator().manual_seed(0))].flip(1)
     assert float(energy(mixture, some).median()) < 0.3 * float(energy(mixture, spun).median())
+
+
+def test_half_of_a_symmetric_mixture_is_enough_for_its_energies() -> None:
+    (both,) = prior().limbs
+    assert both.half is not None
+    angles = 0.5 * noise(5, both.means.shape[1])
+    torch.testing.assert_close(both.energies(angles), replace(both, half=None).energies(angles))
