@@ -15,6 +15,7 @@ from nbf.body.bodies import PLACE, SHAPE_START, TURNS, Bodies
 from nbf.body.joints import JOINT_SETS, PARENTS
 from nbf.body.model import BodyModel, pose_joints
 from nbf.errors import InputError
+from nbf.geometry.products import by_matrix
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,15 @@ class Placed:
 
 def place(landmarks: Landmarks, state: Bodies, jacobian: bool = True) -> Placed:
     """The landmarks of posed bodies."""
-    rest = landmarks.joint_template + (state.betas @ landmarks.joint_dirs.flatten(0, 1).T).unflatten(-1, (24, 3))
+    rest = landmarks.joint_template + by_matrix(state.betas, landmarks.joint_dirs.flatten(0, 1).T).unflatten(
+        -1, (24, 3)
+    )
     transforms, joints = pose_joints(rest, state.rotations, state.pelvis - rest[:, 0])
     frames = transforms[..., :3]
     count = len(landmarks)
-    moments = landmarks.moments + (state.betas @ landmarks.moment_dirs.flatten(0, 2).T).unflatten(-1, (count, 24, 3))
+    moments = landmarks.moments + by_matrix(state.betas, landmarks.moment_dirs.flatten(0, 2).T).unflatten(
+        -1, (count, 24, 3)
+    )
     shares = landmarks.shares
     if not jacobian:
         still = joints - (frames @ rest[..., None])[..., 0]

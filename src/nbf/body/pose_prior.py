@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nbf.body.anatomy import angles_from_rotations, limits, rotations_from_angles
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
+from nbf.geometry.products import by_vectors
 
 ASSET = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.safetensors"
 LEGS, TRUNK, LEFT_ARM = (1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20)
@@ -140,7 +141,7 @@ class JointMixture:
         x = angles[:, list(self.joints)].flatten(1)
         best = self.energies(x).argmin(1)
         whiten, rarity = self.whiten.to(x)[best], (self.constants - self.constants.min()).to(x)[best]
-        held = (whiten @ (x - self.means.to(x)[best])[..., None])[..., 0]
+        held = by_vectors(whiten, x - self.means.to(x)[best])
         return held, whiten, (2 * rarity).sqrt()
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n a"]:

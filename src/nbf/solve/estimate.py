@@ -15,6 +15,7 @@ from torch import Tensor
 from nbf.body.bodies import Bodies
 from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.geometry import Camera
+from nbf.geometry.products import by_vectors
 from nbf.nets.doubt import Doubt, Doubts
 from nbf.nets.fitter import KEYPOINTS
 from nbf.solve.deviation import deviation, deviation_jacobian
@@ -62,14 +63,14 @@ class Estimate:
         columns = None
         if jacobian:
             columns = (self.error_root @ deviation_jacobian(self.start, state, self.camera))[:, None]
-        return Block((self.error_root @ away[..., None]).mT, columns)
+        return Block(by_vectors(self.error_root, away)[:, None], columns)
 
     def noise(self, seen: Placed) -> Block:
         """How far its points (`self.points` as placed in the camera) project from the detections, in the same unit."""
         pixels = project(seen, self.camera)
         missed = (pixels.points - self.detections).flatten(1)
         columns = None if pixels.jacobian is None else (self.noise_root @ pixels.jacobian.flatten(1, 2))[:, None]
-        return Block((self.noise_root @ missed[..., None]).mT, columns)
+        return Block(by_vectors(self.noise_root, missed)[:, None], columns)
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """Both."""

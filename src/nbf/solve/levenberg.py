@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from nbf.geometry.products import by_vectors, total
+
 CONVERGED, STALLED, OUT_OF_STEPS = 0, 1, 2
 REASONS = ("cost stopped falling", "no step makes it better", "out of steps")
 """Why a person's search ended, by the codes above."""
@@ -47,7 +49,7 @@ class Block:
             root = (1 + residuals.square().sum(-1, keepdim=True) / self.robust**2).rsqrt()
             residuals, jacobian = residuals * root, jacobian * root[..., None]
         jacobian = jacobian.flatten(1, 2)
-        return jacobian.mT @ jacobian, (jacobian.mT @ residuals.flatten(1)[..., None])[..., 0]
+        return jacobian.mT @ jacobian, by_vectors(jacobian.mT, residuals.flatten(1))
 
 
 Same = TypeVar("Same")
@@ -87,7 +89,7 @@ class Report:
 
 def cost(problem: Problem[S], state: S) -> Float[Tensor, " b"]:
     """Total cost of each person."""
-    return torch.stack([block.cost() for block in problem.blocks(state, jacobian=False)]).sum(0)
+    return total([block.cost() for block in problem.blocks(state, jacobian=False)])
 
 
 def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 1e-3) -> tuple[S, Report]:
@@ -132,8 +134,8 @@ def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 
 
 def normal_equations(problem: Problem[S], state: S) -> tuple[Float[Tensor, "b p p"], Float[Tensor, "b p"]]:
     """Curvature of the cost (Gauss-Newton's) and its slope, over steps of the state."""
-    pairs = [block.normal_equations() for block in problem.blocks(state)]
-    return torch.stack([h for h, _ in pairs]).sum(0), torch.stack([g for _, g in pairs]).sum(0)
+    matrices, slopes = zip(*(block.normal_equations() for block in problem.blocks(state)))
+    return total(matrices), total(slopes)
 
 
 def _damped_step(
@@ -145,5 +147,4 @@ def _damped_step(
     factor, _ = torch.linalg.cholesky_ex(matrix + torch.diag_embed(added))
     step = -torch.cholesky_solve(slope[..., None], factor)[..., 0]
     step = step * (_LONGEST / step.abs().amax(1, keepdim=True).clamp_min(_LONGEST))
-    curved = (matrix @ step[..., None])[..., 0]
-    return step, -(step * (slope + curved / 2)).sum(1)
+    return step, -(step * (slope + by_vectors(matrix, step) / 2)).sum(1)
