@@ -23,5 +23,5 @@ def by_matrix(rows: Float[Tensor, "b j"], matrix: Float[Tensor, "j i"]) -> Float
 
 
 def total(values: Sequence[Float[Tensor, "*b"]]) -> Float[Tensor, "*b"]:
-    """The sum of several tensors, in their order; `Tensor.sum` over a stack takes another one at the end of each row."""
+    """The sum of several tensors, in their order. `Tensor.sum` over a stack takes another one at the ends of rows."""
     return reduce(torch.add, values)
