@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from lines import locates
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -45,13 +46,8 @@ def find(
     locate: Callable[[Tensor, float], tuple[Tensor, Tensor]], see: Callable[[Crops], Proxy], image: Tensor, least: float
 ) -> Candidates:
     """Whom a locator and a segmenter find."""
-
-    def line(image: Tensor, min_score: float):
-        yield from ()
-        return locate(image, min_score)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finding, "locate", line)
+        locates(patch, locate)
         return batches.alone(finding.find(image, CAMERA, least), lambda question: see(question.crops))
 
 
