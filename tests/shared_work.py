@@ -9,7 +9,7 @@ from nbf.files import Claim
 
 
 def work(folder: Path, some: Sequence[Claim]) -> Iterator[Outcome]:
-    """Notes in a folder what is done, and on how many threads; dies with photos that are called so, always or the first time."""
+    """Notes in a folder what is done, and on how many threads; dies with photos that are called so, always or once."""
     for claim in some:
         with (folder / claim.source.name).open("a") as file:
             file.write(os.environ["OMP_NUM_THREADS"] + "\n")

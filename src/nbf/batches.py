@@ -1,7 +1,7 @@
 """Several photos at once: what their lines ask at the same time is answered together, and photos are read ahead."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -78,7 +78,7 @@ class _Photo(Generic[S, T]):
 
 def together(
     pictures: Iterator[tuple[S, Read]], line: Callable[[Picture], Line[T]], answer: Answer
-) -> Iterator[tuple[S, T | NbfError]]:
+) -> Generator[tuple[S, T | NbfError], None, None]:
     """What the line of each picture comes to, in their order, or the error that ended it.
 
     At most `PHOTOS` + `AHEAD` pictures are taken before what the first of them comes to is given out. What else than
