@@ -68,8 +68,8 @@ def program(photos: list[Path], workers: int) -> None:
     """`nbf predict` from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--max-people", "1", "--workers", str(workers), "-o", folder]
-        command = [sys.executable, "-m", "nbf", "predict", *map(str, photos), *options]
-        subprocess.run(command, check=True, capture_output=True)
+        command = [sys.executable, "-c", "import sys, nbf.cli; sys.exit(nbf.cli.main())", "predict"]
+        subprocess.run([*command, *map(str, photos), *options], check=True, capture_output=True)
 
 
 def compare(
