@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nbf import batches
+from nbf import lines
 from nbf.arguments import path as checked_path
 from nbf.arguments import shown
 from nbf.body.model import BodyOutput
@@ -131,7 +131,7 @@ class Predictor:
             picture, boxes=boxes, min_score=min_score, max_people=max_people, focal=focal, center=center,
             known=known, keypoints=keypoints, parts=parts,
         )  # fmt: skip
-        return batches.alone(line, self._answer)
+        return lines.alone(line, self._answer)
 
     @torch.no_grad()
     def _predict(self, picture: Any, **options: Any) -> Line[People]:
@@ -141,7 +141,7 @@ class Predictor:
     def alone(self, picture: Any, **options: Any) -> tuple[People, dict[Person, Singles]]:
         """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
         where the method does not say how sure it is."""
-        return batches.alone(self._alone(picture, **options), self._answer)
+        return lines.alone(self._alone(picture, **options), self._answer)
 
     @torch.no_grad()
     def _alone(
@@ -197,7 +197,7 @@ class Predictor:
         """Each picture with its people, or with the error that says why there are none; one bad picture stops nobody.
 
         What several pictures ask of the networks and the solver at the same time is answered together, in less time
-        than one by one, and each as if it were alone; meanwhile threads read the next files. Up to `nbf.batches.PHOTOS`
+        than one by one, and each as if it were alone; meanwhile threads read the next files. Up to `nbf.lines.PHOTOS`
         + `AHEAD` pictures are taken before the people of the first are given out, no more than `AHEAD` beyond
         `PIXELS`, and no longer kept then. Arrays and images are copied as they are taken.
 
@@ -213,7 +213,7 @@ class Predictor:
         Raises:
             InputError: `pictures` is neither a picture nor several.
         """
-        yield from batches.together(several(pictures), lambda picture: self._predict(picture, **options), self._answer)
+        yield from lines.together(several(pictures), lambda picture: self._predict(picture, **options), self._answer)
 
     @torch.no_grad()
     def _answer(self, question: Look | See | Solve) -> Any:
@@ -316,7 +316,7 @@ class Predictor:
     def locate(self, image: Tensor, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
         """Boxes (pixels, inside of the picture) and scores of at least `min_score`, surest first, in a picture
         (3, h, w) of uint8 or [0, 1]; `nbf.locate` says how it is looked at."""
-        return batches.alone(locate(image, min_score), self._answer)
+        return lines.alone(locate(image, min_score), self._answer)
 
     @torch.no_grad()
     def see(self, image: Tensor, camera: Camera, crops: Crop) -> Proxy:

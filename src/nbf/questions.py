@@ -1,7 +1,7 @@
 """What finding the people of one photo asks of networks and solvers, as questions that those of other photos can join.
 
 The way of a photo from pixels to people is a line: a generator that yields questions and is sent the answers. So it is
-written once, and whoever drives it (`nbf.batches`) may answer the questions of one photo, or those of several together.
+written once, and whoever drives it (`nbf.lines`) may answer the questions of one photo, or those of several together.
 """
 
 from collections.abc import Generator, Sequence

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lines import locates
+from located import locates
 
 import nbf
 from nbf.nets.locator import box_iou

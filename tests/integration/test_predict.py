@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lines import locates
+from located import locates
 from PIL import Image
 from strangers import as_called, as_made
 from torch import nn

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from lines import locates
+from located import locates
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from nbf import batches, finding
+from nbf import finding, lines
 from nbf.finding import Candidates
 from nbf.geometry import Camera, Crop
 from nbf.proxy.proxy import Crops, Proxy, seen_joints
@@ -48,7 +48,7 @@ def find(
     """Whom a locator and a segmenter find."""
     with pytest.MonkeyPatch.context() as patch:
         locates(patch, locate)
-        return batches.alone(finding.find(image, CAMERA, least), lambda question: see(question.crops))
+        return lines.alone(finding.find(image, CAMERA, least), lambda question: see(question.crops))
 
 
 def located(*boxes: tuple[float, float, float, float]):

@@ -6,7 +6,7 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from nbf import batches
+from nbf import lines
 from nbf.geometry import Crop
 from nbf.locate import SMALL, framed
 from nbf.locate import locate as line
@@ -44,7 +44,7 @@ class Oracle:
 
 def locate(see, picture: Tensor, *least: float) -> tuple[Tensor, Tensor]:
     """Whom somebody sees who answers every look."""
-    return batches.alone(line(picture, *least), lambda look: see(look.images))
+    return lines.alone(line(picture, *least), lambda look: see(look.images))
 
 
 def painted(width: int, height: int, people: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nbf.batches import AHEAD, PHOTOS
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.lines import AHEAD, PHOTOS
 from nbf.people import People
 from nbf.pictures import read_picture
 from nbf.predictor import Predictor

@@ -1,4 +1,4 @@
-"""Lines of photos (`nbf.questions`) that ask nothing, in place of those that ask networks."""
+"""People who are located without a network."""
 
 from collections.abc import Callable
 

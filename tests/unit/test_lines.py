@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nbf import batches
-from nbf.batches import AHEAD, PHOTOS, PIXELS, ROWS, Read
+from nbf import lines
 from nbf.errors import InputError, NbfError
+from nbf.lines import AHEAD, PHOTOS, PIXELS, ROWS, Read
 from nbf.nets.locator import LocatorOutput
 from nbf.pictures import Picture
 from nbf.questions import Line, Look
@@ -44,7 +44,7 @@ class Counted:
 
 
 def ran(pictures: Iterator[tuple[int, Read]], answer: Counted) -> dict[int, Any]:
-    return dict(batches.together(pictures, line, answer))
+    return dict(lines.together(pictures, line, answer))
 
 
 def shades(count: int) -> Iterator[tuple[int, Read]]:
@@ -54,7 +54,7 @@ def shades(count: int) -> Iterator[tuple[int, Read]]:
 def test_each_comes_to_what_it_comes_to_alone_in_its_order() -> None:
     together, alone = Counted(), Counted()
     found = ran(shades(50), together)
-    assert found == {shade: batches.alone(line(picture(shade)), alone) for shade in range(50)}
+    assert found == {shade: lines.alone(line(picture(shade)), alone) for shade in range(50)}
     assert list(found) == list(range(50))
     assert sum(together.rows) == sum(alone.rows)
     assert max(together.rows) <= ROWS
@@ -82,7 +82,7 @@ def test_what_ends_the_pictures_is_raised_after_those_that_there_were() -> None:
 
     found = []
     with pytest.raises(OSError, match="unplugged"):
-        found.extend(shade for shade, _ in batches.together(pictures(), line, Counted()))
+        found.extend(shade for shade, _ in lines.together(pictures(), line, Counted()))
     assert found == list(range(5))
 
 
@@ -94,7 +94,7 @@ def test_large_pictures_wait_for_others_to_be_done() -> None:
         for taken in range(1, 100):
             yield taken, lambda: large
 
-    found = batches.together(pictures(), line, Counted())
+    found = lines.together(pictures(), line, Counted())
     next(found)
     assert taken <= 3 + AHEAD < PHOTOS
     found.close()
