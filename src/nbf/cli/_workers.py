@@ -18,11 +18,13 @@ _TURNS = 4
 """Shares of each process, at least, so that all end at about the same time."""
 
 Work = Callable[[Sequence[Claim]], Iterator[Outcome]]
-"""What becomes of some photos, in their order; goes to other processes."""
+"""What becomes of some photos, in their order."""
+_work: Work | None = None
+"""Of a process that takes shares."""
 
 
-def shared(todo: Sequence[Claim], work: Work, workers: int) -> Generator[Outcome, None, None]:
-    """What `work` makes of each photo, by so many processes, in the photos' order.
+def shared(todo: Sequence[Claim], make: Callable[[], Work], workers: int) -> Generator[Outcome, None, None]:
+    """What becomes of each photo, in their order, by the work that so many processes `make` when they begin.
 
     When a process dies, others begin anew, and what was not done goes to one process, one photo at a time: the photo
     with which a process dies then has failed.
@@ -31,7 +33,7 @@ def shared(todo: Sequence[Claim], work: Work, workers: int) -> Generator[Outcome
     shares = (range(start, min(start + size, len(todo))) for start in range(0, len(todo), size))
     early: dict[int, Outcome] = {}
     following = 0
-    for share, outcomes in _ended(shares, todo, work, workers):
+    for share, outcomes in _ended(shares, todo, make, workers):
         early.update(zip(share, outcomes, strict=True))
         while following in early:
             yield early.pop(following)
@@ -39,7 +41,7 @@ def shared(todo: Sequence[Claim], work: Work, workers: int) -> Generator[Outcome
 
 
 def _ended(
-    shares: Iterable[range], todo: Sequence[Claim], work: Work, workers: int, *, again: bool = False
+    shares: Iterable[range], todo: Sequence[Claim], make: Callable[[], Work], workers: int, *, again: bool = False
 ) -> Generator[tuple[range, list[Outcome]], None, None]:
     """What became of each share, as they end. Those done `again` are of one photo each."""
     left = deque(shares)
@@ -49,7 +51,7 @@ def _ended(
             # Not forked: networks and threads of the parent do not come along.
             get_context("spawn"),
             initializer=_begin,
-            initargs=(max(1, default_threads() // workers),),
+            initargs=(max(1, default_threads() // workers), make),
         )
         running: dict[Future[list[Outcome]], range] = {}
         lost: list[range] = []
@@ -57,7 +59,7 @@ def _ended(
             while (left or running) and not lost:
                 try:
                     while left and len(running) < workers:
-                        running[pool.submit(_done, work, [todo[i] for i in left[0]])] = left[0]
+                        running[pool.submit(_done, [todo[i] for i in left[0]])] = left[0]
                         left.popleft()
                 except BrokenProcessPool:
                     if not running:
@@ -76,23 +78,26 @@ def _ended(
         if again:
             yield from ((share, [Outcome(_died(todo[share.start]))]) for share in lost)
         else:
-            yield from _ended([range(i, i + 1) for share in lost for i in share], todo, work, 1, again=True)
+            yield from _ended([range(i, i + 1) for share in lost for i in share], todo, make, 1, again=True)
 
 
 def _died(claim: Claim) -> str:
     return f"{shown(claim.source)}: the process died twice; is memory short? try fewer --workers, or a smaller photo"
 
 
-def _begin(threads: int) -> None:
+def _begin(threads: int, make: Callable[[], Work]) -> None:
     """In a new process, before torch is there, which reads this when it is loaded."""
+    global _work
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    _work = make()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _done(work: Work, some: Sequence[Claim]) -> list[Outcome]:
+def _done(some: Sequence[Claim]) -> list[Outcome]:
     """In another process: work that Ctrl-C ends, as it does in the parent."""
+    assert _work is not None  # as `_begin` has made it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return list(work(some))
+        return list(_work(some))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

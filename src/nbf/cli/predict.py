@@ -3,7 +3,7 @@
 import io
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -149,8 +149,8 @@ def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kin
     from rich.progress import track
 
     start = time.perf_counter()
-    work = partial(outcomes, given, boxes, kinds)
-    found = work(todo) if given.workers == 1 else shared(todo, work, given.workers)
+    make = partial(working, given, boxes, kinds)
+    found = make()(todo) if given.workers == 1 else shared(todo, make, given.workers)
     with hushed(), closing(found):
         console = Console(stderr=True)
         silent = len(todo) < 2 or not console.is_terminal
@@ -158,22 +158,32 @@ def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kin
         return tell(zip(todo, tracked, strict=True), given.output, start)
 
 
-def outcomes(
-    given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds, todo: Sequence[Claim]
-) -> Generator[Outcome, None, None]:
-    """What becomes of each photo: read ahead, predicted beside others, written behind."""
-    try:
-        for _, outcome in written_behind(_found(given, boxes, todo), kinds):
-            yield outcome
-    finally:
-        for claim in todo:
-            claim.release()
+def working(
+    given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds
+) -> "Callable[[Sequence[Claim]], Generator[Outcome, None, None]]":
+    """What says what becomes of each of some photos: read ahead, predicted beside others, written behind."""
+
+    @cache
+    def load() -> "Predictor":
+        from nbf import predictor
+
+        with understanding(InputError):
+            return predictor.load(given.weights, given.method, given.device)
+
+    def outcomes(todo: Sequence[Claim]) -> Generator[Outcome, None, None]:
+        try:
+            for _, outcome in written_behind(_found(given, boxes, load, todo), kinds):
+                yield outcome
+        finally:
+            for claim in todo:
+                claim.release()
+
+    return outcomes
 
 
 def _found(
-    given: Arguments, boxes: list[tuple[float, ...]] | None, todo: Sequence[Claim]
+    given: Arguments, boxes: list[tuple[float, ...]] | None, load: "Callable[[], Predictor]", todo: Sequence[Claim]
 ) -> "Iterator[tuple[Claim, People | NbfError]]":
-    load = partial(_load, given.weights, given.method, given.device)
     if given.same_person:
         yield from zip(todo, given.answers(todo, _taken, load, partial(_asked, given, boxes)), strict=True)
         return
@@ -191,14 +201,6 @@ def _found(
         reads = chain([first.pop], (partial(_taken, each) for each in claims[1:]))
         for each, (_, people) in zip(claims, load().predict_many(reads, **options), strict=True):
             yield each, people
-
-
-@cache
-def _load(weights: Path | None, method: str, device: str) -> "Predictor":
-    from nbf import predictor
-
-    with understanding(InputError):
-        return predictor.load(weights, method, device)
 
 
 def _asked(

@@ -23,7 +23,7 @@ def test_all_are_done_in_their_order(dead: tuple[str, ...], tmp_path: Path) -> N
     for place, name in zip((5, 13), dead):
         names[place] = name
     todo = [claim(number, name, tmp_path) for number, name in enumerate(names)]
-    outcomes = list(shared(todo, partial(work, tmp_path), 2))
+    outcomes = list(shared(todo, partial(partial, work, tmp_path), 2))
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     assert [error.split(":")[0] for error in failed] == ["always"][: len(dead)]
     assert all(outcome.people == number for number, outcome in enumerate(outcomes) if outcome.error is None)
