@@ -34,8 +34,9 @@ def main() -> None:
     start, megabytes = time.perf_counter(), []
     print(f"{'photos':>7}{'resident MB':>13}{'seconds':>9}   threads: {given.threads}")
     with tempfile.TemporaryDirectory() as folder:
-        for done, path in enumerate(_photos(given.photo, given.photos, Path(folder)), 1):
-            predictor.predict(path)
+        photos = predictor.predict_many(_photos(given.photo, given.photos, Path(folder)))
+        for done, (path, _) in enumerate(photos, 1):
+            path.unlink()
             megabytes.append(_resident())
             if done % max(1, given.photos // ROWS) == 0:
                 print(f"{done:>7}{megabytes[-1]:>13.1f}{time.perf_counter() - start:>9.0f}", flush=True)
@@ -45,10 +46,10 @@ def main() -> None:
 
 
 def _photos(photo: Path, count: int, folder: Path) -> Iterator[Path]:
-    draw, path = np.random.default_rng(0), folder / "photo.jpg"
+    draw = np.random.default_rng(0)
     with Image.open(photo) as image:
-        for longer in draw.integers(200, 2000, count):
-            zoom = longer / max(image.size)
+        for index, longer in enumerate(draw.integers(200, 2000, count)):
+            zoom, path = longer / max(image.size), folder / f"{index}.jpg"
             image.resize((round(image.width * zoom), round(image.height * zoom))).save(path)
             yield path
 

@@ -1,4 +1,4 @@
-"""Many photos, each with any number of people: one loop, in which a broken file stops nothing.
+"""Many photos, each with any number of people: one loop, in which a broken file stops nothing (docs/many.md).
 
 python examples/04_many_photos.py [PHOTO, FOLDER OR PATTERN ...]
 """
@@ -10,8 +10,8 @@ import nbf
 
 sources = sys.argv[1:] or [Path(__file__).parent]  # files, folders and patterns such as "album/*.jpg"
 
-# Loading takes longer than a photo: load once. Photos come one after the other, so that an album needs no more memory
-# than its largest picture.
+# Loading takes longer than a photo: load once. Several photos are on their way at once, but never more than 18, so that
+# memory does not grow with the album.
 predictor = nbf.load()
 for path, people in predictor.predict_many(sources, min_score=0.5):
     if isinstance(people, nbf.NbfError):

@@ -1,6 +1,6 @@
 """`nbf predict` without networks: as many people as a photo is red, and result files that are a line of text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from PIL import Image
 from nbf import predictor as predictor_module
 from nbf.cli import _results
 from nbf.cli._results import Kinds
+from nbf.errors import NbfError
 from nbf.export import FORMATS
 from nbf.given import picture_camera
 from nbf.people import People, Person
@@ -28,6 +29,20 @@ class QuickPredictor:
         count = min(int(picture.pixels[0, 0, 0]), 9 if max_people is None else max_people)
         people = tuple(object.__new__(Person) for _ in range(count))
         return People(people, picture, picture_camera(picture, others["focal"], others["center"]))
+
+    def predict_many(self, pictures: Iterable[Callable[[], Picture]], **options: Any) -> Iterator[tuple[Any, Any]]:
+        return one_by_one(self, pictures, options)
+
+
+def one_by_one(
+    predictor: Any, pictures: Iterable[Callable[[], Picture]], options: dict[str, Any]
+) -> Iterator[tuple[Any, Any]]:
+    """As `Predictor.predict_many`, of pictures that are yet to be read, by a `predict` that is quick."""
+    for read in pictures:
+        try:
+            yield read, predictor.predict(read(), **options)
+        except NbfError as error:
+            yield read, error
 
 
 def write_lines(people: People, folder: Path, name: str, kinds: Kinds) -> None:

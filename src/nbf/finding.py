@@ -1,18 +1,18 @@
 """Who is in a picture: people located and looked at, then who else is there once those are painted over."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nbf.geometry import Crop
-from nbf.locate import framed
+from nbf.geometry import Camera, Crop
+from nbf.locate import framed, locate
 from nbf.nets.locator import OVERLAP, box_iou, suppress, survivors
 from nbf.proxy.overlapping import Image, covered, without
-from nbf.proxy.proxy import Proxy, in_picture, seen_joints, silhouette, stacked
+from nbf.proxy.proxy import Crops, Proxy, in_picture, seen_joints, silhouette, stacked
+from nbf.questions import Line, See
 from nbf.suppression import CANDIDATE, alike, probability
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,6 @@ LOOKS = 2
 
 SHOWN = 0.3
 """Of the pixels of somebody new, the share that is not those of others, who are painted over."""
-
-Locate = Callable[[Image, float], tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]
-See = Callable[[Image, Crop], Proxy]
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,11 @@ class Candidates:
     """Of the picture, pixels."""
 
     @classmethod
-    def of(cls, see: See, image: Image, boxes: Float[Tensor, "n 4"], located: Float[Tensor, " n"]) -> "Candidates":
+    def of(
+        cls, image: Image, camera: Camera, boxes: Float[Tensor, "n 4"], located: Float[Tensor, " n"]
+    ) -> "Line[Candidates]":
         """Looked at, surest first."""
-        seen = see(image, framed(boxes, image.shape[1]))
+        seen = yield See(Crops.of(image, camera, framed(boxes, image.shape[1])))
         scores, order = probability(located, seen).sort(descending=True, stable=True)
         return cls(boxes[order], located[order], scores, seen[order], image.shape[1])
 
@@ -80,26 +79,28 @@ class Candidates:
         return in_picture(seen_joints(self.seen), self.crops)
 
 
-def find(locate: Locate, see: See, image: Image, min_score: float) -> Candidates:
-    """Everybody in a picture who is a person with at least this probability, surest first, nobody twice.
+def find(image: Image, camera: Camera, min_score: float) -> Line[Candidates]:
+    """Everybody in a picture taken by `camera` who is a person with at least this probability, surest first, nobody
+    twice.
 
     A look at a crop shows one person. Of two who hide each other both crops may show the same one, or there is but one
     box. So whoever was found is painted over, and others are looked for in what is left, as long as somebody more is
     found (`LOOKS`). Where there was one candidate only, nobody looks again.
     """
     least = min(CANDIDATE, min_score)
-    candidates = Candidates.of(see, image, *locate(image, least))
+    boxes, located = yield from locate(image, least)
+    candidates = yield from Candidates.of(image, camera, boxes, located)
     found, others = _split(candidates, min_score)
     for _ in range(LOOKS if len(found) and len(candidates) > 1 else 0):
         mask = covered(image, found.parts, found.crops)
         left = without(image, mask, found.crops)
-        boxes, located = locate(left, least)
+        boxes, located = yield from locate(left, least)
         located, order = torch.cat([located, others.located]).sort(descending=True, stable=True)
         boxes = torch.cat([boxes, others.boxes])[order]
         # Whose crop shows nobody who was painted over looks as before.
         beside = framed(boxes, image.shape[1]).sample(mask).flatten(1).any(1)
         once = suppress(boxes, OVERLAP) & beside
-        again = Candidates.of(see, left, boxes[once], located[once])
+        again = yield from Candidates.of(left, camera, boxes[once], located[once])
         same = alike(again.keypoints, found.keypoints) | (box_iou(again.boxes, found.boxes) > OVERLAP)
         new = (again.shown(mask) >= SHOWN) & ~same.any(1)
         more, others = _split(again[new], min_score)

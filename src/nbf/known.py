@@ -79,6 +79,8 @@ class Known:
             InputError: it is known of another number of people.
         """
         each = {name: self._of_each(name, count) for name in RANGES}
+        if not any(_several(getattr(self, name)) for name in (*RANGES, "age_group")):
+            return self
         some = {name: values[turn] for name, values in each.items() if values is not None}
         groups = self._groups(count)
         return replace(

@@ -1,14 +1,14 @@
 """Where people are in a picture: the whole of it first, then a closer look where people are small."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nbf.geometry import Crop
-from nbf.nets.locator import INPUT_SIZE, MIN_SCORE, OVERLAP, LocatorOutput, decode, suppress
+from nbf.nets.locator import INPUT_SIZE, MIN_SCORE, OVERLAP, decode, suppress
+from nbf.questions import Line, Look
 
 SMALL = 0.25
 """Longer side of a person, over that of the look at them, below which a closer look decides."""
@@ -18,13 +18,12 @@ LEAST_SIDE = 128
 """Side of the closest looks, pixels of the picture."""
 # Distance to the border of a look, in its sides, at which that border is taken to cut somebody.
 _CUT = 0.02
-# Looks put through the network at once; bounds memory.
+# Looks in one question; bounds memory.
 _BATCH = 16
 
 CUT_OFF = 1.5
 """Height over width that a person's box is taken to have at least where the picture's lower edge cuts it."""
 
-See = Callable[[Float[Tensor, "b 3 h w"]], LocatorOutput]
 Image = UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]
 
 
@@ -42,7 +41,7 @@ def framed(boxes: Float[Tensor, "n 4"], height: int) -> Crop:
     return Crop.from_boxes(torch.stack([x0, y0, x1, low], -1), INPUT_SIZE)
 
 
-def locate(see: See, image: Image, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+def locate(image: Image, min_score: float = MIN_SCORE) -> Line[tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
     """Boxes (x0, y0, x1, y1 in pixels, inside of the picture) and scores of at least `min_score`, surest first.
 
     The first look is at the whole picture, as one square with black around. Where it shows somebody small (`SMALL`),
@@ -55,7 +54,6 @@ def locate(see: See, image: Image, min_score: float = MIN_SCORE) -> tuple[Float[
     places; a large picture of nobody ten.
 
     Args:
-        see: the network, on (b, 3, 256, 256) in [0, 1].
         image: the picture, uint8 or [0, 1].
         min_score: probability from which on somebody counts.
     """
@@ -63,7 +61,7 @@ def locate(see: See, image: Image, min_score: float = MIN_SCORE) -> tuple[Float[
     looks = Crop(torch.tensor([[width / 2, height / 2]]), torch.tensor([float(max(height, width))]), INPUT_SIZE)
     everybody: list[tuple[Tensor, Tensor]] = []
     while len(looks.size):
-        boxes, scores = _seen(see, image, looks, min(SUSPECT, min_score))
+        boxes, scores = yield from _seen(image, looks, min(SUSPECT, min_score))
         closer = _grid(width, height, float(looks.size[0]) / 2)
         small = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) < SMALL * looks.size[0]
         nobody_large = not everybody and not (scores[~small] >= min_score).any()
@@ -82,13 +80,13 @@ def locate(see: See, image: Image, min_score: float = MIN_SCORE) -> tuple[Float[
     return boxes[alive], scores[alive]
 
 
-def _seen(see: See, image: Image, looks: Crop, threshold: float) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
+def _seen(image: Image, looks: Crop, threshold: float) -> Line[tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]]:
     """Whom some looks at a picture show whole: boxes in pixels, inside of the picture, and scores."""
     height, width = image.shape[-2:]
     picture, inwards = torch.tensor([0.0, 0.0, width, height]), torch.tensor([1.0, 1.0, -1.0, -1.0])
     boxes, scores = [], []
     for center, size in zip(looks.center.split(_BATCH), looks.size.split(_BATCH)):
-        output = see(Crop(center, size, looks.resolution).sample(image))
+        output = yield Look(Crop(center, size, looks.resolution).sample(image))
         windows = torch.cat([center - size[:, None] / 2, center + size[:, None] / 2], dim=1)
         for (found, sure), window, side in zip(decode(output, threshold), windows, size):
             corners = window[:2].repeat(2) + side * found.cpu()

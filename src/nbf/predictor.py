@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from nbf import lines
 from nbf.arguments import path as checked_path
 from nbf.arguments import shown
 from nbf.body.model import BodyOutput
 from nbf.certainty import PARTS14, Certainty
 from nbf.corrections import Correction, corrected
 from nbf.errors import InputError, NbfError
-from nbf.files import real_path
 from nbf.finding import find
 from nbf.geometry import Camera, Crop
 from nbf.given import checked_boxes, checked_keypoints, checked_parts, looking_at, picture_camera
@@ -28,17 +28,19 @@ from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import framed, locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
-from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
+from nbf.nets.locator import MIN_SCORE, locate_both_ways
 from nbf.nets.packed import packed
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
 from nbf.people import PartMap, People, Person
-from nbf.pictures import PATHS, Picture, PictureLike, find_photos, is_one_picture, read_picture
+from nbf.pictures import Picture, PictureLike, read_picture
 from nbf.proxy.keypoint_files import match_boxes
 from nbf.proxy.overlapping import competing
 from nbf.proxy.part_files import connected_to, part_shares
 from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, silhouette
 from nbf.proxy.segmented import Segmented
+from nbf.questions import Line, Look, See, Solve
+from nbf.several import several
 from nbf.solve.fit import Fit, Method
 from nbf.solve.levenberg import REASONS
 from nbf.solve.shared_shape import SharedShape
@@ -125,15 +127,24 @@ class Predictor:
         Raises:
             InputError: the picture or an argument cannot be used; says why and what to do.
         """
-        return self._together(
-            *self.alone(
-                picture, boxes=boxes, min_score=min_score, max_people=max_people, focal=focal, center=center,
-                known=known, keypoints=keypoints, parts=parts,
-            )
+        line = self._predict(
+            picture, boxes=boxes, min_score=min_score, max_people=max_people, focal=focal, center=center,
+            known=known, keypoints=keypoints, parts=parts,
         )  # fmt: skip
+        return lines.alone(line, self._answer)
 
     @torch.no_grad()
-    def alone(
+    def _predict(self, picture: Any, **options: Any) -> Line[People]:
+        people, singles = yield from self._alone(picture, **options)
+        return self._together(people, singles)
+
+    def alone(self, picture: Any, **options: Any) -> tuple[People, dict[Person, Singles]]:
+        """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
+        where the method does not say how sure it is."""
+        return lines.alone(self._alone(picture, **options), self._answer)
+
+    @torch.no_grad()
+    def _alone(
         self,
         picture: Any,
         *,
@@ -145,9 +156,8 @@ class Predictor:
         known: Any = NOTHING,
         keypoints: Any = None,
         parts: Any = None,
-    ) -> tuple[People, dict[Person, Singles]]:
-        """As `predict`, without arranging people together; and of each what is known of them alone, which is of nobody
-        where the method does not say how sure it is. Arguments may be anything: it is here that they are checked."""
+    ) -> Line[tuple[People, dict[Person, Singles]]]:
+        """The line of a picture. Arguments may be anything: it is here that they are checked."""
         picture = read_picture(picture)
         camera = picture_camera(picture, focal, center)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
@@ -157,11 +167,11 @@ class Predictor:
         keypoints = checked_keypoints(keypoints, picture)
         parts = None if parts is None else checked_parts(parts, picture)
         if boxes is None:
-            likely = find(self.locate, lambda left, crops: self.see(left, camera, crops), image, min_score)
+            likely = yield from find(image, camera, min_score)
             found, scores, proxy = likely.boxes, likely.scores, likely.seen
         else:
             found = boxes
-            scores, proxy = torch.ones(len(found)), self.see(image, camera, framed(found, picture.height))
+            scores, proxy = torch.ones(len(found)), (yield See(Crops.of(image, camera, framed(found, picture.height))))
         proxy = competing(proxy, framed(found, picture.height))
         told = known_of(known, found, ordered=boxes is not None)
         people, start = People((), picture, camera), 0
@@ -172,7 +182,7 @@ class Predictor:
             turn = slice(start, start + most - len(people))
             start, crops = turn.stop, framed(found[turn], picture.height)
             seen = _told(proxy[turn], found[turn], crops, keypoints, parts)
-            fit = self.method.solve(seen, told.of(turn, len(found)))
+            fit = yield Solve(seen, told.of(turn, len(found)))
             more = self.people(picture, camera, found[turn], scores[turn], crops, seen, fit)
             singles |= _singles(more, seen, fit)
             people = People(people.persons + more.persons, picture, camera)
@@ -186,24 +196,37 @@ class Predictor:
     ) -> Iterator[tuple[Any, People | NbfError]]:
         """Each picture with its people, or with the error that says why there are none; one bad picture stops nobody.
 
-        Pictures are taken one by one as their people are asked for, and no longer kept then.
+        What several pictures ask of the networks and the solver at the same time is answered together, in less time
+        than one by one, and each as if it were alone; meanwhile threads read the next files. Up to `nbf.lines.PHOTOS`
+        + `AHEAD` pictures are taken before the people of the first are given out, no more than `AHEAD` beyond
+        `PIXELS`, and no longer kept then. Arrays and images are copied as they are taken.
 
         Args:
-            pictures: files, folders and globs, each file predicted once; arrays, PIL images and tensors; any of them
-                mixed. One alone will do, too; arrays and tensors with four axes are many.
+            pictures: files, folders and globs, each file predicted once; arrays, PIL images and tensors; functions
+                without arguments that give any of these, called in a thread; any of them mixed. One alone will do, too;
+                arrays and tensors with four axes are many.
             options: as in `predict`.
 
         Yields:
-            The `Path` of a file, otherwise the picture as it was given; and its people.
+            The `Path` of a file, otherwise the picture (or function) as it was given; and its people. In their order.
 
         Raises:
             InputError: `pictures` is neither a picture nor several.
         """
-        for source in _sources(pictures):
-            try:
-                yield source, self.predict(source, **options)
-            except NbfError as error:
-                yield source, error
+        yield from lines.together(several(pictures), lambda picture: self._predict(picture, **options), self._answer)
+
+    @torch.no_grad()
+    def _answer(self, question: Look | See | Solve) -> Any:
+        """What lines ask; of the networks of one photo or of several."""
+        match question:
+            case Look(images):
+                images = images.to(self.device).contiguous(memory_format=torch.channels_last)
+                return locate_both_ways(self.locator, images)
+            case See(crops):
+                proxy = self.method.see(crops)
+                return proxy if proxy.parts is not None and proxy.joints is not None else proxy | self._segmented(crops)
+            case Solve(proxy, known):
+                return self.method.solve(proxy, known)
 
     def predict_film(self, film: str | Path, **options: Any) -> "FilmPeople":
         """Everybody in a film, as motions: a video file, or a folder with its frames. `nbf.film.run.predict_film` says
@@ -249,13 +272,13 @@ class Predictor:
         joints, boxes = (torch.stack([getattr(person, name) for person in people]) for name in ("keypoints", "box"))
         crops = Crop(centers, sizes, INPUT_SIZE)
         pins = None if pinned is None else in_crops(pinned, crops)
-        pixels = crops.sample(torch.from_numpy(people.picture.pixels).permute(2, 0, 1))
+        some = Crops.of(torch.from_numpy(people.picture.pixels).permute(2, 0, 1), camera, crops)
         proxy = Proxy(
-            _camera(camera, crops),
+            some.camera,
             parts=maps,
             joints=in_crops(joints, crops),
             silhouette=silhouette(maps),
-            image=pixels,
+            image=some.image,
         )
         scores = torch.tensor([person.score for person in people])
         seen = replace(_told(proxy, boxes, crops, keypoints, parts), pinned=pins)
@@ -293,20 +316,13 @@ class Predictor:
     def locate(self, image: Tensor, min_score: float = MIN_SCORE) -> tuple[Float[Tensor, "n 4"], Float[Tensor, " n"]]:
         """Boxes (pixels, inside of the picture) and scores of at least `min_score`, surest first, in a picture
         (3, h, w) of uint8 or [0, 1]; `nbf.locate` says how it is looked at."""
-
-        def see(images: Tensor) -> LocatorOutput:
-            images = images.to(self.device).contiguous(memory_format=torch.channels_last)
-            return locate_both_ways(self.locator, images)
-
-        return locate(see, image, min_score)
+        return lines.alone(locate(image, min_score), self._answer)
 
     @torch.no_grad()
     def see(self, image: Tensor, camera: Camera, crops: Crop) -> Proxy:
         """What the method sees in each of n crops of a picture (3, h, w), uint8 or [0, 1], taken by `camera`; parts and
         joints, by which people are told from others, are there whether the method looks for them or not."""
-        some = Crops(crops.sample(image), _camera(camera, crops))
-        proxy = self.method.see(some)
-        return proxy if proxy.parts is not None and proxy.joints is not None else proxy | self._segmented(some)
+        return self._answer(See(Crops.of(image, camera, crops)))
 
     @cached_property
     def _segmented(self) -> Segmented:
@@ -396,11 +412,6 @@ class Predictor:
         return [Certainty(*row) for row in zip(joints, *shown, shapes, keypoints)]
 
 
-def _camera(camera: Camera, crops: Crop) -> Camera:
-    """Of the crops, in crop sides."""
-    return crops.camera(camera).scaled(1 / crops.resolution)
-
-
 def _singles(people: People, proxy: Proxy, fit: Fit) -> dict[Person, Singles]:
     """What is known of each person alone; of nobody where the method does not say how sure it is."""
     if fit.covariance is None or fit.joint_error is None or fit.shape_covariance is None:
@@ -415,32 +426,6 @@ def _singles(people: People, proxy: Proxy, fit: Fit) -> dict[Person, Singles]:
         )
         for person, i in zip(people, rows)
     }  # fmt: skip
-
-
-def _sources(pictures: PictureLike | Iterable[PictureLike]) -> Iterator[PictureLike]:
-    """One picture after the other, files as paths and each once."""
-    if is_one_picture(pictures):
-        pictures = [pictures]
-    try:
-        several = iter(pictures)
-    except TypeError:
-        raise InputError(
-            f"pictures: expected a picture, a folder, a pattern or a sequence of them, got {shown(pictures)}"
-        ) from None
-    done: set[str] = set()
-    for picture in several:
-        if not isinstance(picture, PATHS):
-            yield picture
-            continue
-        try:
-            pattern = checked_path(picture, "picture")
-        except InputError:
-            yield picture  # to be refused in its turn
-            continue
-        for path in find_photos([pattern]):
-            if (real := real_path(path)) not in done:
-                done.add(real)
-                yield path
 
 
 def _told(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from located import locates
 
 import nbf
 from nbf.nets.locator import box_iou
@@ -38,7 +39,7 @@ def test_nobody_is_where_the_part_map_shows_nobody(
 ) -> None:
     nobody = torch.tensor([[560.0, 20.0, 720.0, 260.0]])
     found = torch.cat([nobody, boxes]), torch.tensor([0.95, 0.94, 0.93])
-    monkeypatch.setattr(predictor, "locate", lambda image, min_score: found)
+    locates(monkeypatch, lambda image, min_score: found)
     with caplog.at_level("INFO", "nbf"):
         people = predictor.predict(DEMO)
     assert {tuple(person.box.tolist()) for person in people} == {tuple(box) for box in boxes.tolist()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from located import locates
 from PIL import Image
 from strangers import as_called, as_made
 from torch import nn
@@ -310,7 +311,7 @@ def test_the_least_score_decides_who_is_found(predictor, photo):
 def located(predictor, monkeypatch, boxes):
     """From now on `predictor` locates people in these boxes, each less sure than the one before."""
     found = torch.tensor(boxes), torch.linspace(0.99, 0.97, len(boxes))
-    monkeypatch.setattr(predictor, "locate", lambda image, min_score: found)
+    locates(monkeypatch, lambda image, min_score: found)
 
 
 def test_located_people_are_left_out_where_they_are_somebody_already_found(predictor, photo, monkeypatch, caplog):

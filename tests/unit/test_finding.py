@@ -1,11 +1,17 @@
 """Who is in a picture: two people who hide each other are two, whoever both crops show."""
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
 
-from nbf.finding import find
+import pytest
+import torch
+from located import locates
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from nbf import finding, lines
+from nbf.finding import Candidates
 from nbf.geometry import Camera, Crop
-from nbf.proxy.proxy import Proxy, seen_joints
+from nbf.proxy.proxy import Crops, Proxy, seen_joints
 
 LEFT, RIGHT, FLOOR = 200, 120, 30
 SPREAD = torch.randn(17, 2, generator=torch.Generator().manual_seed(0))
@@ -19,11 +25,10 @@ def picture(*people: tuple[int, int, int]) -> Tensor:
     return image
 
 
-def see(image: Tensor, crops: Crop) -> Proxy:
+def see(crops: Crops) -> Proxy:
     """As a segmenter that sees in each crop only whoever fills most of it."""
-    parts, joints = torch.zeros(len(crops.size), 25, 64, 64), torch.zeros(len(crops.size), 17, 3)
-    small = Crop(crops.center, crops.size, 64)
-    for row, window in enumerate(small.sample(image)[:, 0] * 255):
+    parts, joints = torch.zeros(len(crops), 25, 64, 64), torch.zeros(len(crops), 17, 3)
+    for row, window in enumerate(avg_pool2d(crops.image, 4)[:, 0] * 255):
         masks = {shade: (window - shade).abs() < 20 for shade in (LEFT, RIGHT)}
         shade = max(masks, key=lambda each: int(masks[each].sum()))
         if (seen := masks[shade]).sum() > 200:
@@ -31,7 +36,19 @@ def see(image: Tensor, crops: Crop) -> Proxy:
             parts[row, 1] = seen.float()
             joints[row, :, :2], joints[row, :, 2] = cells.mean(0) + 0.1 * SPREAD, 0.9
     parts[:, 0] = 1 - parts[:, 1]
-    return Proxy(Camera(torch.ones(len(crops.size)), torch.zeros(len(crops.size), 2)), parts=parts, joints=joints)
+    return Proxy(crops.camera, parts=parts, joints=joints)
+
+
+CAMERA = Camera(torch.tensor(100.0), torch.tensor([50.0, 50.0]))
+
+
+def find(
+    locate: Callable[[Tensor, float], tuple[Tensor, Tensor]], see: Callable[[Crops], Proxy], image: Tensor, least: float
+) -> Candidates:
+    """Whom a locator and a segmenter find."""
+    with pytest.MonkeyPatch.context() as patch:
+        locates(patch, locate)
+        return lines.alone(finding.find(image, CAMERA, least), lambda question: see(question.crops))
 
 
 def located(*boxes: tuple[float, float, float, float]):
@@ -63,10 +80,10 @@ def test_of_two_in_one_box_the_other_is_found_too() -> None:
 def test_nobody_is_found_again_in_their_own_box() -> None:
     """What paint leaves of somebody is nobody new."""
 
-    def half(image: Tensor, crops: Crop) -> Proxy:
-        seen = see(image, crops)
+    def half(crops: Crops) -> Proxy:
+        seen = see(crops)
         assert seen.parts is not None
-        if (image[:, 25] == LEFT).any():
+        if ((255 * crops.image - LEFT).abs() < 2).any():
             seen.parts[:, 1, 32:] = 0
         seen.parts[:, 0] = 1 - seen.parts[:, 1]
         return seen
@@ -93,7 +110,7 @@ def test_one_person_is_one_and_as_first_seen() -> None:
     boxes = (30.0, 20.0, 60.0, 80.0), (28.0, 20.0, 64.0, 80.0)
     found = find(located(*boxes), see, alone, 0.3)
     assert found.boxes.tolist() == [list(boxes[0])]
-    first = see(alone, Crop.from_boxes(torch.tensor(boxes[:1]), 256))
+    first = see(Crops.of(alone, CAMERA, Crop.from_boxes(torch.tensor(boxes[:1]), 256)))
     assert first.parts is not None
     assert torch.equal(found.parts, first.parts)
     assert torch.equal(seen_joints(found.seen), seen_joints(first))

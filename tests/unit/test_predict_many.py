@@ -13,9 +13,11 @@ from PIL import Image
 
 from nbf.errors import InputError
 from nbf.geometry import Camera
+from nbf.lines import AHEAD, PHOTOS
 from nbf.people import People
 from nbf.pictures import read_picture
 from nbf.predictor import Predictor
+from nbf.questions import Line
 
 PIXELS = np.full((20, 30, 3), 7, np.uint8)
 
@@ -26,8 +28,9 @@ class Nobody(Predictor):
     def __init__(self) -> None:
         pass
 
-    def predict(self, picture: Any, **options: Any) -> People:
+    def _predict(self, picture: Any, **options: Any) -> Line[People]:
         picture = read_picture(picture)
+        yield from ()
         return People((), picture, Camera.default(picture.width, picture.height))
 
 
@@ -113,7 +116,7 @@ def test_what_is_no_picture_and_no_sequence_is_refused(wrong: Any) -> None:
         names(wrong)
 
 
-def test_pictures_are_taken_when_their_turn_comes_and_not_kept() -> None:
+def test_no_more_pictures_are_taken_ahead_than_is_said_and_none_is_kept() -> None:
     made: list[weakref.ref] = []
 
     def frames() -> Iterator[np.ndarray]:
@@ -125,5 +128,17 @@ def test_pictures_are_taken_when_their_turn_comes_and_not_kept() -> None:
     results = Nobody().predict_many(frames())
     for count in range(1, 50):
         next(results)
-        assert len(made) == count
-        assert sum(frame() is not None for frame in made) <= 3
+        assert len(made) <= count + PHOTOS + AHEAD
+        assert sum(frame() is not None for frame in made) <= PHOTOS + AHEAD + 1
+
+
+def test_memory_of_pictures_may_be_used_again_for_the_next() -> None:
+    def frames() -> Iterator[np.ndarray]:
+        frame = PIXELS.copy()
+        for shade in range(40):
+            frame[:] = shade
+            yield frame
+
+    people = [people for _, people in Nobody().predict_many(frames()) if isinstance(people, People)]
+    seen = [some.picture.pixels[0, 0, 0] for some in people]
+    assert seen == list(range(40))

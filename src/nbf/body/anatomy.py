@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from nbf.body.joints import MIRROR_SMPL24
+from nbf.geometry.products import atan2
 from nbf.geometry.quaternions import matrix, multiply, quaternion, quaternion_from_matrix, skew
 
 _X_TWIST = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
@@ -103,8 +104,8 @@ def _split(q: Float[Tensor, "*b 24 4"]) -> _Split:
     # The product of q and the twist's inverse, whose real part is the size.
     vector = torch.addcmul(cosine * torch.addcmul(v, along, axes, value=-1), sine, across)
     length = vector_norm(vector, dim=-1, keepdim=True).clamp_min(1e-7)
-    swing = vector * (2 * torch.atan2(length, size) / length)
-    twist = 2 * torch.atan2(along, w)
+    swing = vector * (2 * atan2(length, size) / length)
+    twist = 2 * atan2(along, w)
     twist = twist - 2 * math.pi * torch.round(twist / (2 * math.pi))
     return _Split(torch.addcmul(swing, twist, axes), swing, cosine, sine, size, across)
 

@@ -17,6 +17,7 @@ from nbf.body.bodies import Bodies
 from nbf.body.joints import JOINT_SETS, PARENT, ancestry, world_rotations
 from nbf.body.model import BodyModel
 from nbf.errors import InputError
+from nbf.geometry.products import by_matrix, by_vectors
 
 _ACROSS = torch.eye(3, 2)
 # The axes after x, y and z, and those before them.
@@ -145,8 +146,8 @@ def place(
     # How bones, as they are turned, and so joints change with each of the betas; the last column is the template's.
     turned = world.index_select(1, PARENT.to(world.device)) @ landmarks.bones
     reach = (tree @ turned.flatten(2)).unflatten(2, (3, shapes + 1))
-    joints = (reach @ one_more[:, None, :, None])[..., 0] + state.pelvis[:, None]
-    local = functional.linear(one_more, landmarks.local.flatten(0, 2)).unflatten(1, (24, 3, count))
+    joints = by_vectors(reach, one_more[:, None].expand(-1, 24, -1)) + state.pelvis[:, None]
+    local = by_matrix(one_more, landmarks.local.flatten(0, 2).T).unflatten(1, (24, 3, count))
     if not jacobian:
         still = landmarks.shares @ joints
         return Placed(torch.baddbmm(still, local.flatten(1, 2).mT, world.mT.flatten(1, 2)), None)

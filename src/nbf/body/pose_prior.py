@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nbf.body.anatomy import angles_from_rotations, limits, rotations_from_angles
 from nbf.body.joints import MIRROR_SMPL24, mirror_rotations
+from nbf.geometry.products import by_vectors
 
 ASSET = Path(__file__).resolve().parents[1] / "assets" / "pose_prior.safetensors"
 LEGS, TRUNK, LEFT_ARM = (1, 2, 4, 5, 7, 8, 10, 11), (3, 6, 9, 12, 15), (13, 16, 18, 20)
@@ -172,7 +173,7 @@ class JointMixture:
         x = angles.flatten(1).index_select(1, self.columns.to(angles.device))
         best = self.energies(x).argmin(1)
         means, whiten, rarities = (value.to(x)[best] for value in (self.means, self.whiten, self.rarities))
-        return (whiten @ (x - means)[..., None])[..., 0], whiten, rarities
+        return by_vectors(whiten, x - means), whiten, rarities
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n a"]:
         """Draw angles on the generator's device."""

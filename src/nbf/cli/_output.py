@@ -120,22 +120,33 @@ def log_to(name: str) -> None:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Meanwhile nothing reaches file descriptor 2, to which libraries in C, such as libtiff, write what they think of a
-    damaged picture; Pillow has no way to stop them, and its error says that it is damaged.
+    """Meanwhile nothing but what Python prints reaches file descriptor 2, to which libraries in C, such as libtiff,
+    write what they think of a damaged picture; Pillow has no way to stop them, and its error says that it is damaged.
 
-    For programs of one thread, as the descriptor is the process's.
+    The descriptor is the process's, and threads read pictures: `sys.stderr` prints past it.
     """
     try:
         kept = os.dup(2)
     except OSError:  # closed
         yield
         return
-    sys.stderr.flush()
+    stream = sys.stderr
+    stream.flush()
+    if isinstance(stream, io.TextIOWrapper) and _descriptor(stream) == 2:
+        sys.stderr = open(kept, "w", 1, stream.encoding, "backslashreplace", closefd=False)  # noqa: SIM115  below
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)
         yield
     finally:
         os.dup2(kept, 2)
+        sys.stderr = stream
         os.close(kept)
         os.close(null)
+
+
+def _descriptor(stream: io.TextIOWrapper) -> int | None:
+    try:
+        return stream.fileno()
+    except OSError:
+        return None

@@ -5,9 +5,10 @@ import re
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 STDIN = Path("\0stdin")
 """The picture on standard input, under a name that no file has."""
 
+BEHIND = 2
+"""Results that wait to be written, at most."""
 _SUMMARY = "png"
 FORMATS = "glb,obj,npz,png"
 """What is written if nobody says otherwise."""
@@ -33,7 +36,7 @@ _PLAIN = Style()
 _PNG_COMPRESSION = 3
 # Options that do not decide what is in a picture's results, the pictures themselves, and what `Written` knows.
 _NO_MATTER = (
-    *("photos", "results", "output", "device", "skip_done", "recursive"),
+    *("photos", "results", "output", "device", "workers", "skip_done", "recursive"),
     *("format", "to", "json", "write_parts", "sheet"),
 )
 
@@ -147,29 +150,74 @@ def report(
 ) -> int:
     """Write the results of each picture under the names claimed for it and say so, with the time since `start`
     (`time.perf_counter`); 0 if all could be, 1 if one failed."""
-    count, done, written, guessed, failed = 0, 0, 0, 0, []
-    for claim, people in results:
+    outcomes = ((claim, written(claim, people, kinds)) for claim, people in results)
+    return tell(outcomes, output, start, what)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a picture.
+
+    Attributes:
+        error: why there are no results; None where there are.
+        people: how many are in them.
+        guessed: whether the lens of a picture with people was guessed.
+        sizes: bytes of each file, by name.
+    """
+
+    error: str | None = None
+    people: int = 0
+    guessed: bool = False
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+def written(claim: Claim, people: "Sequence[Any] | NbfError", kinds: Written) -> Outcome:
+    """Write the results of a picture under the names claimed for it, and let others have the names."""
+    try:
+        if isinstance(people, NbfError):
+            raise people
+        with claim.writing() as drafts:
+            kinds.write(people, drafts, claim.name)
+            sizes = {path.name: path.stat().st_size for path in sorted(drafts.iterdir())}
+    except NbfError as error:
+        return Outcome(str(error))
+    except OSError as error:
+        return Outcome(f"{shown(claim.source)}: its results cannot be written ({error}); free space or choose -o")
+    finally:
+        claim.release()
+    return Outcome(None, len(people), bool(people) and _lens(people) == "guess", sizes)
+
+
+def written_behind(
+    results: "Iterable[tuple[Claim, Sequence[Any] | NbfError]]", kinds: Written
+) -> Iterator[tuple[Claim, Outcome]]:
+    """`written` for each in their order, in a thread, while the next results are found; at most `BEHIND` wait."""
+    with ThreadPoolExecutor(1, "nbf-write") as thread:
+        waiting: deque[tuple[Claim, Future[Outcome]]] = deque()
+        for claim, people in results:
+            waiting.append((claim, thread.submit(written, claim, people, kinds)))
+            del people
+            while waiting and (len(waiting) > BEHIND or waiting[0][1].done()):
+                first, outcome = waiting.popleft()
+                yield first, outcome.result()
+        for first, outcome in waiting:
+            yield first, outcome.result()
+
+
+def tell(outcomes: Iterable[tuple[Claim, Outcome]], output: Path, start: float, what: str = "photos") -> int:
+    """Say what became of each picture, and of all; the exit status, as `report` has it."""
+    count, done, bytes, guessed, failed = 0, 0, 0, 0, []
+    for claim, outcome in outcomes:
         photo = shown(claim.source)
-        try:
-            if isinstance(people, NbfError):
-                raise people
-            with claim.writing() as drafts:
-                kinds.write(people, drafts, claim.name)
-                sizes = {path.name: path.stat().st_size for path in sorted(drafts.iterdir())}
-        except NbfError as error:
-            complain(f"failed: {error}")
+        if outcome.error is not None:
+            complain(f"failed: {outcome.error}")
             failed.append(photo)
-        except OSError as error:
-            complain(f"failed: {photo}: its results cannot be written ({error}); free space or choose -o")
-            failed.append(photo)
-        else:
-            count, done, written = count + len(people), done + 1, written + sum(sizes.values())
-            guessed += bool(people) and _lens(people) == "guess"
-            say(f"{photo}: {_counted(people)} -> {_listed(output, claim.name, sizes)}")
-        finally:
-            claim.release()
+            continue
+        count, done, bytes = count + outcome.people, done + 1, bytes + sum(outcome.sizes.values())
+        guessed += outcome.guessed
+        say(f"{photo}: {_counted(outcome.people)} -> {_listed(output, claim.name, outcome.sizes)}")
     total, seconds = done + len(failed), time.perf_counter() - start
-    where = f", {_size(written)} in {output}{os.sep}" if written else ""
+    where = f", {_size(bytes)} in {output}{os.sep}" if bytes else ""
     say(f"{done} of {total} {what} done, people: {count}{where} ({seconds:.1f} s)")
     if guessed:
         say(f"lens guessed in {guessed} of {done}: so are distances; --focal (28mm, say) makes them true")
@@ -247,8 +295,8 @@ def _lens(people: Sequence[Any]) -> str | None:
     return getattr(getattr(people, "camera", None), "lens", None)
 
 
-def _counted(people: Sequence[Any]) -> str:
-    return {0: "nobody found", 1: "1 person"}.get(len(people), f"{len(people)} people")
+def _counted(people: int) -> str:
+    return {0: "nobody found", 1: "1 person"}.get(people, f"{people} people")
 
 
 def _listed(output: Path, name: str, sizes: dict[str, int]) -> str:

@@ -3,19 +3,23 @@
 import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from nbf.cli._known import KnownOptions
 from nbf.cli._output import complain, hushed, say
-from nbf.cli._results import FORMATS, STDIN, Kinds, claims, report, shown
+from nbf.cli._results import FORMATS, STDIN, Kinds, Outcome, claims, shown, tell, written_behind
 from nbf.cli._sheet import write_sheet
 from nbf.cli._usage import UsageError, check_folder, parsed, understanding
-from nbf.errors import InputError
+from nbf.cli._workers import shared
+from nbf.errors import InputError, NbfError
 from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
 from nbf.limits import MOST_BYTES, check_method, checked_max_people, checked_min_score, parse_box, weight_files
@@ -81,6 +85,8 @@ class Arguments(KnownOptions):
     """Leave out photos that an earlier run with the same options finished, as after one that was stopped."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where the networks run: cpu, cuda, cuda:1 ..."""
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Processes that share the photos, each on its part of the processor's cores; each needs about a gigabyte."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -106,6 +112,10 @@ def main(arguments: Sequence[str]) -> int:
         )
     if given.skin == "photo" and given.detail != "full":
         raise UsageError("--skin photo: expected --detail full beside it: the small body has no place for a picture")
+    if given.workers < 1:
+        raise UsageError(f"--workers: expected 1 or more, got {given.workers}")
+    if given.workers > 1 and (given.same_person or "-" in given.photos):
+        raise UsageError("--workers: expected neither --same-person nor a picture on standard input (-) beside it")
     check_folder(given.output)
     style = Style(given.rig, given.ground, given.skin, given.detail)
     kinds = Kinds.of(given.format, json=given.json, parts=given.write_parts, style=style)
@@ -134,36 +144,89 @@ def _run(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds) 
 
 
 def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds, todo: list[Claim]) -> int:
-    # Here and not above: help and mistakes should not wait for torch.
+    # Here and not above: help and mistakes should not wait for it.
     from rich.console import Console
     from rich.progress import track
 
     start = time.perf_counter()
+    make = partial(working, given, boxes, kinds)
+    found = make()(todo) if given.workers == 1 else shared(todo, make, given.workers)
+    with hushed(), closing(found):
+        console = Console(stderr=True)
+        silent = len(todo) < 2 or not console.is_terminal
+        tracked = track(found, "photos", total=len(todo), console=console, transient=True, disable=silent)
+        return tell(zip(todo, tracked, strict=True), given.output, start)
 
+
+def working(
+    given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds
+) -> "Callable[[Sequence[Claim]], Generator[Outcome, None, None]]":
+    """What says what becomes of each of some photos: read ahead, predicted beside others, written behind."""
+
+    @cache
     def load() -> "Predictor":
         from nbf import predictor
 
         with understanding(InputError):
             return predictor.load(given.weights, given.method, given.device)
 
-    def ask(predictor: "Predictor", claim: Claim, picture: "Picture") -> "People":
-        from nbf.suppression import LIKELY
+    def outcomes(todo: Sequence[Claim]) -> Generator[Outcome, None, None]:
+        try:
+            for _, outcome in written_behind(_found(given, boxes, load, todo), kinds):
+                yield outcome
+        finally:
+            for claim in todo:
+                claim.release()
 
-        claim.take()
-        return predictor.predict(
-            picture,
-            boxes=boxes,
-            min_score=LIKELY if given.min_score is None else given.min_score,
-            max_people=1 if given.same_person else given.max_people,
-            known=given.known(),
-            **given.evidence(picture),
-        )
+    return outcomes
 
-    results = given.answers(todo, lambda claim: _read(claim.source), load, ask)
-    console = Console(stderr=True)
-    silent = len(todo) < 2 or not console.is_terminal
-    tracked = track(results, "photos", total=len(todo), console=console, transient=True, disable=silent)
-    return report(zip(todo, tracked, strict=True), given.output, start, kinds)
+
+def _found(
+    given: Arguments, boxes: list[tuple[float, ...]] | None, load: "Callable[[], Predictor]", todo: Sequence[Claim]
+) -> "Iterator[tuple[Claim, People | NbfError]]":
+    if given.same_person:
+        yield from zip(todo, given.answers(todo, _taken, load, partial(_asked, given, boxes)), strict=True)
+        return
+    left = iter(todo)
+    # Networks are loaded once something was read: mistakes in names answer at once.
+    first: list[Picture] = []
+    for claim in left:
+        try:
+            first.append(_taken(claim))
+            options = _options(given, boxes, first[0])
+        except NbfError as error:
+            yield claim, error
+            continue
+        claims = [claim, *left]
+        reads = chain([first.pop], (partial(_taken, each) for each in claims[1:]))
+        for each, (_, people) in zip(claims, load().predict_many(reads, **options), strict=True):
+            yield each, people
+
+
+def _asked(
+    given: Arguments, boxes: list[tuple[float, ...]] | None, predictor: "Predictor", claim: Claim, picture: "Picture"
+) -> "People":
+    return predictor.predict(picture, **_options(given, boxes, picture))
+
+
+def _options(given: Arguments, boxes: list[tuple[float, ...]] | None, picture: "Picture") -> dict[str, Any]:
+    """Of `Predictor.predict`; what depends on the picture is for one picture only. Raises InputError."""
+    from nbf.suppression import LIKELY
+
+    return {
+        "boxes": boxes,
+        "min_score": LIKELY if given.min_score is None else given.min_score,
+        "max_people": 1 if given.same_person else given.max_people,
+        "known": given.known(),
+        **given.evidence(picture),
+    }
+
+
+def _taken(claim: Claim) -> "Picture":
+    """The photo, once its results are claimed."""
+    picture = _read(claim.source)
+    claim.take()
+    return picture
 
 
 def _photos(given: Arguments) -> list[Path]:
@@ -176,16 +239,15 @@ def _photos(given: Arguments) -> list[Path]:
 def _read(source: Path) -> "Picture":
     from nbf.pictures import read_picture, read_stream
 
-    with hushed():
-        if source != STDIN:
-            return read_picture(source)
-        if sys.stdin is None or sys.stdin.isatty():
-            what = "nothing" if sys.stdin is None else "a terminal"
-            raise InputError(f"stdin: expected a picture, got {what}; pipe one in, as in `nbf predict - < walk.jpg`")
-        data = sys.stdin.buffer.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise InputError(f"stdin: over the limit of {MOST_BYTES >> 20} MiB; make the picture smaller first")
-        return read_stream(io.BytesIO(data), "stdin")
+    if source != STDIN:
+        return read_picture(source)
+    if sys.stdin is None or sys.stdin.isatty():
+        what = "nothing" if sys.stdin is None else "a terminal"
+        raise InputError(f"stdin: expected a picture, got {what}; pipe one in, as in `nbf predict - < walk.jpg`")
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise InputError(f"stdin: over the limit of {MOST_BYTES >> 20} MiB; make the picture smaller first")
+    return read_stream(io.BytesIO(data), "stdin")
 
 
 def _without_results(photos: list[Path]) -> list[Path]:

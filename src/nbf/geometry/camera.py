@@ -1,6 +1,7 @@
 """The pinhole camera, and the crop camera (scale, offset) that the fitter predicts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,6 +34,11 @@ class Camera:
     def __getitem__(self, rows: int | slice | Tensor) -> "Camera":
         """Some cameras of a batch."""
         return replace(self, focal=self.focal[rows], center=self.center[rows])
+
+    @classmethod
+    def joined(cls, cameras: "Sequence[Camera]") -> "Camera":
+        """The cameras of several batches as one batch."""
+        return cls(torch.cat([each.focal for each in cameras]), torch.cat([each.center for each in cameras]))
 
     @classmethod
     def nbf(cls, size: int = _NBF_SIZE) -> "Camera":

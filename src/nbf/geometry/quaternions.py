@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from nbf.geometry.products import atan2
+
 # Four rows of four sums: 4 q q^T less the identity, of the entries of a rotation matrix (Markley 2008).
 _MARKLEY = """
 +xx+yy+zz  +zy-yz     +xz-zx     +yx-xy
@@ -42,7 +44,7 @@ def rotation_vector(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     q = torch.where(q[..., :1] < 0, -q, q)
     # Not less than what is nearly no turn at all, where the ratio of angle and sine has its limit.
     sine = vector_norm(q[..., 1:], dim=-1, keepdim=True).clamp_min(1e-7)
-    return q[..., 1:] * (2 * torch.atan2(sine, q[..., :1]) / sine)
+    return q[..., 1:] * (2 * atan2(sine, q[..., :1]) / sine)
 
 
 def quaternion_from_matrix(rotations: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:

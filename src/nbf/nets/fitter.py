@@ -64,6 +64,10 @@ class Findings(NamedTuple):
     gathered: Float[Tensor, "b g"] | None = None
     context: Float[Tensor, "b c"] | None = None
 
+    def at(self, rows: Tensor) -> "Findings":
+        """Some of the people."""
+        return Findings(*(None if value is None else value[rows] for value in self))
+
 
 class Fitter(MeanBody):
     """Finds the joints in the part map, reads the map around each of them, and lifts all of it to a posed body.

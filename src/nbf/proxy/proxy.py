@@ -61,6 +61,11 @@ class Crops:
     truth: Proxy | None = None
     """What is really there, of people who were drawn."""
 
+    @classmethod
+    def of(cls, image: Tensor, camera: Camera, crops: Crop) -> "Crops":
+        """Of a picture (3, h, w), uint8 or [0, 1], taken by `camera`."""
+        return cls(crops.sample(image), crops.camera(camera).scaled(1 / crops.resolution))
+
     def __len__(self) -> int:
         return len(self.image)
 
@@ -117,12 +122,16 @@ def mirrored(proxy: Proxy) -> Proxy:
     return Proxy(camera, **{name: how[name](value) for name, value in seen.items() if value is not None})
 
 
-def stacked(one: Proxy, other: Proxy) -> Proxy:
-    """The people of two proxies with evidence of the same kinds."""
-    kinds = [each.name for each in fields(one) if each.name != "camera" and getattr(one, each.name) is not None]
-    cameras = one.camera, other.camera
-    camera = Camera(torch.cat([each.focal for each in cameras]), torch.cat([each.center for each in cameras]))
-    return Proxy(camera, **{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in kinds})
+def kinds(proxy: Proxy) -> list[str]:
+    """Names of the kinds of evidence that somebody looked for."""
+    return [each.name for each in fields(proxy) if each.name != "camera" and getattr(proxy, each.name) is not None]
+
+
+def stacked(*proxies: Proxy) -> Proxy:
+    """The people of several proxies with evidence of the same kinds."""
+    camera = Camera.joined([each.camera for each in proxies])
+    seen = {name: torch.cat([getattr(each, name) for each in proxies]) for name in kinds(proxies[0])}
+    return Proxy(camera, **seen)
 
 
 def seen_joints(proxy: Proxy) -> Float[Tensor, "n 17 3"]:

@@ -13,7 +13,7 @@ from nbf.body.landmarks import place
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.known import Known
-from nbf.nets.doubt import Doubt
+from nbf.nets.doubt import Clues, Doubt, Doubts
 from nbf.proxy.proxy import Proxy, seen_joints
 from nbf.solve import terms
 from nbf.solve.clues import clues, detected_points, detections
@@ -58,7 +58,10 @@ class Doubted:
         """What the networks say, and how sure they are. People without joints are judged by their part maps."""
         assert fit.reading is not None  # of a regressor's fit
         seen = detections(fit.reading, proxy)
-        doubts = self.doubt(clues(self.points, fit.bodies, fit.reading, proxy, seen))
+        told = clues(self.points, fit.bodies, fit.reading, proxy, seen)
+        # Asked of each alone, to come out the same whoever is beside them (`nbf.geometry.products`).
+        each = [self.doubt(Clues(*row)) for row in zip(*(value.split(1) for value in told))]
+        doubts = Doubts(*map(torch.cat, zip(*each))) if each else self.doubt(told)
         return Estimate.make(self.doubt, doubts, fit.bodies, proxy.camera, self.points, seen, with_joints(proxy))
 
 

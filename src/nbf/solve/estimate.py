@@ -17,6 +17,7 @@ from nbf.body.bodies import Bodies
 from nbf.body.joints import world_rotations
 from nbf.body.landmarks import Landmarks, Placed, place
 from nbf.geometry import Camera
+from nbf.geometry.products import by_vectors
 from nbf.nets.doubt import Doubt, Doubts
 from nbf.nets.fitter import KEYPOINTS
 from nbf.solve.deviation import WORLD_TURNS, other_slopes, place_and_shape, turn_slopes, turns_between
@@ -84,14 +85,14 @@ class Estimate:
         if jacobian:
             turned = self.error_root[..., WORLD_TURNS] @ turn_slopes(turns, world)
             columns = torch.cat([turned, self.other_columns], 2)[:, None]
-        return Block((self.error_root @ away[..., None]).mT, columns)
+        return Block(by_vectors(self.error_root, away)[:, None], columns)
 
     def noise(self, seen: Placed) -> Block:
         """How far its points (`self.points` as placed in the camera) project from the detections, in the same unit."""
         pixels = project(seen, self.camera)
         missed = (pixels.points - self.detections).flatten(1)
         columns = None if pixels.jacobian is None else (self.noise_root @ pixels.jacobian.flatten(1, 2))[:, None]
-        return Block((self.noise_root @ missed[..., None]).mT, columns)
+        return Block(by_vectors(self.noise_root, missed)[:, None], columns)
 
     def blocks(self, state: Bodies, jacobian: bool = True) -> list[Block]:
         """Both."""

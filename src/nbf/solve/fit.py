@@ -1,8 +1,8 @@
 """What solvers make of a proxy, and the two words that every method consists of: what it sees and how it solves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -50,6 +50,22 @@ class Fit:
     """How its search went."""
     reading: Reading | None = None
     """What else a regressor says."""
+
+    def __getitem__(self, people: slice | Tensor) -> "Fit":
+        """Some of the people."""
+
+        def some(value: Any) -> Any:
+            match value:
+                case None:
+                    return None
+                case Reading():
+                    return Reading(*(each[people] for each in value))
+                case Report():
+                    return Report(*(getattr(value, each.name)[people] for each in fields(value)))
+                case _:
+                    return value[people]
+
+        return Fit(*(some(getattr(self, each.name)) for each in fields(self)))
 
 
 Solve = Callable[[Proxy, Known], Fit]

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from nbf.geometry.products import by_vectors, total
+
 CONVERGED, STALLED, OUT_OF_STEPS = 0, 1, 2
 REASONS = ("cost stopped falling", "no step makes it better", "out of steps")
 """Why a person's search ended, by the codes above."""
@@ -39,14 +41,14 @@ class Block:
         squared = self.residuals.square().sum(-1)
         return torch.log1p(squared / self.robust**2).sum(-1) * (self.robust**2 / 2)
 
-    def weighted(self) -> tuple[Float[Tensor, "b r p"], Float[Tensor, "b r 1"]]:
+    def weighted(self) -> tuple[Float[Tensor, "b r p"], Float[Tensor, "b r"]]:
         """Jacobian and residuals, times the root of the robust loss's weights at these residuals."""
         assert self.jacobian is not None  # only values were asked for
         residuals, jacobian = self.residuals, self.jacobian
         if self.robust is not None:
             root = (1 + residuals.square().sum(-1, keepdim=True) / self.robust**2).rsqrt()
             residuals, jacobian = residuals * root, jacobian * root[..., None]
-        return jacobian.flatten(1, 2), residuals.flatten(1)[..., None]
+        return jacobian.flatten(1, 2), residuals.flatten(1)
 
 
 Same = TypeVar("Same")
@@ -92,7 +94,7 @@ def cost(problem: Problem[S], state: S) -> Float[Tensor, " b"]:
 
 
 def _cost(blocks: list[Block]) -> Float[Tensor, " b"]:
-    return torch.stack([block.cost() for block in blocks]).sum(0)
+    return total([block.cost() for block in blocks])
 
 
 def solve(problem: Problem[S], state: S, *, steps: int = 30, tolerance: float = 1e-3) -> tuple[S, Report]:
@@ -160,11 +162,11 @@ def _around(problem: Problem[S], state: S) -> tuple[Float[Tensor, " b"], Float[T
     """Cost, curvature and slope: J'WJ and J'Wr, with the weights W of the robust losses."""
     blocks = problem.blocks(state)
     (first, residuals), *others = (block.weighted() for block in blocks)
-    matrix, slope = first.mT @ first, first.mT @ residuals
+    matrix, slope = first.mT @ first, by_vectors(first.mT, residuals)
     for jacobian, residuals in others:
         matrix = torch.baddbmm(matrix, jacobian.mT, jacobian)
-        slope = torch.baddbmm(slope, jacobian.mT, residuals)
-    return _cost(blocks), matrix, slope[..., 0]
+        slope = slope + by_vectors(jacobian.mT, residuals)
+    return _cost(blocks), matrix, slope
 
 
 def _damped_step(
@@ -178,5 +180,4 @@ def _damped_step(
     factor, _ = torch.linalg.cholesky_ex(damped)
     step = -torch.cholesky_solve(slope[..., None], factor)[..., 0]
     step = step * (_LONGEST / step.abs().amax(1, keepdim=True).clamp_min(_LONGEST))
-    curved = (matrix @ step[..., None])[..., 0]
-    return step, -(step * (slope + curved / 2)).sum(1)
+    return step, -(step * (slope + by_vectors(matrix, step) / 2)).sum(1)

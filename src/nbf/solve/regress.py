@@ -1,6 +1,6 @@
 """Regress: a network's answer, the mean over the evidence and its mirror image (Omran et al. 2018, section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Float
@@ -38,10 +38,25 @@ class Regress:
         seen = FitterInput.of_parts(proxy.parts)
         if proxy.joints is not None:
             seen = seen._replace(keypoints=from_sides(proxy.joints))
-        output, reading = read_both_ways(self.fitter, FitterInput(*(value.to(self.device) for value in seen)))
+        output, reading = read_both_ways(self._found, FitterInput(*(value.to(self.device) for value in seen)))
         output, reading = FitterOutput(*map(Tensor.cpu, output)), Reading(*map(Tensor.cpu, reading))
         pelvis = translation_from_crop_camera(output.scale, output.offset, proxy.camera, resolution=1)
         return Fit(Bodies(output.betas, output.rotations, pelvis), reading=reading)
+
+    def _found(self, seen: FitterInput) -> tuple[FitterOutput, JointMaps]:
+        """As the fitter, of people and then their mirror images; but each is lifted with their mirror
+        image alone, to come out the same whoever is beside them (`nbf.geometry.products`)."""
+        findings, maps = self.fitter.find(seen)
+        count = len(seen.parts) // 2
+        lifted = [self.fitter.lift(findings.at(torch.tensor([i, i + count]))) for i in range(count)]
+        if not lifted:
+            return self.fitter(seen)
+        bodies, places = zip(*lifted)
+
+        def in_order(pairs: Iterable[Tensor]) -> Tensor:
+            return torch.stack(list(pairs), 1).flatten(0, 1)
+
+        return FitterOutput(*map(in_order, zip(*bodies))), maps._replace(places=in_order(places))
 
 
 def read_both_ways(

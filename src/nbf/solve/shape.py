@@ -22,6 +22,7 @@ from nbf.body.bodies import SHAPE_START
 from nbf.body.landmarks import Landmarks, place
 from nbf.body.model import BodyModel
 from nbf.body.population import Group, SexAxis, groups_given, sex_axis
+from nbf.geometry.products import by_vectors
 from nbf.known import NOTHING, Known
 from nbf.nets.doubt import Measurement
 from nbf.proxy.proxy import Proxy
@@ -153,9 +154,10 @@ def of_likelier_sex(
     """
     if sex is None:
         return mean, covariance
-    carried = covariance @ sex.slope.to(mean)
-    sigma = (carried @ sex.slope.to(mean) + sex.sigma**2).sqrt()
-    beyond = (mean @ sex.slope.to(mean) + sex.offset - 0.5) / sigma
+    slope = sex.slope.to(mean)
+    carried = by_vectors(covariance, slope.expand_as(mean))
+    sigma = ((carried * slope).sum(1) + sex.sigma**2).sqrt()
+    beyond = ((mean * slope).sum(1) + sex.offset - 0.5) / sigma
     density = (-beyond.square() / 2).exp() / math.sqrt(2 * math.pi)
     more = density / torch.special.ndtr(beyond.abs()) * torch.where(beyond < 0, -1.0, 1.0)
     away = carried * (more / sigma)[:, None]
@@ -171,7 +173,7 @@ def as_tall(
     betas = mean
     for _ in range(_HEIGHT_STEPS):
         tall, slopes = height_and_slopes(body, betas)
-        carried = (covariance @ slopes[..., None])[..., 0]
+        carried = by_vectors(covariance, slopes)
         gain = carried / ((slopes * carried).sum(1, keepdim=True) + HEIGHT_SIGMA**2)
         missed = heights - tall - (slopes * (mean - betas)).sum(1)
         betas = torch.where(told, mean + gain * missed[:, None], mean)

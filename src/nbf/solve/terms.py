@@ -15,6 +15,7 @@ from nbf.body.landmarks import Placed
 from nbf.body.model import BodyModel
 from nbf.body.pose_prior import PosePrior
 from nbf.geometry import Camera
+from nbf.geometry.products import by_matrix, by_vectors
 from nbf.geometry.quaternions import quaternion_from_matrix, rotation_vector
 from nbf.solve.levenberg import Block
 from nbf.solve.maps import Fields
@@ -155,7 +156,7 @@ def shape_among(state: Bodies, mean: Float[Tensor, "b s"], root: Float[Tensor, "
     root, columns = root.to(state.betas), None
     if jacobian:
         columns = functional.pad(root, (SHAPE_START, 0))[:, None]
-    return Block((root @ (state.betas - mean)[..., None]).mT, columns)
+    return Block(by_vectors(root, state.betas - mean)[:, None], columns)
 
 
 def height(state: Bodies, body: BodyModel, heights: Float[Tensor, " b"], sigma: float, jacobian: bool) -> Block:
@@ -172,7 +173,7 @@ def height(state: Bodies, body: BodyModel, heights: Float[Tensor, " b"], sigma: 
 def height_and_slopes(body: BodyModel, betas: Float[Tensor, "b s"]) -> tuple[Float[Tensor, " b"], Float[Tensor, "b s"]]:
     """Heights of T-posed bodies in metres (`nbf.body.measure.height`), and their derivatives by the betas."""
     slopes = body.shape_dirs[:, 1]
-    up = body.template[:, 1] + betas @ slopes.T
+    up = body.template[:, 1] + by_matrix(betas, slopes.T)
     (highest, top), (lowest, bottom) = up.max(1), up.min(1)
     return highest - lowest, slopes[top] - slopes[bottom]
 

@@ -54,10 +54,10 @@ class Singles:
 
 def joined(singles: Sequence[Singles]) -> Singles:
     """All of them, in this order."""
-    bodies, cameras = [each.bodies for each in singles], [each.camera for each in singles]
+    bodies = [each.bodies for each in singles]
     return Singles(
         Bodies(*(torch.cat([getattr(each, name) for each in bodies]) for name in ("betas", "rotations", "pelvis"))),
-        Camera(torch.cat([each.focal for each in cameras]), torch.cat([each.center for each in cameras])),
+        Camera.joined([each.camera for each in singles]),
         *(torch.cat([getattr(each, name) for each in singles]) for name in _OF_EACH),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from quick_predict import one_by_one
 
 from nbf import predictor as predictor_module
 from nbf.cli._results import FORMATS, Kinds
@@ -36,6 +37,9 @@ def test_killed_at_random_moments_a_batch_resumes_to_the_files_of_an_unbroken_on
 
         def predict(self, picture: Picture, **others: Any) -> People:
             return People(found[int(picture.pixels[0, 0, 0])], picture, found[1][0].camera)
+
+        def predict_many(self, pictures: Any, **options: Any) -> Any:
+            return one_by_one(self, pictures, options)
 
     monkeypatch.setattr(predictor_module, "load", lambda *names: Predictor())
 
