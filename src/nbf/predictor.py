@@ -28,7 +28,7 @@ from nbf.limits import checked_max_people, checked_min_score
 from nbf.locate import framed, locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
-from nbf.nets.locator import MIN_SCORE, locate_both_ways
+from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
 from nbf.nets.packed import packed
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
@@ -38,7 +38,7 @@ from nbf.proxy.keypoint_files import match_boxes
 from nbf.proxy.overlapping import competing
 from nbf.proxy.part_files import connected_to, part_shares
 from nbf.proxy.proxy import Crops, Proxy, in_crops, in_picture, seen_joints, silhouette
-from nbf.proxy.segmented import Segmented
+from nbf.proxy.segmented import BATCH, CPU_BATCH, Segmented
 from nbf.questions import Line, Look, See, Solve
 from nbf.several import several
 from nbf.solve.fit import Fit, Method
@@ -220,8 +220,12 @@ class Predictor:
         """What lines ask; of the networks of one photo or of several."""
         match question:
             case Look(images):
-                images = images.to(self.device).contiguous(memory_format=torch.channels_last)
-                return locate_both_ways(self.locator, images)
+                some = images.split(CPU_BATCH if self.device.type == "cpu" else BATCH)
+                seen = [
+                    locate_both_ways(self.locator, each.to(self.device, memory_format=torch.channels_last))
+                    for each in some
+                ]
+                return LocatorOutput(*map(torch.cat, zip(*seen)))
             case See(crops):
                 proxy = self.method.see(crops)
                 return proxy if proxy.parts is not None and proxy.joints is not None else proxy | self._segmented(crops)
