@@ -151,9 +151,8 @@ def read_stream(file: io.RawIOBase | io.BytesIO, name: str, most: int = MAX_PIXE
         InputError: it is damaged, too small, too large or not a picture.
     """
     patient = _Patient(file)
-    Image.init()
     try:
-        with Image.open(patient, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
+        with _opened(patient) as image:
             patient.left = None
             check_size(image.width, image.height, name, most)
             return _from_pil(image, name)
@@ -306,6 +305,20 @@ class _Patient(io.BufferedReader):
             if self.left < 0:
                 raise _EndlessError
         return super().read(size)
+
+
+def _opened(file: _Patient) -> Image.Image:
+    """Not decoded yet. The most usual formats first: making Pillow ready for the others takes as long as a photo."""
+    Image.preinit()
+    try:
+        return Image.open(file, formats=_ready())
+    except Image.UnidentifiedImageError:
+        Image.init()
+        return Image.open(file, formats=_ready())
+
+
+def _ready() -> list[str]:
+    return [kind for kind in FORMATS if kind in Image.OPEN]
 
 
 def _from_image(image: Image.Image) -> Picture:

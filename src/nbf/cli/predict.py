@@ -134,13 +134,10 @@ def _run(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds) 
 
 
 def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds, todo: list[Claim]) -> int:
-    # Here and not above: help and mistakes should not wait for torch.
-    from rich.console import Console
-    from rich.progress import track
-
     start = time.perf_counter()
 
     def load() -> "Predictor":
+        # Here and not above: help and mistakes should not wait for torch.
         from nbf import predictor
 
         with understanding(InputError):
@@ -160,10 +157,12 @@ def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kin
         )
 
     results = given.answers(todo, lambda claim: _read(claim.source), load, ask)
-    console = Console(stderr=True)
-    silent = len(todo) < 2 or not console.is_terminal
-    tracked = track(results, "photos", total=len(todo), console=console, transient=True, disable=silent)
-    return report(zip(todo, tracked, strict=True), given.output, start, kinds)
+    if len(todo) > 1 and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        results = track(results, "photos", total=len(todo), console=Console(stderr=True), transient=True)
+    return report(zip(todo, results, strict=True), given.output, start, kinds)
 
 
 def _photos(given: Arguments) -> list[Path]:

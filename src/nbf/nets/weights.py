@@ -106,7 +106,7 @@ def load_network(name: str | Path) -> Network:
 
 
 def _within(tensor: Tensor, low: float) -> bool:
-    """Whether all are finite numbers from `low`; looked at once, and without memory for answers: nan is in both ends."""
+    """Whether all are finite numbers from `low`: looked at once, as both ends are nan where any is."""
     least, most = tensor.aminmax()
     return low <= float(least) and float(most) < torch.inf
 
