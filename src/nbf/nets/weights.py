@@ -142,7 +142,7 @@ class _Unfilled(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "kaiming_uniform_", "fill_", "zero_"):
             return args[0] if args else kwargs["tensor"]
         if func is torch.eye:
             return torch.empty(args[0], args[0])
