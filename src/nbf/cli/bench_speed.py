@@ -101,8 +101,7 @@ def _cold(photo: Path, folder: Path, threads: int, rounds: int) -> dict[str, Any
     from nbf.evaluate.speed import summed_up
 
     took: dict[str, list[float]] = {}
-    program = "from nbf.cli import run; run()"
-    whole = ["-c", program, "predict", str(photo), "-o", str(folder / "results"), "--format", "glb"]
+    whole = ["-m", "nbf", "predict", str(photo), "-o", str(folder / "results"), "--format", "glb"]
     for _ in range(rounds):
         start = time.perf_counter()
         steps = json.loads(_ran(["-m", "nbf.cli._cold", str(photo), str(folder)], threads))
