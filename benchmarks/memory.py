@@ -5,7 +5,8 @@
 
 Photos are the demo's, or yours. For the first table in sizes from 200 to 2000 pixels (drawn, seed 0), written to and
 read from files as `nbf predict` does; the slope leaves out the first fifth, in which libraries fill their caches. For
-the second they are enlarged, or people are looked for in as many boxes, each in a process of its own.
+the second they are enlarged, or given so many boxes in which people are looked for (0: located), each in a process of
+its own.
 """
 
 import argparse
@@ -27,8 +28,8 @@ import nbf
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.jpg"
 ROWS = 20
-MEGAPIXELS, PEOPLE, PHOTOS = (0.25, 1, 4, 16, 64), (1, 4, 16, 64), (1, 10, 100)
-"""What the rows of the second table have most of; otherwise it is a photo of a quarter of a megapixel, with one box."""
+MEGAPIXELS, BOXES, PHOTOS = (0.25, 1, 4, 16, 64), (1, 4, 16, 64), (10, 100)
+"""What the rows of the second table have most of; otherwise it is one photo of a quarter of a megapixel."""
 
 
 def main() -> None:
@@ -39,9 +40,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peaks", action="store_true")
     # Of a process that is a row of the second table.
-    parser.add_argument(
-        "--row", nargs=3, type=float, metavar=("MEGAPIXELS", "PEOPLE", "PHOTOS"), help=argparse.SUPPRESS
-    )
+    parser.add_argument("--row", nargs=3, type=float, metavar=("MEGAPIXELS", "BOXES", "PHOTOS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.row:
@@ -70,10 +69,10 @@ def along(photo: Path, photos: int, threads: int) -> None:
 
 def peaks(photo: Path, threads: int) -> None:
     """Print a table of the most megabytes that processes take: before the photo, and then."""
-    print(f"{'megapixels':>10}{'people':>8}{'photos':>8}{'MB, loaded':>12}{'MB, most':>10}   threads: {threads}")
+    print(f"{'megapixels':>10}{'boxes':>8}{'photos':>8}{'MB, loaded':>12}{'MB, most':>10}   threads: {threads}")
     few = MEGAPIXELS[0]
-    rows = [(size, 1, 1) for size in MEGAPIXELS]
-    rows += [(few, count, 1) for count in PEOPLE[1:]] + [(few, 1, count) for count in PHOTOS[1:]]
+    rows = [(size, 0, 1) for size in MEGAPIXELS]
+    rows += [(few, count, 1) for count in BOXES] + [(few, 0, count) for count in PHOTOS]
     for words in rows:
         command = [sys.executable, __file__, str(photo), "--threads", str(threads), "--row", *map(str, words)]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -81,7 +80,7 @@ def peaks(photo: Path, threads: int) -> None:
         print(f"{words[0]:>10g}{words[1]:>8}{words[2]:>8}{loaded:>12.0f}{most:>10.0f}", flush=True)
 
 
-def row(photo: Path, megapixels: float, people: int, photos: int) -> None:
+def row(photo: Path, megapixels: float, count: int, photos: int) -> None:
     """Print the most megabytes that this process took until it had loaded, and until it had predicted."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photo.jpg"
@@ -96,11 +95,14 @@ def row(photo: Path, megapixels: float, people: int, photos: int) -> None:
             width, height = image.size
         predictor = nbf.load()
         loaded = _most()
-        across = math.ceil(math.sqrt(people))
-        cell = np.array([width, height]) / across
-        corners = np.array([(i % across, i // across) for i in range(people)]) * cell
+        boxes = None
+        if count:
+            across = math.ceil(math.sqrt(count))
+            cell = np.array([width, height]) / across
+            corners = np.array([(i % across, i // across) for i in range(count)]) * cell
+            boxes = np.concatenate([corners, corners + cell], 1)
         for _ in range(photos):
-            predictor.predict(path, boxes=np.concatenate([corners, corners + cell], 1))
+            predictor.predict(path, boxes=boxes)
         print(loaded, _most())
 
 

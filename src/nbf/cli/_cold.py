@@ -4,6 +4,7 @@ python -m nbf.cli._cold PHOTO FOLDER
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -60,3 +61,5 @@ def main(photo: str, folder: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    # As `nbf.cli.run` ends.
+    os._exit(0)
