@@ -1,7 +1,5 @@
 """`python -m nbf` is the command `nbf`."""
 
-import sys
+from nbf.cli import run
 
-from nbf.cli import main
-
-sys.exit(main())
+run()

@@ -1,6 +1,7 @@
 """The networks that methods are made of: the bundled ones, or somebody's own in their place."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from nbf.nets.omran import Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
-from nbf.nets.weights import Network, load_kind, load_network
+from nbf.nets.weights import N, Network, load_kind, load_network
 
 BODY = "anny24"
 """The body model that the bundled fitter was trained for."""
@@ -25,20 +26,14 @@ BODY = "anny24"
 
 @dataclass(frozen=True)
 class Networks:
-    """Trained networks, the body model that their fitter speaks of, and how they are to compute."""
+    """Trained networks, the body model that their fitter speaks of, and how they are to compute.
 
-    locator: Locator
-    segmenter: Segmenter
-    fitter: Fitter
-    doubt: Doubt
-    hmr: Hmr
-    """For the trunk of the bundled segmenter."""
-    pavlakos: Pavlakos
-    regressor: Regressor
-    """What `selfsup` starts from: joints and silhouette -> body."""
-    body: BodyModel
-    omran: Omran | None = None
-    """Whoever wants it trains it: its weights are too large to come along."""
+    Each of the bundled networks is read when it is first asked for: no method needs all of them.
+    """
+
+    own: tuple[Network, ...] = ()
+    """Networks in place of the bundled ones, at most one of each kind."""
+    body: BodyModel = field(default_factory=lambda: load_body(BODY))
     body_name: str = BODY
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the networks run; the body model and all results stay on the CPU."""
@@ -60,29 +55,60 @@ class Networks:
             InputError: there is no such device.
         """
         checked = _checked(device)
-        bundled = cls(
-            load_kind("locator", Locator),
-            load_kind("segmenter", Segmenter),
-            load_kind("fitter", Fitter),
-            load_kind("doubt", Doubt),
-            load_kind("hmr", Hmr),
-            load_kind("pavlakos", Pavlakos),
-            load_kind("regressor", Regressor),
-            load_body(BODY),
-            device=checked,
-        )
-        return bundled if weights is None else replace(bundled, **_found(Path(weights)))
+        return cls(() if weights is None else _found(Path(weights)), device=checked)
+
+    @cached_property
+    def locator(self) -> Locator:
+        return self._one(Locator)
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        return self._one(Segmenter)
+
+    @cached_property
+    def fitter(self) -> Fitter:
+        return self._one(Fitter)
+
+    @cached_property
+    def doubt(self) -> Doubt:
+        return self._one(Doubt)
+
+    @cached_property
+    def hmr(self) -> Hmr:
+        """For the trunk of the bundled segmenter."""
+        return self._one(Hmr)
+
+    @cached_property
+    def pavlakos(self) -> Pavlakos:
+        return self._one(Pavlakos)
+
+    @cached_property
+    def regressor(self) -> Regressor:
+        """What `selfsup` starts from: joints and silhouette -> body."""
+        return self._one(Regressor)
+
+    @property
+    def omran(self) -> Omran | None:
+        """Whoever wants it trains it: its weights are too large to come along."""
+        return next((network for network in self.own if isinstance(network, Omran)), None)
+
+    def _one(self, kind: type[N]) -> N:
+        """Raises ModelFileError where the bundled file is missing or damaged."""
+        own = next((network for network in self.own if isinstance(network, kind)), None)
+        return load_kind(kind.__name__.lower(), kind) if own is None else own
 
 
-def _found(folder: Path) -> dict[str, Network]:
+def _found(folder: Path) -> tuple[Network, ...]:
     found: dict[str, Network] = {}
     for path in weight_files(folder):
         network = load_network(path)
         name = type(network).__name__.lower()
+        if not hasattr(Networks, name):
+            raise ModelFileError(f"{path}: expected networks that methods use, got a {name}; remove it")
         if name in found:
             raise ModelFileError(f"{path}: a second {name} in this folder; expected one of each network, remove one")
         found[name] = network
-    return found
+    return tuple(found.values())
 
 
 def _checked(device: str | torch.device) -> torch.device:

@@ -55,6 +55,9 @@ _MOST_READS = 50_000
 """How often a file is read from until its size is known: some headers go on for as long as the file does, and parsers
 take them byte by byte (3 seconds a megabyte). Those of photos take a few hundred."""
 
+# Pixels that are copied at once.
+_BAND = 1 << 20
+
 _OTHERS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -151,9 +154,8 @@ def read_stream(file: io.RawIOBase | io.BytesIO, name: str, most: int = MAX_PIXE
         InputError: it is damaged, too small, too large or not a picture.
     """
     patient = _Patient(file)
-    Image.init()
     try:
-        with Image.open(patient, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as image:
+        with _opened(patient) as image:
             patient.left = None
             check_size(image.width, image.height, name, most)
             return _from_pil(image, name)
@@ -308,6 +310,20 @@ class _Patient(io.BufferedReader):
         return super().read(size)
 
 
+def _opened(file: _Patient) -> Image.Image:
+    """Not decoded yet. The most usual formats first: making Pillow ready for the others takes as long as a photo."""
+    Image.preinit()
+    try:
+        return Image.open(file, formats=_ready())
+    except Image.UnidentifiedImageError:
+        Image.init()
+        return Image.open(file, formats=_ready())
+
+
+def _ready() -> list[str]:
+    return [kind for kind in FORMATS if kind in Image.OPEN]
+
+
 def _from_image(image: Image.Image) -> Picture:
     name = str(getattr(image, "filename", "") or "image")
     try:
@@ -323,7 +339,10 @@ def _from_pil(image: Image.Image, name: str) -> Picture:
     check_size(image.width, image.height, name)
     exif = image.getexif()
     focal = _focal_pixels(exif.get_ifd(ExifTags.IFD.Exif), image.size)
-    image = ImageOps.exif_transpose(image)
+    # Pillow copies pictures where there is nothing to be done, too.
+    image.load()
+    if exif.get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
         pixels = _sixteen_to_eight(np.asarray(image))
         return Picture(np.repeat(pixels[..., None], 3, axis=-1), name, focal)
@@ -334,8 +353,17 @@ def _from_pil(image: Image.Image, name: str) -> Picture:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    # np.array copies: the pixels outlive the file, and Pillow's own buffer is read-only.
-    return Picture(np.array(image.convert("RGB")), name, focal)
+    return Picture(_pixels(image if image.mode == "RGB" else image.convert("RGB")), name, focal)
+
+
+def _pixels(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of an RGB picture, which outlives its file: by and by, as Pillow makes two others of what it hands out."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        low = min(top + rows, image.height)
+        pixels[top:low] = np.asarray(image.crop((0, top, image.width, low)))
+    return pixels
 
 
 def _from_array(array: np.ndarray, name: str) -> Picture:

@@ -34,6 +34,7 @@ from nbf.nets.mean_body import UPRIGHT
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
 from nbf.nets.segmenter import Segmenter
+from nbf.nets.unet import UNet
 from nbf.nets.weights import save_network
 from nbf.networks import Networks
 from nbf.predictor import Predictor
@@ -60,7 +61,7 @@ def networks():
     fitter = Fitter(body.shape_count)
     # Untrained heads answer the mean body; louder ones answer differently to different maps.
     nn.init.normal_(fitter.lifter.head.weight, std=0.2)
-    return Networks(
+    own = (
         _Center(),
         Segmenter(),
         fitter,
@@ -68,9 +69,8 @@ def networks():
         Hmr(body.shape_count),
         Pavlakos(body.shape_count),
         Regressor(18, body.shape_count),
-        body,
-        exact=True,
     )
+    return Networks(own, body, exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -392,6 +392,9 @@ def test_what_was_trained_takes_the_place_of_what_is_bundled(networks, tmp_path)
         Networks.load(tmp_path)
     with pytest.raises(ModelFileError, match="no such folder"):
         Networks.load(tmp_path / "gone")
+    save_network(UNet(3, 3, 8), tmp_path / "small" / "weights", {})
+    with pytest.raises(ModelFileError, match="expected networks that methods use, got a unet"):
+        Networks.load(tmp_path / "small")
 
 
 def test_one_bad_file_stops_nobody(predictor, photo, tmp_path):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
+from nbf.cli._uncollected import uncollected
 from nbf.cli._usage import UsageError, understanding
 from nbf.errors import NbfError
 from nbf.limits import check_age_group, checked_fact, parse_center, parse_focal
@@ -96,7 +97,8 @@ class KnownOptions:
             except NbfError as error:
                 return error
             if not loaded:
-                loaded.append(load())
+                with uncollected():
+                    loaded.append(load())
             try:
                 return ask(loaded[0], item, value)
             except NbfError as error:

@@ -3,7 +3,7 @@
 import io
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -144,18 +144,22 @@ def _run(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds) 
 
 
 def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kinds, todo: list[Claim]) -> int:
-    # Here and not above: help and mistakes should not wait for it.
-    from rich.console import Console
-    from rich.progress import track
-
     start = time.perf_counter()
     make = partial(working, given, boxes, kinds)
     found = make()(todo) if given.workers == 1 else shared(todo, make, given.workers)
     with hushed(), closing(found):
-        console = Console(stderr=True)
-        silent = len(todo) < 2 or not console.is_terminal
-        tracked = track(found, "photos", total=len(todo), console=console, transient=True, disable=silent)
-        return tell(zip(todo, tracked, strict=True), given.output, start)
+        return tell(zip(todo, _tracked(found, len(todo)), strict=True), given.output, start)
+
+
+def _tracked(found: "Iterable[Outcome]", total: int) -> "Iterable[Outcome]":
+    """With a bar on terminals that says how far it is."""
+    if total < 2 or not sys.stderr.isatty():
+        return found
+    # Here and not above: one photo should not wait for it.
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(found, "photos", total=total, console=Console(stderr=True), transient=True)
 
 
 def working(
@@ -165,6 +169,7 @@ def working(
 
     @cache
     def load() -> "Predictor":
+        # Here and not above: help and mistakes should not wait for torch.
         from nbf import predictor
 
         with understanding(InputError):

@@ -95,14 +95,20 @@ def load_network(name: str | Path) -> Network:
     tensors = {key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()}
     for name, tensor in tensors.items():
         # Of a variance the square root is taken.
-        low = 0.0 if name.endswith("running_var") else -torch.inf
-        if tensor.is_floating_point() and not bool((tensor.isfinite() & (tensor >= low)).all()):
+        low = 0.0 if name.endswith("running_var") else torch.finfo(torch.float32).min
+        if tensor.is_floating_point() and tensor.numel() and not _within(tensor, low):
             raise ModelFileError(
                 f"{path}: expected finite numbers (variances from 0), got others in {name}: training went wrong, or "
                 f"the file is damaged; {_REMEDY}"
             )
     network.load_state_dict(tensors, assign=True)
     return network.eval()
+
+
+def _within(tensor: Tensor, low: float) -> bool:
+    """Whether all are finite numbers from `low`: looked at once, as both ends are nan where any is."""
+    least, most = tensor.aminmax()
+    return low <= float(least) and float(most) < torch.inf
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
@@ -136,7 +142,7 @@ class _Unfilled(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "kaiming_uniform_", "fill_", "zero_"):
             return args[0] if args else kwargs["tensor"]
         if func is torch.eye:
             return torch.empty(args[0], args[0])

@@ -1,6 +1,8 @@
 """People whose crops overlap: a picture without those of whom enough was seen, and whose each pixel is."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -12,6 +14,9 @@ from nbf.proxy.proxy import Proxy, silhouette
 
 COMPETITION = 8.0
 """Power of the probability of being seen by which people share a cell that several of them claim."""
+
+TILE = 1024
+"""Pixels of a picture that are painted at once, each way."""
 
 Image = UInt8[Tensor, "3 height width"] | Float[Tensor, "3 height width"]
 
@@ -28,8 +33,8 @@ def covered(image: Image, parts: Float[Tensor, "n 25 h h"], crops: Crop) -> UInt
     mask = torch.zeros_like(image[:1], dtype=torch.uint8)
     people = max_pool2d(silhouette(parts)[:, None], 3, 1, 1)
     for person in range(len(parts)):
-        rows, columns, pixels = _window(people[person], _some(crops, person), image)
-        mask[:, rows, columns][pixels > 0.5] = 255
+        for rows, columns, pixels in _tiles(people[person], _some(crops, person), image):
+            mask[:, rows, columns][pixels > 0.5] = 255
     return mask
 
 
@@ -46,9 +51,9 @@ def without(image: Image, mask: UInt8[Tensor, "1 height width"], crops: Crop, ce
         fills = (255 * fills).round()
     painted = image.clone()
     for person in range(len(fills)):
-        rows, columns, fill = _window(fills[person], _some(crops, person), image)
-        window = painted[:, rows, columns]
-        window.copy_(torch.where(mask[:, rows, columns] > 0, fill.to(image.dtype), window))
+        for rows, columns, fill in _tiles(fills[person], _some(crops, person), image):
+            window = painted[:, rows, columns]
+            window.copy_(torch.where(mask[:, rows, columns] > 0, fill.to(image.dtype), window))
     return painted
 
 
@@ -62,15 +67,22 @@ def _filled(values: Float[Tensor, "n c h h"], weights: Float[Tensor, "n 1 h h"])
     return torch.where(weights > 0, values / weights.clamp_min(1e-6), around)
 
 
-def _window(values: Float[Tensor, "c h h"], crop: Crop, image: Image) -> tuple[slice, slice, Float[Tensor, "c r k"]]:
-    """Rows and columns of a picture that a crop covers, and for their pixels what a map over the crop has there."""
+def _tiles(
+    values: Float[Tensor, "c h h"], crop: Crop, image: Image
+) -> Iterator[tuple[slice, slice, Float[Tensor, "c r k"]]]:
+    """Rows and columns of a picture that a crop covers, and for their pixels what a map over the crop has there: of
+    large crops square by square, as numbers for all pixels would take several times as much memory as the picture."""
     (left, top), side = (crop.center - crop.size / 2)[0].floor().int().tolist(), int(crop.size.ceil()) + 1
-    pixels = Crop(torch.tensor([[left + side / 2, top + side / 2]]), torch.tensor([float(side)]), side)
-    there = carried(values[None], crop, pixels)[0]
-    rows, columns = (
-        slice(max(first, 0), max(min(first + side, length), 0)) for first, length in zip((top, left), image.shape[1:])
-    )
-    return rows, columns, there[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    tile = min(side, TILE)
+    height, width = image.shape[1:]
+    for x, y in product(range(left, left + side, tile), range(top, top + side, tile)):
+        rows = slice(max(y, 0), max(min(y + tile, top + side, height), 0))
+        columns = slice(max(x, 0), max(min(x + tile, left + side, width), 0))
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            continue
+        pixels = Crop(torch.tensor([[x + tile / 2, y + tile / 2]]), torch.tensor([float(tile)]), tile)
+        there = carried(values[None], crop, pixels)[0]
+        yield rows, columns, there[:, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
 
 
 def competing(proxy: Proxy, crops: Crop) -> Proxy:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -125,9 +126,31 @@ def variables(**others: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | others
 
 
+def test_the_program_does_at_its_end_what_was_to_be_done() -> None:
+    """Other threads end and what is registered is called; then the process ends at once, without taking torch apart."""
+    code = """
+        import atexit, sys, threading, time
+        from nbf.cli import run
+
+        class Slow:
+            def __del__(self):
+                print("taken apart")
+
+        slow = Slow()
+        threading.Thread(target=lambda: [time.sleep(0.2), print("thread", flush=True)]).start()
+        threading.Timer(0.1, lambda: atexit.register(print, "registered", flush=True)).start()
+        sys.argv = ["nbf", "nope"]
+        run()
+    """
+    command = [sys.executable, "-c", dedent(code)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=variables())
+    assert (ended.returncode, ended.stdout.split()) == (2, ["thread", "registered"])
+    assert "no verb" in ended.stderr
+
+
 def run(arguments: list[str], output: str, *, unbuffered: bool = False) -> subprocess.CompletedProcess[str]:
     """The whole program; `output` is shell for where its output goes."""
-    program = f"'{sys.executable}' -c 'import sys; from nbf.cli import main; sys.exit(main())'"
+    program = f"'{sys.executable}' -c 'from nbf.cli import run; run()'"
     command = f'set -o pipefail; {program} "$@" {output}'
     return subprocess.run(
         ["bash", "-c", command, "bash", *arguments],

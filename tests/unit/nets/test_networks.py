@@ -115,6 +115,21 @@ def test_batch_equals_single_and_folding_changes_nothing(index: int) -> None:
         torch.testing.assert_close(whole[1:], single, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("index", range(3))
+def test_what_predicts_is_a_copy_that_training_does_not_reach(index: int) -> None:
+    network = small_networks()[index].train()
+    fast, modes = for_inference(network), [module.training for module in network.modules()]
+    with torch.no_grad():
+        before = flattened(fast(example(network)))
+        for value in network.state_dict().values():
+            value += 1
+        for one, other in zip(before, flattened(fast(example(network))), strict=True):
+            assert torch.equal(one, other)
+    assert not any(module.training for module in fast.modules())
+    assert [module.training for module in network.modules()] == modes
+    assert all(value.requires_grad for value in network.parameters())
+
+
 def test_movenets_norms_keep_what_was_stored_for_them() -> None:
     torch.manual_seed(0)
     network, image = Locator(0.25), torch.rand(4, 3, 64, 64)

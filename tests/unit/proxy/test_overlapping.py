@@ -1,9 +1,11 @@
 """People whose crops overlap: laws of painting over and of sharing pixels."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from nbf.geometry import Camera, Crop
+from nbf.proxy import overlapping
 from nbf.proxy.overlapping import carried, competing, covered, without
 from nbf.proxy.proxy import Proxy
 
@@ -85,3 +87,14 @@ def test_paint_goes_smoothly_over_into_what_is_around() -> None:
     mask[:, 35:65, 30:50] = 255
     painted = without(across, mask, Crop(CROPS.center[:1], CROPS.size[:1], 256))
     assert (painted - across).abs().max() < 0.05
+
+
+def test_large_pictures_are_painted_square_by_square_as_small_ones_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(3, 100, 120, generator=torch.Generator().manual_seed(0))
+    seen = parts(proxy())
+    mask = covered(image, seen, CROPS)
+    painted = without(image, mask, CROPS)
+    assert (painted != image).any()
+    monkeypatch.setattr(overlapping, "TILE", 17)
+    assert torch.equal(covered(image, seen, CROPS), mask)
+    torch.testing.assert_close(without(image, mask, CROPS), painted, atol=1e-5, rtol=0)
