@@ -17,7 +17,7 @@ from nbf.cli._output import complain, guarded, say
 from nbf.errors import NbfError
 
 _USAGE_ERROR, _INTERRUPTED = 2, 130
-_USE = ("predict", "video", "batch", "refine", "serve", "view", "export")
+_USE = ("predict", "video", "batch", "refine", "serve", "view", "export", "export-model")
 """Verbs for whoever has photos, in the order of help; the others are for who measures and trains."""
 
 

@@ -18,7 +18,15 @@ from nbf.cli._usage import UsageError, check_folder, parsed, understanding
 from nbf.errors import InputError
 from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
-from nbf.limits import MOST_BYTES, check_method, checked_max_people, checked_min_score, parse_box, weight_files
+from nbf.limits import (
+    MOST_BYTES,
+    RuntimeName,
+    check_method,
+    check_weights,
+    checked_max_people,
+    checked_min_score,
+    parse_box,
+)
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -81,6 +89,9 @@ class Arguments(KnownOptions):
     """Leave out photos that an earlier run with the same options finished, as after one that was stopped."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where the networks run: cpu, cuda, cuda:1 ..."""
+    runtime: RuntimeName = "torch"
+    """What runs them: torch, or onnx (pip install 'neural-body-fitting[onnx]'), which takes --weights of nbf
+    export-model, too."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
             checked_min_score(given.min_score)
         check_method(given.method)
         if given.weights is not None:
-            weight_files(given.weights)
+            check_weights(given.weights, given.runtime)
     if given.method in DEAF and (given.told or given.facts or given.same_person or given.keypoints):
         raise UsageError(
             f"--method {given.method}: expected neither facts about people nor --same-person or --keypoints beside it, "
@@ -144,7 +155,7 @@ def _predict(given: Arguments, boxes: list[tuple[float, ...]] | None, kinds: Kin
         from nbf import predictor
 
         with understanding(InputError):
-            return predictor.load(given.weights, given.method, given.device)
+            return predictor.load(given.weights, given.method, given.device, given.runtime)
 
     def ask(predictor: "Predictor", claim: Claim, picture: "Picture") -> "People":
         from nbf.suppression import LIKELY

@@ -25,10 +25,15 @@ FLIP = (-1.0, 1.0)
 class Regress:
     """Bodies straight from a fitter; what is known of the people does not reach it."""
 
-    def __init__(self, fitter: Fitter, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        fitter: Callable[[FitterInput], tuple[FitterOutput, JointMaps]],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """`fitter` is the network, or what another runtime makes of it."""
         self.device = torch.device(device)
         # In float32 on every machine: rotations show errors that part maps do not.
-        self.fitter = for_inference(fitter).to(self.device)
+        self.fitter = for_inference(fitter).to(self.device) if isinstance(fitter, Fitter) else fitter
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
