@@ -24,6 +24,9 @@ MethodName = Literal[
 ]
 """What `nbf.methods.METHODS` is a table of."""
 
+RuntimeName = Literal["torch", "onnx"]
+"""What runs the networks."""
+
 AGE_GROUPS: dict[str, tuple[float, float]] = {
     "infant": (0.0, 2.0),
     "child": (2.0, 12.0),
@@ -55,6 +58,12 @@ def check_method(name: Any) -> None:
     """Raises InputError where no method has that name."""
     if not isinstance(name, str) or name not in get_args(MethodName):
         raise InputError(f"method: expected one of {', '.join(get_args(MethodName))}, got {shown(name)}")
+
+
+def check_runtime(name: Any) -> None:
+    """Raises InputError where no runtime has that name."""
+    if not isinstance(name, str) or name not in get_args(RuntimeName):
+        raise InputError(f"runtime: expected one of {', '.join(get_args(RuntimeName))}, got {shown(name)}")
 
 
 def check_age_group(group: Any) -> None:
@@ -161,8 +170,21 @@ def weight_files(folder: Path) -> list[Path]:
     """The networks in a folder. Raises ModelFileError where there are none."""
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     if not files:
+        onnx = "one with ONNX files alone, which the runtime onnx takes" if onnx_files(folder) else "one without any"
         raise ModelFileError(
             f"{folder}: expected a folder with weights of `nbf train` (.safetensors beside .json), got "
-            f"{'one without any' if folder.is_dir() else 'no such folder'}"
+            f"{onnx if folder.is_dir() else 'no such folder'}"
         )
     return files
+
+
+def onnx_files(folder: Path) -> dict[str, Path]:
+    """The networks that predict, of those in a folder that `nbf export-model` wrote; none where it is no such one."""
+    named = {name: folder / f"{name}.onnx" for name in ("locator", "segmenter", "fitter")}
+    return {name: path for name, path in named.items() if path.is_file()}
+
+
+def check_weights(folder: Path, runtime: RuntimeName) -> None:
+    """Raises ModelFileError where a folder has nothing that a runtime could run."""
+    if runtime == "torch" or not onnx_files(folder):
+        weight_files(folder)

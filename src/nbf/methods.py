@@ -73,7 +73,7 @@ def method(name: str, networks: Networks) -> Method:
 
 def segmented(networks: Networks) -> Segmented:
     """Part map and joints, by the segmenter."""
-    return Segmented(networks.segmenter, networks.device, exact=networks.exact)
+    return Segmented(networks.run.segmenter, networks.device, exact=networks.exact)
 
 
 def plain(networks: Networks) -> Solve:
@@ -89,7 +89,7 @@ def refined(networks: Networks) -> Solve:
 
 def optimised(networks: Networks, doubted: Doubted, steps: int) -> Optimise:
     """The fitter's bodies after so many steps."""
-    return Optimise(networks.body, Regress(networks.fitter, networks.device), doubted, steps=steps)
+    return Optimise(networks.body, Regress(networks.run.fitter, networks.device), doubted, steps=steps)
 
 
 def together(networks: Networks) -> Together:
@@ -104,7 +104,7 @@ def picture_features(networks: Networks) -> PictureFeatures:
 
 def corrected(networks: Networks) -> Solve:
     """The fitter's bodies, corrected by what their drawing and the part map differ by."""
-    regress = Regress(networks.fitter, networks.device)
+    regress = Regress(networks.run.fitter, networks.device)
     return Feedback(regress, Doubted(networks.body, networks.doubt), small(networks))
 
 

@@ -1,27 +1,39 @@
 """The networks that methods are made of: the bundled ones, or somebody's own in their place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from nbf.body.files import load_body
 from nbf.body.model import BodyModel
 from nbf.errors import InputError, ModelFileError
 from nbf.limits import weight_files
 from nbf.nets.doubt import Doubt
-from nbf.nets.fitter import Fitter
+from nbf.nets.fitter import Fitter, FitterInput, JointMaps
 from nbf.nets.hmr import Hmr
-from nbf.nets.locator import Locator
+from nbf.nets.locator import Locator, LocatorOutput
+from nbf.nets.mean_body import FitterOutput
 from nbf.nets.omran import Omran
 from nbf.nets.pavlakos import Pavlakos
 from nbf.nets.regressor import Regressor
-from nbf.nets.segmenter import Segmenter
+from nbf.nets.segmenter import Segmenter, SegmenterOutput
 from nbf.nets.weights import N, Network, load_kind, load_network
 
 BODY = "anny24"
 """The body model that the bundled fitter was trained for."""
+
+
+@dataclass(frozen=True)
+class Runners:
+    """What computes networks in torch's place, each called as the network is, on the CPU."""
+
+    locator: Callable[[Tensor], LocatorOutput]
+    segmenter: Callable[[Tensor], SegmenterOutput]
+    fitter: Callable[[FitterInput], tuple[FitterOutput, JointMaps]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,13 @@ class Networks:
     """Where the networks run; the body model and all results stay on the CPU."""
     exact: bool = False
     """In float32 where bfloat16 would be faster: the same numbers on every machine."""
+    runners: Runners | None = None
+    """Another runtime than torch, of what sees and solves; all else of methods stays torch's."""
+
+    @property
+    def run(self) -> "Networks | Runners":
+        """Where the locator, the segmenter and the fitter are that predict."""
+        return self if self.runners is None else self.runners
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | torch.device = "cpu") -> "Networks":

@@ -24,11 +24,11 @@ from nbf.finding import find
 from nbf.geometry import Camera, Crop
 from nbf.given import checked_boxes, checked_keypoints, checked_parts, looking_at, picture_camera
 from nbf.known import NOTHING, Facts, Gaussian, Known, checked_known, known_of
-from nbf.limits import checked_max_people, checked_min_score
+from nbf.limits import check_runtime, checked_max_people, checked_min_score
 from nbf.locate import framed, locate
 from nbf.methods import method as method_of
 from nbf.methods import segmented
-from nbf.nets.locator import MIN_SCORE, LocatorOutput, locate_both_ways
+from nbf.nets.locator import MIN_SCORE, Locator, LocatorOutput, locate_both_ways
 from nbf.nets.packed import packed
 from nbf.nets.segmenter import INPUT_SIZE
 from nbf.networks import Networks
@@ -63,7 +63,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
-def load(weights: str | Path | None = None, method: str = "nbf", device: str | torch.device = "cpu") -> "Predictor":
+def load(
+    weights: str | Path | None = None,
+    method: str = "nbf",
+    device: str | torch.device = "cpu",
+    runtime: str = "torch",
+) -> "Predictor":
     """Networks and body model, ready to predict.
 
     Processes forked afterwards (gunicorn's workers, multiprocessing's) predict as well, on one thread each.
@@ -72,12 +77,22 @@ def load(weights: str | Path | None = None, method: str = "nbf", device: str | t
         weights: a folder with weights that you trained, which replace the bundled ones; `Networks.load`.
         method: how bodies are found, a name in `nbf.methods.METHODS`.
         device: where the networks run; the body model and all results stay on the CPU.
+        runtime: what runs locator, segmenter and fitter: torch, or onnx: onnxruntime, on the CPU, which takes the extra
+            `onnx`. It runs the ONNX files in the folder `weights` that `nbf export-model` wrote, or makes them once.
 
     Raises:
         ModelFileError: a file is missing or damaged.
-        InputError: there is no such method or device.
+        InputError: there is no such method, device or runtime, or it is not installed.
     """
-    networks = Networks.load(None if weights is None else checked_path(weights, "weights"), device)
+    check_runtime(runtime)
+    folder = None if weights is None else Path(checked_path(weights, "weights"))
+    if runtime == "onnx":
+        # Its package is an extra.
+        from nbf.onnx.runtime import load_networks
+
+        networks = load_networks(folder, device)
+    else:
+        networks = Networks.load(folder, device)
     return Predictor(networks, method_of(method, networks))
 
 
@@ -88,7 +103,8 @@ class Predictor:
         """`networks` lend the locator, the body model, and the segmenter where the method does not look for parts and
         joints, by which people are told from others; the method has its own."""
         self.networks, self.device, self.method = networks, networks.device, method
-        self.locator = packed(networks.locator, self.device, exact=networks.exact)
+        locator = networks.run.locator
+        self.locator = packed(locator, self.device, exact=networks.exact) if isinstance(locator, Locator) else locator
         self.body, self.body_name = networks.body.eval().cpu(), networks.body_name
 
     @torch.no_grad()

@@ -19,7 +19,7 @@ from nbf.cli._uncollected import uncollected
 from nbf.errors import NbfError
 
 _USAGE_ERROR, _INTERRUPTED = 2, 130
-_USE = ("predict", "video", "batch", "refine", "serve", "view", "export")
+_USE = ("predict", "video", "batch", "refine", "serve", "view", "export", "export-model")
 """Verbs for whoever has photos, in the order of help; the others are for who measures and trains."""
 
 

@@ -36,7 +36,7 @@ _PLAIN = Style()
 _PNG_COMPRESSION = 3
 # Options that do not decide what is in a picture's results, the pictures themselves, and what `Written` knows.
 _NO_MATTER = (
-    *("photos", "results", "output", "device", "workers", "skip_done", "recursive"),
+    *("photos", "results", "output", "device", "runtime", "workers", "skip_done", "recursive"),
     *("format", "to", "json", "write_parts", "sheet"),
 )
 

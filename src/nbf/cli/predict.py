@@ -22,7 +22,15 @@ from nbf.cli._workers import shared
 from nbf.errors import InputError, NbfError
 from nbf.export.formats import Detail, RigName, Skin, Style
 from nbf.files import Claim, written_names
-from nbf.limits import MOST_BYTES, check_method, checked_max_people, checked_min_score, parse_box, weight_files
+from nbf.limits import (
+    MOST_BYTES,
+    RuntimeName,
+    check_method,
+    check_weights,
+    checked_max_people,
+    checked_min_score,
+    parse_box,
+)
 
 if TYPE_CHECKING:
     from nbf.people import People
@@ -87,6 +95,9 @@ class Arguments(KnownOptions):
     """Where the networks run: cpu, cuda, cuda:1 ..."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Processes that share the photos, each on its part of the processor's cores; each needs about a gigabyte."""
+    runtime: RuntimeName = "torch"
+    """What runs them: torch, or onnx (pip install 'neural-body-fitting[onnx]'), which takes --weights of nbf
+    export-model, too."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -104,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
             checked_min_score(given.min_score)
         check_method(given.method)
         if given.weights is not None:
-            weight_files(given.weights)
+            check_weights(given.weights, given.runtime)
     if given.method in DEAF and (given.told or given.facts or given.same_person or given.keypoints):
         raise UsageError(
             f"--method {given.method}: expected neither facts about people nor --same-person or --keypoints beside it, "
@@ -173,7 +184,7 @@ def working(
         from nbf import predictor
 
         with understanding(InputError):
-            return predictor.load(given.weights, given.method, given.device)
+            return predictor.load(given.weights, given.method, given.device, given.runtime)
 
     def outcomes(todo: Sequence[Claim]) -> Generator[Outcome, None, None]:
         try:

@@ -66,7 +66,8 @@ class Findings(NamedTuple):
 
     def at(self, rows: Tensor) -> "Findings":
         """Some of the people."""
-        return Findings(*(None if value is None else value[rows] for value in self))
+        some = {name: value[rows] for name, value in self._asdict().items() if value is not None}
+        return self._replace(**some)
 
 
 class Fitter(MeanBody):
@@ -134,7 +135,7 @@ class JointFinder(nn.Module):
         logits = logits.float()
         attention = logits.flatten(2).softmax(-1)
         places, spreads = _mean_and_spread(attention.unflatten(2, logits.shape[2:]))
-        gathered = attention.to(features.dtype) @ features.flatten(2).mT
+        gathered = attention.to(features.dtype) @ features.flatten(2).transpose(1, 2)
         context = torch.cat([at4.mean((-2, -1)), self.thin(at4).flatten(1)], dim=1)
         return JointMaps(logits, places, spreads), gathered.flatten(1), context
 
@@ -195,7 +196,8 @@ def bone_features(places: Float[Tensor, "b 24 2"]) -> Float[Tensor, "b 115"]:
 def part_moments(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 168"]:
     """For each part: whether it is there, the root of its area, its centre and its covariance, about in [-1, 1]."""
     body = parts[:, 1:].float()
-    across = down = cell_centers(parts.shape[-1], parts.device)
+    # A number, also where the network is traced.
+    across = down = cell_centers(int(parts.shape[-1]), parts.device)
     columns, rows = body.sum(-2), body.sum(-1)
     area = rows.sum(-1)
     safe = area.clamp(min=1e-3)
@@ -208,7 +210,7 @@ def part_moments(parts: Float[Tensor, "b 25 h w"]) -> Float[Tensor, "b 168"]:
 
 
 def _mean_and_spread(probability: Float[Tensor, "b j h w"]) -> tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j"]]:
-    across = down = cell_centers(probability.shape[-1], probability.device)
+    across = down = cell_centers(int(probability.shape[-1]), probability.device)
     columns, rows = probability.sum(-2), probability.sum(-1)
     x, y = columns @ across, rows @ down
     variance = columns @ across.square() - x.square() + rows @ down.square() - y.square()
@@ -217,4 +219,4 @@ def _mean_and_spread(probability: Float[Tensor, "b j h w"]) -> tuple[Float[Tenso
 
 def cell_centers(size: int, device: torch.device) -> Float[Tensor, " size"]:
     """Cell centres along a side of the crop, -1 to 1."""
-    return (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
+    return (torch.arange(size, device=device, dtype=torch.get_default_dtype()) + 0.5) * (2 / size) - 1

@@ -131,12 +131,11 @@ class SinglePose(nn.Module):
         heat, center, places = (head(features).float() for head in (self.heat, self.center, self.places))
         height, width = heat.shape[-2:]
         y, x = (torch.arange(size, device=heat.device, dtype=heat.dtype) for size in (height, width))
-        away = torch.hypot(y[:, None] - (height - 1) / 2, x - (width - 1) / 2)
+        away = ((y[:, None] - (height - 1) / 2).square() + (x - (width - 1) / 2).square()).sqrt()
         cell = (center[:, 0].sigmoid() / (away + CENTER_REACH)).flatten(1).argmax(1)
         # MoveNet has y before x.
-        down, across = (
-            places.flatten(2)[torch.arange(len(cell), device=cell.device), :, cell].unflatten(1, (-1, 2)).unbind(-1)
-        )
+        there = cell[:, None, None].expand(-1, places.shape[1], 1)
+        down, across = places.flatten(2).gather(2, there).unflatten(1, (-1, 2))[..., 0].unbind(-1)
         expected_y, expected_x = cell[:, None] // width + down, cell[:, None] % width + across
         square = (y[:, None] - expected_y[..., None, None]).square() + (x - expected_x[..., None, None]).square()
         return heat - ((square + 1e-4).sqrt() + PEAK_REACH).log()

@@ -29,10 +29,18 @@ SHOULDERS, HIPS = ([COCO17.index(f"{side}_{name}") for side in ("left", "right")
 class Segmented:
     """Sees part map, joints, silhouette and surface, as a segmenter has them."""
 
-    def __init__(self, segmenter: Segmenter, device: torch.device | str = "cpu", *, exact: bool = False) -> None:
-        """`exact` computes in float32 where bfloat16 would be faster: the same on every machine."""
+    def __init__(
+        self,
+        segmenter: Callable[[Tensor], SegmenterOutput],
+        device: torch.device | str = "cpu",
+        *,
+        exact: bool = False,
+    ) -> None:
+        """`segmenter` is the network, to be packed here, or what another runtime makes of it. `exact` computes in
+        float32 where bfloat16 would be faster: the same on every machine."""
         self.device = torch.device(device)
-        self.segmenter = packed(segmenter, self.device, exact=exact)
+        is_network = isinstance(segmenter, Segmenter)
+        self.segmenter = packed(segmenter, self.device, exact=exact) if is_network else segmenter
 
     @torch.no_grad()
     def __call__(self, crops: Crops) -> Proxy:

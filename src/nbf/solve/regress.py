@@ -1,6 +1,7 @@
 """Regress: a network's answer, the mean over the evidence and its mirror image (Omran et al. 2018, section 3)."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -25,10 +26,17 @@ FLIP = (-1.0, 1.0)
 class Regress:
     """Bodies straight from a fitter; what is known of the people does not reach it."""
 
-    def __init__(self, fitter: Fitter, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        fitter: Callable[[FitterInput], tuple[FitterOutput, JointMaps]],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """`fitter` is the network, or what another runtime makes of it."""
         self.device = torch.device(device)
         # In float32 on every machine: rotations show errors that part maps do not.
-        self.fitter = for_inference(fitter).to(self.device)
+        if isinstance(fitter, Fitter):
+            fitter = partial(_lifted_alone, for_inference(fitter).to(self.device))
+        self.fitter = fitter
 
     @torch.no_grad()
     def __call__(self, proxy: Proxy, known: Known = NOTHING) -> Fit:
@@ -38,25 +46,26 @@ class Regress:
         seen = FitterInput.of_parts(proxy.parts)
         if proxy.joints is not None:
             seen = seen._replace(keypoints=from_sides(proxy.joints))
-        output, reading = read_both_ways(self._found, FitterInput(*(value.to(self.device) for value in seen)))
+        output, reading = read_both_ways(self.fitter, FitterInput(*(value.to(self.device) for value in seen)))
         output, reading = FitterOutput(*map(Tensor.cpu, output)), Reading(*map(Tensor.cpu, reading))
         pelvis = translation_from_crop_camera(output.scale, output.offset, proxy.camera, resolution=1)
         return Fit(Bodies(output.betas, output.rotations, pelvis), reading=reading)
 
-    def _found(self, seen: FitterInput) -> tuple[FitterOutput, JointMaps]:
-        """As the fitter, of people and then their mirror images; but each is lifted with their mirror
-        image alone, to come out the same whoever is beside them (`nbf.geometry.products`)."""
-        findings, maps = self.fitter.find(seen)
-        count = len(seen.parts) // 2
-        lifted = [self.fitter.lift(findings.at(torch.tensor([i, i + count]))) for i in range(count)]
-        if not lifted:
-            return self.fitter(seen)
-        bodies, places = zip(*lifted)
 
-        def in_order(pairs: Iterable[Tensor]) -> Tensor:
-            return torch.stack(list(pairs), 1).flatten(0, 1)
+def _lifted_alone(fitter: Fitter, seen: FitterInput) -> tuple[FitterOutput, JointMaps]:
+    """As the fitter, of people and then their mirror images; but each is lifted with their mirror image alone, to come
+    out the same whoever is beside them (`nbf.geometry.products`)."""
+    findings, maps = fitter.find(seen)
+    count = len(seen.parts) // 2
+    lifted = [fitter.lift(findings.at(torch.tensor([i, i + count]))) for i in range(count)]
+    if not lifted:
+        return fitter(seen)
+    bodies, places = zip(*lifted)
 
-        return FitterOutput(*map(in_order, zip(*bodies))), maps._replace(places=in_order(places))
+    def in_order(pairs: Iterable[Tensor]) -> Tensor:
+        return torch.stack(list(pairs), 1).flatten(0, 1)
+
+    return FitterOutput(*map(in_order, zip(*bodies))), maps._replace(places=in_order(places))
 
 
 def read_both_ways(
