@@ -73,7 +73,7 @@ class Correspondences:
         pixels = terms.project(place(self.points, state, jacobian), self.camera)
         return [
             terms.points_2d(pixels, self.places, self.weights, None),
-            *terms.pose(state, self.prior, self.pose, jacobian),
+            terms.pose(state, self.prior, self.pose, jacobian),
             terms.shape(state, 1.0, jacobian),
         ]
 

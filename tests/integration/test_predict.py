@@ -409,7 +409,7 @@ def test_one_bad_file_stops_nobody(predictor, photo, tmp_path):
 
 @pytest.fixture
 def tool(predictor, monkeypatch):
-    monkeypatch.setattr(predictor_module, "load", lambda weights, method, device: predictor)
+    monkeypatch.setattr(predictor_module, "load", lambda *options: predictor)
 
 
 def test_nbf_predict_writes_everything_and_reports_failures(tool, photo, tmp_path, capsys):

@@ -152,7 +152,7 @@ def world_rotations(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*ba
 def local_rotations(world: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
     """Rotations relative to the parent joint: the inverse of `world_rotations`."""
     above = world.index_select(-3, PARENT[1:].to(world.device))
-    return torch.cat([world[..., :1, :, :], above.mT @ world[..., 1:, :, :]], -3)
+    return torch.cat([world[..., :1, :, :], above.transpose(-1, -2) @ world[..., 1:, :, :]], -3)
 
 
 def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:

@@ -53,13 +53,13 @@ class Knows(Predictor):
     def locate(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.box[None], torch.ones(1)
 
-    def see(self, image: torch.Tensor, camera: Camera, crops: Crop) -> Proxy:
-        self.crops = crops
-        return super().see(image, camera, crops)
-
     def paint(self, crops: Crops) -> Proxy:
         grid = torch.stack(torch.meshgrid(torch.arange(64), torch.arange(64), indexing="xy"), -1).reshape(1, -1, 2)
-        x, y = self.crops.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
+        # The cameras of the crops tell where in the picture they are.
+        whole = Camera.default(WIDTH, HEIGHT)
+        side = whole.focal / crops.camera.focal
+        crop = Crop(whole.center + (0.5 - crops.camera.center) * side[:, None], side, 256)
+        x, y = crop.to_image(grid * 4.0 + 2).floor().long().unbind(-1)
         inside = (x >= 0) & (y >= 0) & (x < WIDTH) & (y < HEIGHT)
         seen = self.parts[y.clamp(0, HEIGHT - 1), x.clamp(0, WIDTH - 1)] * inside
         parts = torch.nn.functional.one_hot(seen, 25).movedim(-1, 1).unflatten(-1, (64, 64)).float()
