@@ -195,13 +195,23 @@ def written_behind(
     with ThreadPoolExecutor(1, "nbf-write") as thread:
         waiting: deque[tuple[Claim, Future[Outcome]]] = deque()
         for claim, people in results:
-            waiting.append((claim, thread.submit(written, claim, people, kinds)))
+            waiting.append((claim, thread.submit(_written_there, claim, people, kinds)))
             del people
             while waiting and (len(waiting) > BEHIND or waiting[0][1].done()):
                 first, outcome = waiting.popleft()
                 yield first, outcome.result()
         for first, outcome in waiting:
             yield first, outcome.result()
+
+
+def _written_there(claim: Claim, people: "Sequence[Any] | NbfError", kinds: Written) -> Outcome:
+    """`written`, in another thread."""
+    if not isinstance(people, NbfError):
+        # Until a thread has asked, MKL works there with all cores, whatever torch was told, and rounds otherwise.
+        import torch
+
+        torch.get_num_threads()
+    return written(claim, people, kinds)
 
 
 def tell(outcomes: Iterable[tuple[Claim, Outcome]], output: Path, start: float, what: str = "photos") -> int:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from inspect import unwrap
 from pathlib import Path
 
@@ -212,3 +213,12 @@ def test_urls_are_refused_by_name(tmp_path, capsys, url):
     assert first == f"failed: {url}: expected a file, got a URL; download it first and give the file"
     assert last == f"failed: {url}"
     assert ASKED == ["a.jpg"]
+
+
+def test_who_writes_behind_rounds_as_others_do(small_body, monkeypatch):
+    """A product that MKL rounds otherwise on two threads than on the one that tests have."""
+    betas = torch.randn(2, small_body.shape_count, generator=torch.Generator().manual_seed(2)) * 0.7
+    monkeypatch.setattr(_results, "written", lambda *_: small_body.rest_vertices(betas[0]))
+    with ThreadPoolExecutor(1) as thread:
+        there = thread.submit(unwrap(_results._written_there), None, (), None).result()
+    assert torch.equal(there, small_body.rest_vertices(betas[0]))
